@@ -1,0 +1,74 @@
+"""Where everything of a run lies, and what its containers and volumes are called.
+
+The one place for paths under `runs/` and for names on the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+LABEL_RUN = "bakeoff.run"
+LABEL_ROLE = "bakeoff.role"
+LABEL_DATA = "bakeoff.data"
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The directory of one run; its attributes are the files that a run writes."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials.jsonl"
+
+    @property
+    def usage(self) -> Path:
+        return self.path / "usage.jsonl"
+
+    @property
+    def transcript(self) -> Path:
+        return self.path / "transcript.jsonl"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.path / "artifacts"
+
+    @property
+    def experiments(self) -> Path:
+        return self.artifacts / "experiments.csv"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    def trial(self, number: int) -> Path:
+        """The directory of one trial: train.py, diff.patch, train.log."""
+        return self.path / "trials" / f"{number:04d}"
+
+
+def container_name(run_id: str, role: str) -> str:
+    return f"bakeoff-{run_id}-{role}"
+
+
+def trial_container_name(run_id: str, trial: int) -> str:
+    return f"bakeoff-{run_id}-trial-{trial:04d}"
+
+
+def volume_name(run_id: str, purpose: str) -> str:
+    return f"bakeoff-{run_id}-{purpose}"
