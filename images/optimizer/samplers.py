@@ -1,0 +1,100 @@
+"""The table of samplers: a new one is one function and one entry in `SAMPLERS`.
+
+Invariant: a sampler is made anew for every ask, so it can hold no state that a restart would lose.
+What it suggests is a function of the run's seed, the trial's number and the study's history, and
+nothing else; the same seed gives the same trials, and a resumed run those of an uninterrupted one.
+What an algorithm carries from trial to trial (the covariance of CMA-ES, the place in a Sobol
+sequence) Optuna itself keeps in the study's journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+
+START_UP_TRIALS = 10
+
+
+def seed_of_ask(run_seed: int, number: int) -> int:
+    """A 32-bit seed for one ask, independent of those of other asks and other runs.
+
+    Source: numpy.random.SeedSequence, which is made for spawning streams that do not overlap.
+    """
+    return int(np.random.SeedSequence([run_seed, number]).generate_state(1)[0])
+
+
+def random(run_seed: int, number: int) -> BaseSampler:
+    """Uniform over the space; log knobs uniform in their logarithm."""
+    return RandomSampler(seed=seed_of_ask(run_seed, number))
+
+
+def tpe(run_seed: int, number: int) -> BaseSampler:
+    """Tree-structured Parzen estimator, over all knobs jointly.
+
+    Source: Bergstra et al. 2011; Watanabe 2023, arXiv:2304.11127.
+    """
+    return TPESampler(seed=seed_of_ask(run_seed, number), n_startup_trials=START_UP_TRIALS)
+
+
+def gp(run_seed: int, number: int) -> BaseSampler:
+    """Gaussian process with a Matérn-2.5 kernel and log expected improvement; val_bpb is noisy.
+
+    Source: Ament et al. 2023, arXiv:2310.20708.
+    """
+    return GPSampler(
+        seed=seed_of_ask(run_seed, number),
+        n_startup_trials=START_UP_TRIALS,
+        deterministic_objective=False,
+    )
+
+
+def cmaes(run_seed: int, number: int) -> BaseSampler:
+    """CMA-ES over the numeric knobs, from the middle of the space.
+
+    CMA-ES has no notion of a categorical knob: those, and everything before the first
+    generation, are drawn by a TPE that learns from the same trials.
+
+    Source: Hansen 2016, arXiv:1604.00772.
+    """
+    return CmaEsSampler(
+        seed=seed_of_ask(run_seed, number),
+        independent_sampler=TPESampler(
+            seed=seed_of_ask(run_seed, number), n_startup_trials=START_UP_TRIALS, multivariate=False
+        ),
+        warn_independent_sampling=False,
+    )
+
+
+def qmc(run_seed: int, number: int) -> BaseSampler:
+    """A scrambled Sobol sequence: covers the space more evenly than chance.
+
+    The scrambling must be that of the whole run, so it takes the run's own seed; the place in the
+    sequence is in the journal.
+
+    Source: Bergstra and Bengio 2012, section 5.
+    """
+    return QMCSampler(
+        qmc_type="sobol",
+        scramble=True,
+        seed=run_seed,
+        independent_sampler=RandomSampler(seed=seed_of_ask(run_seed, number)),
+        warn_independent_sampling=False,
+    )
+
+
+SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
+    "random": random,
+    "qmc": qmc,
+    "tpe": tpe,
+    "gp": gp,
+    "cmaes": cmaes,
+}
