@@ -111,7 +111,7 @@ class Denied(Message):
 
 @dataclass(frozen=True)
 class Outage(Message):
-    """The provider was out of reach from `began` to `ended` (unix seconds), as the gateway saw it."""
+    """The gateway saw no provider from `began` to `ended` (unix seconds)."""
 
     event: ClassVar[str] = "outage"
     began: float
