@@ -1,0 +1,202 @@
+"""Where the `trial` command comes: requests go out to the runner, its answers come back.
+
+Listens on an abstract Unix socket: it lives in the container's own network namespace and no
+`rm -rf /tmp/*` takes it away. A client that dies takes nothing with it: the trial goes on, and
+`trial wait` picks it up. Everything that a client sends is bounded here before the runner sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import protocol
+from drawer import BoundedFile, Drawer
+from places import OUTBOX, TRIAL_SOCKET
+from protocol import Message, TrialAccepted, TrialFinished, TrialLog, TrialRefused, TrialRequested
+
+MAX_CLIENT_LINE_BYTES = 64 * 1024
+MAX_TEXT_CHARS = 2000
+MAX_UNANSWERED = 8
+MAX_CLIENT_BUFFER_BYTES = 1024 * 1024
+LOG_HEAD_BYTES = 8 * 1024 * 1024
+LOG_TAIL_BYTES = 256 * 1024
+HEX = re.compile(r"[0-9a-f]{1,64}")
+
+Answer = TrialAccepted | TrialRefused | TrialLog | TrialFinished
+
+
+@dataclass
+class Ticket:
+    """One request and what became of it."""
+
+    request: TrialRequested
+    trial: int | None = None
+    verdict: TrialRefused | TrialFinished | None = None
+    log: BoundedFile | None = None
+    watchers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def summary(self) -> str:
+        """One line for `trial list`."""
+        name = str(self.trial) if self.trial is not None else self.request.request
+        match self.verdict:
+            case TrialRefused(reason=reason):
+                state = f"refused: {reason}"
+            case TrialFinished(status=status, val_bpb=val_bpb):
+                state = status if val_bpb is None else f"{status:8} val_bpb {val_bpb:.6f}"
+            case _:
+                state = "running or queued" if self.trial is not None else "asked for"
+        return f"{name:>4}  {state:30}  {self.request.hypothesis[:80]}"
+
+
+class Desk:
+    """Knows every trial that this container asked for.
+
+    Args:
+        send: passes a message to the runner.
+        say: prints one short line for a person.
+        logs: where the full output of each trial is kept for the agent.
+    """
+
+    def __init__(
+        self, send: Callable[[Message], None], say: Callable[[str], None], logs: Drawer
+    ) -> None:
+        self._send, self._say, self._logs = send, say, logs
+        self._tickets: dict[str, Ticket] = {}
+        self._closed_because = ""
+
+    async def serve(self) -> asyncio.Server:
+        """Take clients from now on."""
+        return await asyncio.start_unix_server(self._serve, TRIAL_SOCKET, limit=MAX_CLIENT_LINE_BYTES)
+
+    def close(self, reason: str) -> None:
+        """Refuse every later request for good."""
+        self._closed_because = reason
+
+    def answer(self, message: Answer) -> None:
+        """Take the runner's word on a request and pass it to whoever waits for it."""
+        ticket = self._tickets.get(message.request)
+        if ticket is None:  # asked for before a restart of this container
+            ticket = Ticket(TrialRequested(message.request))
+            self._tickets[message.request] = ticket
+        match message:
+            case TrialAccepted(trial=trial):
+                ticket.trial = trial
+                self._say(f"trial {trial} accepted: {ticket.request.hypothesis}")
+            case TrialLog(line=line):
+                self._log(ticket, line)
+            case TrialRefused(reason=reason):
+                ticket.verdict = message
+                self._say(f"trial refused: {reason}")
+            case TrialFinished(trial=trial, status=status, val_bpb=val_bpb):
+                ticket.trial, ticket.verdict = trial, message
+                self._close_log(ticket)
+                self._say(f"trial {trial} ended: {status}, val_bpb {val_bpb}")
+        self._tell(ticket, message)
+
+    def _tell(self, ticket: Ticket, message: Answer) -> None:
+        line = protocol.encode(message)
+        for writer in list(ticket.watchers):
+            behind = writer.transport.get_write_buffer_size() > MAX_CLIENT_BUFFER_BYTES
+            if not (behind and isinstance(message, TrialLog)):  # a stopped client misses log lines
+                writer.write(line)
+        if ticket.verdict is not None:
+            for writer in ticket.watchers:
+                writer.close()
+            ticket.watchers.clear()
+
+    def _log(self, ticket: Ticket, line: str) -> None:
+        if ticket.log is None:
+            file, _ = self._logs.create(f"{ticket.trial or 0:04}.log")
+            ticket.log = BoundedFile(file, LOG_HEAD_BYTES, LOG_TAIL_BYTES)
+        ticket.log.write(line.encode("utf-8", "replace") + b"\n")
+
+    def _close_log(self, ticket: Ticket) -> None:
+        if ticket.log is not None:
+            ticket.log.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            body = json.loads(await reader.readline())
+            keep_open = self._take(body if isinstance(body, dict) else {}, writer)
+        except (ValueError, OSError, RecursionError):
+            keep_open = False
+        if not keep_open:
+            writer.close()
+            return
+        await reader.read()  # until the client goes
+        for ticket in self._tickets.values():
+            ticket.watchers.discard(writer)
+        writer.close()
+
+    def _take(self, body: dict[str, object], writer: asyncio.StreamWriter) -> bool:
+        """Do what a client wants; True when it waits for more."""
+        if body.get("do") == "request":
+            return self._request(body, writer)
+        if body.get("do") == "wait":
+            return self._wait(str(body.get("trial", "")), writer)
+        lines = [ticket.summary() for ticket in self._tickets.values()]
+        writer.write("\n".join(lines or ["no trials yet"]).encode() + b"\n")
+        return False
+
+    def _request(self, body: dict[str, object], writer: asyncio.StreamWriter) -> bool:
+        request = _bounded_request(body)
+        refusal = self._reason_to_refuse(request)
+        if refusal is not None:
+            writer.write(protocol.encode(refusal))
+            return False
+        self._tickets[request.request] = Ticket(request, watchers={writer})
+        self._send(request)
+        self._say(f"trial asked for: {request.hypothesis or 'no hypothesis given'}")
+        return True
+
+    def _reason_to_refuse(self, request: TrialRequested) -> TrialRefused | None:
+        if self._closed_because:
+            return TrialRefused(
+                request.request, f"the run is over: {self._closed_because}",
+                "no further trial will run; write STATUS.md now", final=True,
+            )  # fmt: skip
+        unanswered = [t for t in self._tickets.values() if t.trial is None and t.verdict is None]
+        if len(unanswered) >= MAX_UNANSWERED:
+            hint = "wait for them with `trial list` and `trial wait ID`"
+            return TrialRefused(request.request, "too many trials asked for at once", hint)
+        return None
+
+    def _wait(self, name: str, writer: asyncio.StreamWriter) -> bool:
+        ticket = self._find(name)
+        if ticket is None:
+            hint = "`trial list` names them all"
+            writer.write(protocol.encode(TrialRefused(name[:80], f"no trial {name[:80]!r}", hint)))
+            return False
+        if ticket.trial is not None:
+            writer.write(protocol.encode(TrialAccepted(ticket.request.request, ticket.trial)))
+        if ticket.verdict is not None:
+            writer.write(protocol.encode(ticket.verdict))
+            return False
+        ticket.watchers.add(writer)
+        return True
+
+    def _find(self, name: str) -> Ticket | None:
+        for ticket in self._tickets.values():
+            if name == ticket.request.request or name.lstrip("0") == str(ticket.trial):
+                return ticket
+        return None
+
+
+def _bounded_request(body: dict[str, object]) -> TrialRequested:
+    """The message for the runner, whatever the client wrote."""
+    sha256 = str(body.get("sha256", ""))
+    sha256 = sha256 if HEX.fullmatch(sha256) and len(sha256) == 64 else "0" * 64
+    commit = str(body.get("commit", ""))
+    return TrialRequested(
+        request=f"r-{secrets.token_hex(4)}",
+        sha256=sha256,
+        path=f"{OUTBOX}/{sha256}.py",
+        commit=commit if HEX.fullmatch(commit) else "",
+        hypothesis=str(body.get("hypothesis", ""))[:MAX_TEXT_CHARS],
+        category=str(body.get("category", "other"))[:80],
+    )

@@ -1,0 +1,140 @@
+"""Processes of the container: started, reaped and killed by PID 1.
+
+Invariant: this module alone waits for children, so that an exit code is never lost to another
+waiter, and after `kill_everything` no process but PID 1 is left. The attacks it stops: a daemon
+that outlives its turn by leaving its process group, a fork bomb, a process that writes messages
+of its own to PID 1's stdout through /proc, and a SIGTERM to PID 1 from inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import IO
+
+PR_SET_DUMPABLE = 4  # linux/prctl.h
+KILL_ROUNDS = 250
+KILL_ROUND_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Process:
+    """A child in a session of its own; `exit` resolves to its code, negative for a signal."""
+
+    pid: int
+    exit: asyncio.Future[int]
+    stdout: int
+    stderr: int
+
+    def terminate(self) -> None:
+        """SIGTERM to the whole process group; no error when it is gone already."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGTERM)
+
+
+class Reaper:
+    """Starts children and collects every exit code, those of adopted orphans included."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._children: dict[int, tuple[subprocess.Popen[bytes], asyncio.Future[int]]] = {}
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+
+    def spawn(self, argv: list[str], *, cwd: str, env: Mapping[str, str]) -> Process:
+        """Start `argv` with empty standard input and piped output.
+
+        The caller owns the two pipe ends in the result and closes them.
+
+        Raises:
+            OSError: the program is not there or cannot be executed.
+        """
+        popen = subprocess.Popen(
+            argv, cwd=cwd, env=dict(env), start_new_session=True, preexec_fn=_accept_sigterm,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        exit_code: asyncio.Future[int] = self._loop.create_future()
+        self._children[popen.pid] = (popen, exit_code)
+        return Process(popen.pid, exit_code, _detach(popen.stdout), _detach(popen.stderr))
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._children:
+                popen, exit_code = self._children.pop(pid)
+                popen.returncode = os.waitstatus_to_exitcode(status)
+                if not exit_code.done():
+                    exit_code.set_result(popen.returncode)
+
+
+def _detach(stream: IO[bytes] | None) -> int:
+    """A descriptor of our own for the pipe, so that the Popen object no longer owns it."""
+    if stream is None:
+        raise ValueError("spawned without a pipe")
+    with stream:
+        return os.dup(stream.fileno())
+
+
+def _accept_sigterm() -> None:
+    """Undo in the child, before exec, the block that PID 1 keeps on SIGTERM and SIGINT."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+async def kill_everything() -> bool:
+    """SIGKILL every process of the container but PID 1; True when none is left.
+
+    kill(-1) reaches all processes of the PID namespace under one kernel lock, so that a process
+    cannot escape by forking while it is looked for.
+
+    Raises:
+        RuntimeError: not PID 1; on a host the same call would end every process of the user.
+    """
+    if os.getpid() != 1:
+        raise RuntimeError("only PID 1 of a container may kill everything")
+    for _ in range(KILL_ROUNDS):
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return True
+        await asyncio.sleep(KILL_ROUND_SECONDS)
+    return False
+
+
+def forbid_tracing() -> None:
+    """Make this process opaque to others of the same user: no ptrace, no /proc/1/fd, no core."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
+
+
+def watch_sigterm(loop: asyncio.AbstractEventLoop, on_sigterm: Callable[[], None]) -> None:
+    """Call `on_sigterm` for a SIGTERM from outside the container; ignore those from inside.
+
+    The kernel hides a sender outside the PID namespace as process 0. Signals must be blocked
+    (`block_signals`) before any thread starts.
+    """
+
+    def wait() -> None:
+        while True:
+            if signal.sigwaitinfo({signal.SIGTERM}).si_pid == 0:
+                loop.call_soon_threadsafe(on_sigterm)
+                return
+
+    threading.Thread(target=wait, name="sigterm", daemon=True).start()
+
+
+def block_signals() -> None:
+    """Keep SIGTERM for `watch_sigterm`, and let nobody inside raise KeyboardInterrupt."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,124 @@
+"""One turn: one CLI invocation from its start to the death of everything that it started.
+
+Invariant: when `run` returns, no process but PID 1 is alive, and the transcript is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+
+import processes
+from drawer import BoundedFile, Drawer
+from places import WORKSPACE
+from protocol import TurnFinished, TurnStart
+from render import Renderer
+
+HEAD_BYTES = 48 * 1024 * 1024
+TAIL_BYTES = 1024 * 1024
+STDERR_TAIL_BYTES = 4096
+CHUNK_BYTES = 64 * 1024
+TERM_SECONDS = 5.0
+DRAIN_SECONDS = 5.0
+NOT_STARTED = 127  # what a shell says of a command that it cannot start
+
+BASE_ENV = {
+    "PATH": "/opt/agent/bin:/opt/bakeoff/bin:/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/home/agent",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+
+
+class Turn:
+    """A turn that runs or has run.
+
+    Args:
+        order: what the runner asked for.
+        drawer: where the transcript goes.
+        say: prints one short line for a person.
+    """
+
+    def __init__(self, order: TurnStart, drawer: Drawer, say: Callable[[str], None]) -> None:
+        self.order = order
+        self._drawer = drawer
+        self._say = say
+        self._process: processes.Process | None = None
+
+    async def run(self, reaper: processes.Reaper) -> TurnFinished:
+        """Run the CLI to its end, kill what it left behind, and tell how it went."""
+        began = time.monotonic()
+        file, path = self._drawer.create(f"transcript-{self.order.turn}.jsonl")
+        transcript = BoundedFile(file, HEAD_BYTES, TAIL_BYTES)
+        self._say(f"turn {self.order.turn} started: {self.order.argv[0]}")
+        try:
+            exit_code, stderr_tail = await self._run_cli(reaper, transcript)
+        finally:
+            transcript.close()
+        if transcript.error:
+            stderr_tail = f"writing the transcript: {transcript.error}\n{stderr_tail}"
+        seconds = time.monotonic() - began
+        self._say(f"turn {self.order.turn} ended: exit code {exit_code}, {seconds:.0f} s")
+        return TurnFinished(self.order.turn, exit_code, round(seconds, 3), path, stderr_tail)
+
+    async def interrupt(self) -> None:
+        """SIGTERM to the CLI's group now, SIGKILL to everything after `TERM_SECONDS`."""
+        process = self._process
+        if process is None or process.exit.done():
+            return
+        process.terminate()
+        await asyncio.wait([process.exit], timeout=TERM_SECONDS)
+        if not process.exit.done():
+            await processes.kill_everything()
+
+    async def _run_cli(
+        self, reaper: processes.Reaper, transcript: BoundedFile
+    ) -> tuple[int, str]:
+        env = {**BASE_ENV, **self.order.env}
+        try:
+            process = reaper.spawn(self.order.argv, cwd=WORKSPACE, env=env)
+        except (OSError, ValueError, IndexError) as error:
+            return NOT_STARTED, f"starting {self.order.argv[:1]}: {error}"
+        self._process = process
+        renderer, stderr_tail = Renderer(self._say), bytearray()
+
+        def on_stdout(data: bytes) -> None:
+            transcript.write(data)
+            renderer.feed(data)
+
+        def on_stderr(data: bytes) -> None:
+            stderr_tail.extend(data)
+            del stderr_tail[:-STDERR_TAIL_BYTES]
+
+        pumps = [
+            asyncio.create_task(_pump(process.stdout, on_stdout)),
+            asyncio.create_task(_pump(process.stderr, on_stderr)),
+        ]
+        exit_code = await process.exit
+        if not await processes.kill_everything():
+            self._say("some processes could not be killed")
+        _, late = await asyncio.wait(pumps, timeout=DRAIN_SECONDS)
+        for pump in late:
+            pump.cancel()
+        renderer.close()
+        return exit_code, stderr_tail.decode("utf-8", "replace")
+
+
+async def _pump(descriptor: int, take: Callable[[bytes], None]) -> None:
+    """Hand everything that comes out of a pipe to `take`, until its end."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=CHUNK_BYTES)
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        while data := await reader.read(CHUNK_BYTES):
+            take(data)
+    finally:
+        transport.close()
