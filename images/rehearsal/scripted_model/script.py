@@ -1,0 +1,227 @@
+"""What the scripted model does: the work of `program.md`, by the book.
+
+Written as a person would do it, as generators: `seen = yield Shell(...)` is one tool call and its
+output. `session.py` replays them. Nothing here depends on the clock or on chance beyond the seed:
+the same seed and the same outputs give the same steps.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from . import commands
+from .conversation import Observation, Output, Poll, Say, Shell, Step
+from .plan import CRASH, DEFAULT_PLAN, Experiment, experiments
+
+Work = Generator[Step, Observation, None]
+
+_VAL_BPB = re.compile(r"val_bpb:?\s+([0-9]+\.[0-9]+)")
+_EXIT_CODE = re.compile(r"trial exit code: (\d+)")
+_CHANGED = re.compile(r"\bchanged: (.+)")
+_ACCEPTED = re.compile(r"\btrial (\d+) accepted")
+_COMMIT = re.compile(r"\bcommit:([0-9a-f]{7,40})")
+_HEAD = re.compile(r"\bhead:([0-9a-f]{7,40})")
+_STILL_RUNNING = re.compile(r"Process running with session ID (\d+)")
+_TIME_IS_UP = re.compile(r"time is up|budget is spent|run is over", re.IGNORECASE)
+TRAINED, FAILED, SPENT = 0, 1, 4  # exit codes of `trial`; all others: there was no trial
+
+
+class Lost(Exception):  # noqa: N818 - an event of the story, no error
+    """A prompt came where a tool's output should have: the turn was cut on the way."""
+
+
+class TimeIsUp(Exception):  # noqa: N818 - an event of the story, no error
+    """The runner said so, or `trial` did: write STATUS.md and stop."""
+
+
+@dataclass
+class Notebook:
+    """What the agent remembers.
+
+    `best` is the val_bpb (bits per byte) of `kept_commit`; `trials` the number of the last trial.
+    """
+
+    rows: list[dict[str, str]] = field(default_factory=list)
+    best: float | None = None
+    kept_commit: str = "HEAD"
+    trials: int = 0
+
+    def judge(
+        self, experiment: Experiment, change: str, commit: str, val_bpb: str
+    ) -> dict[str, str]:
+        """Decide by the measured val_bpb: keep, revert or crash (empty). Returns the row for it."""
+        value = float(val_bpb) if val_bpb else None
+        delta = "" if value is None or self.best is None else f"{value - self.best:+.6f}"
+        better = value is not None and (self.best is None or value < self.best)
+        if better:
+            self.best, self.kept_commit = value, commit
+        row = {
+            "experiment": str(len(self.rows) + 1),
+            "commit": commit,
+            "hypothesis": experiment.hypothesis,
+            "category": experiment.category,
+            "change": change,
+            "val_bpb": val_bpb,
+            "delta": delta,
+            "status": "keep" if better else "crash" if value is None else "revert",
+        }
+        self.rows.append(row)
+        return row
+
+    def status(self) -> str:
+        """The text of STATUS.md."""
+        tried = [
+            f"- {row['experiment']}: {row['change']}: {row['val_bpb'] or 'none'} ({row['status']})"
+            for row in self.rows
+        ]
+        best = f"val_bpb {self.best} at commit {self.kept_commit}" if self.best else "none yet"
+        lines = ["# Status", "", "## Best", best, "", "## Tried", *tried, ""]
+        return "\n".join([*lines, "## Next", "More changes of one knob around the best commit."])
+
+
+def work(seed: int, plan: tuple[str, ...] = DEFAULT_PLAN) -> Work:
+    """The whole run of one rehearsed agent: research in turns until the time is up, then a report.
+
+    Args:
+        seed: the replicate; decides which knobs are tried and how long the turns are.
+        plan: the first experiments, in the words of `plan.experiments`.
+    """
+    notebook = Notebook()
+    todo, rng = experiments(seed, plan), random.Random(f"turns {seed}")
+    with suppress(TimeIsUp):
+        yield from _research(notebook, todo, rng)
+    while True:
+        with suppress(TimeIsUp):
+            yield from _report(notebook, "The time is up; STATUS.md says what is best.")
+
+
+def _research(notebook: Notebook, todo: Iterator[Experiment], rng: random.Random) -> Work:
+    """Experiments in turns of two or three; the first turn ends with a question, as models do."""
+    yield from _prepare(notebook)
+    goodbye = "The first results are in experiments.csv. Shall I go on?"
+    while True:
+        for _ in range(rng.choice((2, 3))):
+            yield from _persist(notebook, next(todo))
+        yield from _report(notebook, goodbye)
+        goodbye = "I will stop here for now; STATUS.md says where I am."
+
+
+def _prepare(notebook: Notebook) -> Work:
+    yield from _surely(commands.READ_PROGRAM, "read program.md")
+    yield from _surely(commands.READ_CODE, "read train.py")
+    seen = yield from _surely(commands.KEEP_LOGBOOK, "keep the logbook out of git's way")
+    notebook.kept_commit = _last(_HEAD, seen) or notebook.kept_commit
+
+
+def _persist(notebook: Notebook, experiment: Experiment) -> Work:
+    """Do an experiment, from its beginning again when its turn was cut before there was a trial."""
+    while True:
+        try:
+            yield from _experiment(notebook, experiment)
+            return
+        except Lost:
+            yield from _surely(commands.go_back(notebook.kept_commit), "find my place again")
+
+
+def _experiment(notebook: Notebook, experiment: Experiment) -> Work:
+    """Change, commit, trial, keep or revert, log: one experiment by the book."""
+    changed, commit = "none", notebook.kept_commit
+    if experiment.knob:
+        changed = yield from _change(experiment)
+        if not changed:
+            return
+        message = f"{changed}: {experiment.hypothesis}"
+        seen = yield from _run(commands.commit(message), f"commit {changed}")
+        commit = _last(_COMMIT, seen) or "HEAD"
+    code, val_bpb = yield from _trial(notebook, experiment)
+    if code in (TRAINED, FAILED):
+        row = notebook.judge(experiment, changed, commit, val_bpb)
+        purpose = f"log experiment {row['experiment']}: {row['status']}"
+        yield from _surely(commands.append_row(row), purpose)
+    if notebook.kept_commit != commit:
+        yield from _surely(commands.go_back(notebook.kept_commit), "back to the best commit")
+    if code == SPENT:
+        raise TimeIsUp
+
+
+def _change(experiment: Experiment) -> Generator[Step, Observation, str]:
+    """Edit train.py; what changed (`MATRIX_LR 0.04 -> 0.06`), or nothing when it could not."""
+    if experiment.knob == CRASH:
+        seen = yield from _run(commands.break_code(), "edit train.py so that it breaks")
+    else:
+        purpose = f"edit {experiment.knob}: {experiment.change} ({experiment.hypothesis})"
+        seen = yield from _run(commands.change_knob(experiment.knob, experiment.change), purpose)
+    return _last(_CHANGED, seen)
+
+
+def _trial(
+    notebook: Notebook, experiment: Experiment
+) -> Generator[Step, Observation, tuple[int, str]]:
+    """One trial: the exit code of `trial`, and val_bpb as it printed it (empty without one).
+
+    When the end was not seen (a turn cut short, a shell that timed out), `trial wait` tells it.
+
+    Raises:
+        Lost: nobody knows of this trial; it has to be asked for again.
+    """
+    command = commands.trial(experiment.hypothesis, experiment.category)
+    try:
+        seen = yield from _run(command, f"trial: {experiment.hypothesis}")
+    except Lost:
+        seen = ""
+    number = int(_last(_ACCEPTED, seen) or notebook.trials + 1)
+    asked = seen != ""
+    while not (code := _last(_EXIT_CODE, seen)):
+        seen = yield from _surely(commands.trial_wait(number), f"wait for trial {number}")
+    if not asked and int(code) not in (TRAINED, FAILED):
+        raise Lost
+    if int(code) in (TRAINED, FAILED):
+        notebook.trials = number
+    return int(code), _last(_VAL_BPB, seen) if int(code) == TRAINED else ""
+
+
+def _report(notebook: Notebook, goodbye: str) -> Work:
+    """Write STATUS.md and end the turn; comes back with the next prompt.
+
+    Raises:
+        TimeIsUp: the next prompt says so.
+    """
+    yield from _surely(commands.write_status(notebook.status()), "write STATUS.md")
+    with suppress(Lost):
+        _output((yield Say(goodbye)))
+
+
+def _surely(command: str, purpose: str) -> Generator[Step, Observation, str]:
+    """As `_run`, once more when its turn was cut: for commands that do no harm twice."""
+    while True:
+        with suppress(Lost):
+            return (yield from _run(command, purpose))
+
+
+def _run(command: str, purpose: str) -> Generator[Step, Observation, str]:
+    """A shell command's output, waited for as long as the CLI says that it still runs.
+
+    Raises:
+        Lost: the turn ended before the output was seen.
+        TimeIsUp: so it did, because the run is over.
+    """
+    text = _output((yield Shell(command, purpose)))
+    while running := _STILL_RUNNING.search(text):
+        text = _STILL_RUNNING.sub("", text) + _output((yield Poll(int(running.group(1)))))
+    return text
+
+
+def _output(seen: Observation) -> str:
+    """The output that was waited for. Raises as `_run` does when a prompt came instead."""
+    if isinstance(seen, Output):
+        return seen.text
+    raise TimeIsUp if _TIME_IS_UP.search(seen.text) else Lost
+
+
+def _last(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.findall(text)
+    return str(found[-1]) if found else ""

@@ -1,0 +1,174 @@
+"""A small HTTP/1.1 server for one provider's API, on a Unix socket or on loopback.
+
+The standard library's, because the image then needs no package at all. Every request must carry
+the key that the gateway holds: whoever comes with another one gets 401, so a rehearsal also shows
+that the gateway puts the key in.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import socket
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import TCPServer
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from . import anthropic, google, openai
+from .conversation import Answer, Conversation
+from .session import Session
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+Frame = dict[str, Any]
+
+
+class Dialect(Protocol):
+    """What a provider's module offers; see `anthropic.py` for the meaning of each."""
+
+    def key(self, headers: dict[str, str]) -> str: ...
+    def purpose(self, path: str) -> str: ...
+    def read(self, _path: str, body: Frame) -> Conversation: ...
+    def count(self, conversation: Conversation) -> Frame: ...
+    def whole(self, answer: Answer) -> Frame: ...
+    def frames(self, answer: Answer) -> Iterator[tuple[str, Frame]]: ...
+    def error(self, status: int, message: str) -> Frame: ...
+
+
+DIALECTS: dict[str, Dialect] = {"anthropic": anthropic, "openai": openai, "google": google}
+
+
+class BadRequestError(Exception):
+    """A request that cannot be read; the text says why."""
+
+
+class Api:
+    """One provider's API with one scripted model behind it."""
+
+    def __init__(self, provider: str, api_key: str, session: Session) -> None:
+        """Raises: ValueError for a provider that is none of `DIALECTS`, or an empty key."""
+        if provider not in DIALECTS:
+            raise ValueError(f"no dialect for provider {provider!r}; known: {', '.join(DIALECTS)}")
+        if not api_key:
+            raise ValueError("a rehearsal needs an api_key to check")
+        self.dialect = DIALECTS[provider]
+        self.session = session
+        self._api_key = api_key
+
+    def admits(self, headers: dict[str, str]) -> bool:
+        """Whether a request presents the key that this rehearsal was started with."""
+        presented = self.dialect.key(headers)
+        return hmac.compare_digest(presented.encode(), self._api_key.encode())
+
+
+class Server(ThreadingHTTPServer):
+    """Serves an `Api` on loopback TCP, one thread a connection."""
+
+    daemon_threads = True
+
+    def __init__(self, address: Any, api: Api) -> None:
+        super().__init__(address, Handler)
+        self.api = api
+
+
+class UnixServer(Server):
+    """Serves an `Api` on a Unix socket that every container of the volume may open."""
+
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        """Bind, taking the place of a socket that an earlier start left behind."""
+        path = Path(str(self.server_address))
+        path.unlink(missing_ok=True)
+        TCPServer.server_bind(self)
+        path.chmod(0o666)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection: checks the key, asks the session, answers in the provider's form."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_POST(self) -> None:
+        """Answer a model request, a token count, or say in the provider's form why not."""
+        path = urlsplit(self.path).path
+        dialect = self.server.api.dialect
+        try:
+            body = self._body()
+            if not self.server.api.admits({k.lower(): v for k, v in self.headers.items()}):
+                return self._refuse(401, "this is not the key of the rehearsal")
+            purpose = dialect.purpose(path)
+            if not purpose:
+                return self._refuse(404, f"a rehearsal does not serve {path}")
+            conversation = dialect.read(path, body)
+        except (BadRequestError, KeyError, TypeError, AttributeError, ValueError) as error:
+            return self._refuse(400, f"the request cannot be read: {error!r}")
+        if purpose == "count":
+            return self._send_json(200, dialect.count(conversation))
+        answer = self.server.api.session.answer(conversation)
+        if conversation.streamed:
+            return self._send_events(dialect.frames(answer))
+        return self._send_json(200, dialect.whole(answer))
+
+    def do_GET(self) -> None:
+        """Refuse: nothing that an agent needs is read with GET."""
+        self._refuse(404, f"a rehearsal does not serve GET {urlsplit(self.path).path}")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing: the session's notes tell the story."""
+
+    def _body(self) -> Frame:
+        raw = (
+            self._chunked()
+            if "chunked" in self.headers.get("Transfer-Encoding", "")
+            else self._sized()
+        )
+        body = json.loads(raw)
+        if not isinstance(body, dict):
+            raise BadRequestError("the body is no JSON object")
+        return body
+
+    def _sized(self) -> bytes:
+        size = int(self.headers.get("Content-Length", 0))
+        if not 0 < size <= MAX_BODY_BYTES:
+            self.close_connection = True
+            raise BadRequestError(f"a body of {size} bytes; at most {MAX_BODY_BYTES}")
+        return self.rfile.read(size)
+
+    def _chunked(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline(64).split(b";")[0], 16):
+            if len(body) + size > MAX_BODY_BYTES:
+                self.close_connection = True
+                raise BadRequestError(f"a body of more than {MAX_BODY_BYTES} bytes")
+            body += self.rfile.read(size)
+            self.rfile.readline(64)
+        self.rfile.readline(64)
+        return body
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._send_json(status, self.server.api.dialect.error(status, message))
+
+    def _send_json(self, status: int, body: Frame) -> None:
+        raw = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def _send_events(self, frames: Iterator[tuple[str, Frame]]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for name, data in frames:
+            line = f"event: {name}\n" if name else ""
+            event = f"{line}data: {json.dumps(data)}\n\n".encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
