@@ -197,6 +197,7 @@ def _build(engine: Engine, workshop: Workshop, name: str, display: BuildDisplay)
     spec = workshop.table[name]
     say = display.line(name)
     extra = ingredients.gather(engine, name, workshop.root, say)
+    superseded = engine.image_digest(spec.tag)
     log_path = workshop.root / ".bakeoff" / f"build-{name}.log"
     tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
     with context(workshop, name) as archive, log_path.open("w") as log:
@@ -217,6 +218,8 @@ def _build(engine: Engine, workshop: Workshop, name: str, display: BuildDisplay)
                 "\n".join([error.message, "the end of its log:", *tail]),
                 hint=f"the whole log is in {log_path.relative_to(workshop.root)}",
             ) from error
+    if superseded and superseded != engine.image_digest(spec.tag):
+        engine.remove_image(superseded)
     display.finished(name)
 
 
