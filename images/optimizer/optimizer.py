@@ -13,6 +13,7 @@ import queue
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,7 @@ def _work(config: Config, inbox: queue.SimpleQueue[Message]) -> None:
     from search import Search
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC; pinned anyway
     try:
         search = Search(STATE, config.sampler, config.seed, config.space)
         loop = Loop(search, config.parallel)

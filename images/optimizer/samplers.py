@@ -5,11 +5,18 @@ What it suggests is a function of the run's seed, the trial's number and the stu
 nothing else; the same seed gives the same trials, and a resumed run those of an uninterrupted one.
 What an algorithm carries from trial to trial (the covariance of CMA-ES, the place in a Sobol
 sequence) Optuna itself keeps in the study's journal.
+
+A failed trial is FAIL in the journal, without a value. Optuna's samplers pass over such trials, and
+a Gaussian process, which has learned nothing from the failure, then asks for much the same setting
+for ever. So a sampler with `learns_from_failures` is shown each failure as no better than the worst
+val_bpb that was measured: the mildest value that still says "not there". CMA-ES draws its generation
+anew instead: a made-up value would enter its covariance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from optuna.samplers import (
@@ -91,10 +98,24 @@ def qmc(run_seed: int, number: int) -> BaseSampler:
     )
 
 
-SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
-    "random": random,
-    "qmc": qmc,
-    "tpe": tpe,
-    "gp": gp,
-    "cmaes": cmaes,
+@dataclass(frozen=True)
+class Entry:
+    """A row of the table.
+
+    Args:
+        make: the sampler for one ask, from the run's seed and the trial's number.
+        learns_from_failures: show it failures as the worst that was measured. Only for samplers
+            that keep nothing in the study but its trials.
+    """
+
+    make: Callable[[int, int], BaseSampler]
+    learns_from_failures: bool = False
+
+
+SAMPLERS: dict[str, Entry] = {
+    "random": Entry(random),
+    "qmc": Entry(qmc),
+    "tpe": Entry(tpe, learns_from_failures=True),
+    "gp": Entry(gp, learns_from_failures=True),
+    "cmaes": Entry(cmaes),
 }

@@ -21,9 +21,10 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from samplers import SAMPLERS
 from space import Knob, points
 
@@ -59,9 +60,10 @@ class Search:
     def __init__(self, state: Path, sampler: str, seed: int, space: tuple[Knob, ...]) -> None:
         if sampler not in SAMPLERS:
             raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
-        self._make_sampler = SAMPLERS[sampler]
+        self._entry = SAMPLERS[sampler]
         self._seed = seed
         self._space = space
+        self._distributions = {knob.name: distribution(knob) for knob in space}
         self._journal = state / "journal.log"
         self._mark = state / "journal.mark"
         self._roll_back()
@@ -71,7 +73,7 @@ class Search:
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=STUDY,
-                sampler=self._make_sampler(seed, 0),
+                sampler=self._entry.make(seed, 0),
                 load_if_exists=True,
             )
             if OWNER not in self._study.user_attrs:
@@ -88,11 +90,14 @@ class Search:
         if len({tuple(trial.params.items()) for trial in trials}) >= points(self._space):
             return None
         number = len(trials)
+        sampler = self._entry.make(self._seed, number)
         with self._transaction():
-            self._study.sampler = self._make_sampler(self._seed, number)
+            self._study.sampler = sampler
             if number == 0:
                 self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
-            trial = self._study.ask({knob.name: distribution(knob) for knob in self._space})
+            elif self._entry.learns_from_failures:
+                self._study.enqueue_trial(suggested(sampler, trials, self._distributions))
+            trial = self._study.ask(self._distributions)
         return Ask(trial.number, trial.params)
 
     def tell(self, number: int, status: str, val_bpb: float | None) -> bool:
@@ -169,6 +174,24 @@ def distribution(knob: Knob) -> BaseDistribution:
     if knob.type == "int":
         return IntDistribution(int(knob.low), int(knob.high), knob.log, int(knob.step or 1))
     return FloatDistribution(knob.low, knob.high, knob.log, knob.step)
+
+
+def suggested(
+    sampler: BaseSampler, trials: list[FrozenTrial], distributions: dict[str, BaseDistribution]
+) -> dict[str, Any]:
+    """What a sampler suggests when failed trials count as the worst value that was measured."""
+    seen = optuna.create_study(sampler=sampler)
+    worst = max((t.value for t in trials if t.value is not None), default=None)
+    seen.add_trials(_with_value(t, worst) if _failed(t) and worst is not None else t for t in trials)
+    return seen.ask(distributions).params
+
+
+def _failed(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.FAIL
+
+
+def _with_value(trial: FrozenTrial, value: float) -> FrozenTrial:
+    return create_trial(value=value, params=trial.params, distributions=trial.distributions)
 
 
 def _open_storage(journal: Path) -> JournalStorage:
