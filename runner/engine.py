@@ -471,6 +471,15 @@ class Engine:
             if self._image(reference) is None:
                 raise EngineError(f"pulling {reference}: no registry gave it")
 
+    def remove_image(self, reference: str) -> None:
+        """Remove an image that no container and no other image stands on; else leave it."""
+        with _translated(f"removing image {reference[:19]}"):
+            try:
+                self._api.remove_image(reference)
+            except docker.errors.APIError as error:
+                if error.status_code not in (requests.codes.not_found, requests.codes.conflict):
+                    raise
+
     def prune_images(self, label: str) -> None:
         """Remove the untagged images with this label: stages of builds that are over."""
         with _translated("removing build stages"):
