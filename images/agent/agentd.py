@@ -16,6 +16,7 @@ import faulthandler
 import os
 import sys
 import time
+from pathlib import Path
 
 import processes
 import protocol
@@ -65,16 +66,12 @@ class Agentd:
     async def run(self) -> int:
         """Live until the runner says stop, the deadline comes, or SIGTERM does."""
         processes.watch_sigterm(self._loop, lambda: self._finish("SIGTERM"))
-        os.makedirs(OUTBOX, exist_ok=True)
+        Path(OUTBOX).mkdir(parents=True, exist_ok=True)
         self._spawn(self._listen())
         say("waiting for the runner")
         send(Ready("agentd"))
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await asyncio.wait([self._start, self._end], return_when="FIRST_COMPLETED")
-        except TimeoutError:
-            say(f"no start within {START_SECONDS:.0f} s")
-            return 1
+        self._loop.call_later(START_SECONDS, self._give_up_waiting)
+        await _either(self._start, self._end)
         if self._start.done():
             await self._work(self._start.result())
         await self._say_goodbye()
@@ -161,6 +158,10 @@ class Agentd:
         self._closing = True
         self._loop.call_later(max(0.0, stop.grace_seconds), self._finish, "end of grace")
 
+    def _give_up_waiting(self) -> None:
+        if not self._start.done():
+            self._finish(f"no start within {START_SECONDS:.0f} s")
+
     def _finish(self, reason: str) -> None:
         if not self._end.done():
             self._end.set_result(reason)
@@ -201,6 +202,14 @@ def say(text: str) -> None:
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
+
+
+async def _either(first: asyncio.Future[Start], second: asyncio.Future[str]) -> None:
+    """Wait until one of the two is done."""
+    one_done = asyncio.Event()
+    first.add_done_callback(lambda _: one_done.set())
+    second.add_done_callback(lambda _: one_done.set())
+    await one_done.wait()
 
 
 async def _main() -> int:

@@ -71,7 +71,9 @@ class Desk:
 
     async def serve(self) -> asyncio.Server:
         """Take clients from now on."""
-        return await asyncio.start_unix_server(self._serve, TRIAL_SOCKET, limit=MAX_CLIENT_LINE_BYTES)
+        return await asyncio.start_unix_server(
+            self._serve, TRIAL_SOCKET, limit=MAX_CLIENT_LINE_BYTES
+        )
 
     def close(self, reason: str) -> None:
         """Refuse every later request for good."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import stat
+from pathlib import Path
 from typing import BinaryIO
 
 
@@ -26,10 +26,10 @@ class Drawer:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISDIR(os.lstat(path).st_mode):
-                os.unlink(path)
-        os.makedirs(path, exist_ok=True)
+        folder = Path(path)
+        if folder.is_symlink() or not folder.is_dir():
+            folder.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_DIRECTORY | os.O_NOFOLLOW)
 
     def create(self, name: str) -> tuple[BinaryIO, str]:

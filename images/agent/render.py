@@ -6,6 +6,7 @@ out (the transcript has it), control characters never reach a terminal, and noth
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,12 +40,12 @@ class Renderer:
         self._end_speech()
 
     def _render(self, line: bytes) -> None:
-        try:
+        with contextlib.suppress(ValueError, RecursionError):
             body = json.loads(line)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(body, dict):
-            return
+            if isinstance(body, dict):
+                self._show(body)
+
+    def _show(self, body: dict[str, Any]) -> None:
         if body.get("type") == "message":
             if body.get("role") == "assistant" and len(self._speech) < MAX_SHOWN_CHARS:
                 self._speech += str(body.get("content", ""))  # Gemini sends words in pieces

@@ -46,7 +46,7 @@ exit codes: 0 trained, val_bpb printed; 1 the trial failed (crash, out of memory
 """
 
 
-class CannotAsk(Exception):
+class CannotAskError(Exception):
     """The request cannot be made; the text says why and what to do."""
 
 
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
         if argv and argv[0] in words:
             return words[argv[0]](argv[1:])
         return request(_parse(argv))
-    except CannotAsk as error:
+    except CannotAskError as error:
         print(f"trial: {error}", file=sys.stderr)
         return USAGE
     except (ConnectionError, FileNotFoundError) as error:
@@ -94,14 +94,14 @@ def print_log(argv: list[str]) -> int:
     try:
         print(path.read_text("utf-8", "replace"), end="")
     except OSError:
-        raise CannotAsk(f"trial {name} has printed nothing yet, see `trial list`") from None
+        raise CannotAskError(f"trial {name} has printed nothing yet, see `trial list`") from None
     return OK
 
 
 def print_list(argv: list[str]) -> int:
     """`trial list`."""
     if argv:
-        raise CannotAsk("usage: trial list")
+        raise CannotAskError("usage: trial list")
     for line in _ask({"do": "list"}):
         print(line)
     return OK
@@ -111,20 +111,20 @@ def find_train_py(given: str | None) -> Path:
     """The file to train: the one named, else train.py here, else the one in /workspace.
 
     Raises:
-        CannotAsk: there is none.
+        CannotAskError: there is none.
     """
     places = [Path(given)] if given else [Path("train.py"), Path(WORKSPACE, "train.py")]
     for place in places:
         if place.is_file():
             return place
-    raise CannotAsk(f"{places[0]} is not there; run `trial` in {WORKSPACE} or name the file")
+    raise CannotAskError(f"{places[0]} is not there; run `trial` in {WORKSPACE} or name the file")
 
 
 def read_train_py(path: Path) -> bytes:
     """The file's bytes.
 
     Raises:
-        CannotAsk: unreadable, empty, not UTF-8, or too big.
+        CannotAskError: unreadable, empty, not UTF-8, or too big.
     """
     limit = protocol.MAX_TRAIN_PY_BYTES
     try:
@@ -132,26 +132,28 @@ def read_train_py(path: Path) -> bytes:
             data = file.read(limit + 1)
         data.decode("utf-8")
     except OSError as error:
-        raise CannotAsk(f"reading {path}: {error.strerror}") from None
+        raise CannotAskError(f"reading {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise CannotAsk(f"{path} is not UTF-8 text: byte {error.start} is in the way") from None
+        raise CannotAskError(
+            f"{path} is not UTF-8 text: byte {error.start} is in the way"
+        ) from None
     if not data.strip():
-        raise CannotAsk(f"{path} is empty")
+        raise CannotAskError(f"{path} is empty")
     if len(data) > limit:
-        raise CannotAsk(f"{path} has more than {limit} bytes, which is the most that is taken")
+        raise CannotAskError(f"{path} has more than {limit} bytes, which is the most that is taken")
     return data
 
 
 def hand_in(data: bytes) -> str:
     """Put the text where the runner fetches it; its SHA-256 in hex."""
     sha256 = hashlib.sha256(data).hexdigest()
-    os.makedirs(OUTBOX, exist_ok=True)
+    Path(OUTBOX).mkdir(parents=True, exist_ok=True)
     aside = Path(OUTBOX, f".{os.getpid()}.part")
     try:
         aside.write_bytes(data)
         aside.rename(Path(OUTBOX, f"{sha256}.py"))
     except OSError as error:
-        raise CannotAsk(f"handing in train.py: {error}; is the disk full?") from None
+        raise CannotAskError(f"handing in train.py: {error}; is the disk full?") from None
     return sha256
 
 
@@ -233,7 +235,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _trial_name(word: str, argv: list[str]) -> str:
     if len(argv) != 1 or argv[0].startswith("-") or "/" in argv[0]:
-        raise CannotAsk(f"usage: trial {word} ID (the number that `trial list` shows)")
+        raise CannotAskError(f"usage: trial {word} ID (the number that `trial list` shows)")
     return argv[0]
 
 

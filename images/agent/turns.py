@@ -76,9 +76,7 @@ class Turn:
         if not process.exit.done():
             await processes.kill_everything()
 
-    async def _run_cli(
-        self, reaper: processes.Reaper, transcript: BoundedFile
-    ) -> tuple[int, str]:
+    async def _run_cli(self, reaper: processes.Reaper, transcript: BoundedFile) -> tuple[int, str]:
         env = {**BASE_ENV, **self.order.env}
         try:
             process = reaper.spawn(self.order.argv, cwd=WORKSPACE, env=env)
@@ -114,9 +112,7 @@ async def _pump(descriptor: int, take: Callable[[bytes], None]) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=CHUNK_BYTES)
     pipe = os.fdopen(descriptor, "rb", buffering=0)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     try:
         while data := await reader.read(CHUNK_BYTES):
             take(data)

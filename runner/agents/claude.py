@@ -1,0 +1,59 @@
+"""Claude Code: `claude -p … --output-format stream-json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from runner.agents.base import (
+    RELAY_URL,
+    Reading,
+    Turn,
+    TurnOrder,
+    TurnOutcome,
+    events,
+    part,
+    parts,
+    text,
+)
+
+FULL_CONTEXT_TOKENS = 1_000_000
+LOST_MARKS = ("No conversation found",)
+
+
+class ClaudeCode:
+    """Anthropic's CLI. What never changes between runs is in its managed-settings.json."""
+
+    def turn(self, order: TurnOrder) -> Turn:
+        """The command line and environment of a turn."""
+        argv = ["claude", "-p", order.prompt, "--model", _model(order)]
+        argv += ["--dangerously-skip-permissions", "--output-format", "stream-json", "--verbose"]
+        argv += ["--disallowedTools", "WebSearch,WebFetch"]
+        if order.resume:
+            argv.append("--continue")
+        return Turn(argv, _environment(order))
+
+    def judge(self, lines: Iterable[str], exit_code: int, stderr_tail: str = "") -> TurnOutcome:
+        """Counts tool results; only the last of possibly several result events is believed."""
+        read = Reading()
+        for event in events(lines):
+            if event.get("type") == "user":
+                blocks = parts(part(event, "message"), "content")
+                read.tool_calls += sum(block.get("type") == "tool_result" for block in blocks)
+            elif event.get("type") == "result":
+                read.finished = event.get("subtype") == "success" and event.get("is_error") is False
+                read.final_text = text(event.get("result"))
+                read.error = "" if read.finished else read.final_text or text(event.get("errors"))
+        return read.outcome(exit_code, stderr_tail, LOST_MARKS)
+
+
+def _model(order: TurnOrder) -> str:
+    """Models of the 4.6 generation get their long window by a suffix that the CLI takes off."""
+    long = (order.context_tokens or 0) >= FULL_CONTEXT_TOKENS
+    return f"{order.model}[1m]" if long and not order.model.endswith("[1m]") else order.model
+
+
+def _environment(order: TurnOrder) -> dict[str, str]:
+    env = {"ANTHROPIC_BASE_URL": RELAY_URL, "ANTHROPIC_API_KEY": order.token}
+    if order.context_tokens is not None and order.context_tokens < FULL_CONTEXT_TOKENS:
+        env["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
+    return env

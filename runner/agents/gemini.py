@@ -1,0 +1,53 @@
+"""Gemini CLI: `gemini -p … -o stream-json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from runner.agents.base import (
+    MAX_TEXT_CHARS,
+    RELAY_URL,
+    Reading,
+    Turn,
+    TurnOrder,
+    TurnOutcome,
+    events,
+    text,
+)
+
+LOST_MARKS = ("No previous sessions found", "Error resuming session")
+
+
+class GeminiCli:
+    """Google's CLI. It prints lines that are no JSON now and then, and its words in pieces."""
+
+    def turn(self, order: TurnOrder) -> Turn:
+        """The command line and environment of a turn."""
+        argv = ["gemini", "--prompt", order.prompt, "--model", order.model]
+        argv += ["--yolo", "--output-format", "stream-json"]
+        if order.resume:
+            argv += ["--resume", "latest"]
+        env = {
+            "GOOGLE_GEMINI_BASE_URL": RELAY_URL,
+            "GEMINI_API_KEY": order.token,
+            "GEMINI_CLI_NO_RELAUNCH": "true",
+        }
+        return Turn(argv, env)
+
+    def judge(self, lines: Iterable[str], exit_code: int, stderr_tail: str = "") -> TurnOutcome:
+        """Exit code 0 without a result event is how it says that it was terminated."""
+        read = Reading()
+        for event in events(lines):
+            match event.get("type"):
+                case "tool_result":
+                    read.tool_calls, read.final_text = read.tool_calls + 1, ""
+                case "message" if event.get("role") == "assistant":
+                    read.final_text = (read.final_text + text(event.get("content")))[
+                        :MAX_TEXT_CHARS
+                    ]
+                case "result":
+                    read.finished = event.get("status") == "success"
+                    read.error = "" if read.finished else text(event.get("error")) or read.error
+                case "error":
+                    read.error = text(event.get("message"))
+        return read.outcome(exit_code, stderr_tail, LOST_MARKS)
