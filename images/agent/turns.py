@@ -25,10 +25,11 @@ DRAIN_SECONDS = 5.0
 NOT_STARTED = 127  # what a shell says of a command that it cannot start
 
 BASE_ENV = {
-    "PATH": "/opt/agent/bin:/opt/bakeoff/bin:/usr/local/bin:/usr/bin:/bin",
+    "PATH": "/opt/agent/bin:/usr/local/bin:/usr/bin:/bin",
     "HOME": "/home/agent",
     "LANG": "C.UTF-8",
-    "TERM": "dumb",
+    "TERM": "xterm-256color",
+    "COLORTERM": "truecolor",
     "PAGER": "cat",
     "GIT_PAGER": "cat",
     "GIT_TERMINAL_PROMPT": "0",
