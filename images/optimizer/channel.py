@@ -1,4 +1,4 @@
-"""The line to the runner: messages in on stdin, messages out on stdout, words for a person on stderr.
+"""The line to the runner: messages on stdin and stdout, words for a person on stderr.
 
 Standard library and protocol only. Writes go straight to the descriptor, whole lines at a time, so
 that no buffer is lost when the process ends itself from a signal handler.

@@ -17,14 +17,14 @@ from protocol import (
     TrialRefused,
     TrialRequested,
 )
-from search import Ask, Search
+from search import Ask, Search, UnknownTrialError
 from space import describe
 
 REFUSALS_IN_A_ROW = 10  # the runner takes none of our knobs: more asking would never end
 REQUEST = "ask-"
 
 
-class Over(Exception):
+class Over(Exception):  # noqa: N818 # an end is no error
     """The search is over; the text is the reason that `stopped` carries."""
 
 
@@ -69,7 +69,7 @@ class Loop:
         self._refusals = 0
         self._last = self._last or message.last
         number = _number(message.request)
-        if self._search.tell(number, message.status, message.val_bpb):
+        if self._told(number, message.request, message.status, message.val_bpb):
             outcome = (
                 f"{message.val_bpb:.6g}"
                 if message.val_bpb is not None
@@ -87,8 +87,16 @@ class Loop:
         number = _number(message.request)
         send(Problem(during=f"asking trial {number}", message=f"refused: {message.reason}"))
         say(f"trial {number} was refused: {message.reason}")
-        self._search.tell(number, "refused", None)
+        self._told(number, message.request, "refused", None)
         self._ask_up_to_parallel()
+
+    def _told(self, number: int, request: str, status: str, val_bpb: float | None) -> bool:
+        """Whether the study learned something new; an answer to nothing is a problem, no end."""
+        try:
+            return self._search.tell(number, status, val_bpb)
+        except UnknownTrialError:
+            send(Problem(during="telling", message=f"nobody asked for {request!r}"))
+            return False
 
     def _ask_up_to_parallel(self) -> None:
         outstanding = len(self._search.outstanding())

@@ -11,7 +11,6 @@ import ctypes
 import os
 import queue
 import signal
-import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -92,7 +91,7 @@ def _read_config(config: Mapping[str, Any]) -> Config:
 
 
 def _work(config: Config, inbox: queue.SimpleQueue[Message]) -> None:
-    """Ask and tell until the loop is over. The imports take a second, so they come after `ready`."""
+    """Ask and tell until the loop is over. The slow imports are here, after `ready`."""
     import optuna
     from loop import Loop, Over
     from search import Search
@@ -143,4 +142,4 @@ def _leave(reason: str, exit_code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

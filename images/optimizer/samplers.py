@@ -9,8 +9,8 @@ sequence) Optuna itself keeps in the study's journal.
 A failed trial is FAIL in the journal, without a value. Optuna's samplers pass over such trials, and
 a Gaussian process, which has learned nothing from the failure, then asks for much the same setting
 for ever. So a sampler with `learns_from_failures` is shown each failure as no better than the worst
-val_bpb that was measured: the mildest value that still says "not there". CMA-ES draws its generation
-anew instead: a made-up value would enter its covariance.
+val_bpb that was measured: the mildest value that still says "not there". CMA-ES fills its
+generation up with new draws instead: a made-up value would enter its covariance.
 """
 
 from __future__ import annotations

@@ -36,6 +36,10 @@ class SearchError(Exception):
     """The search cannot be opened; the text says what is so."""
 
 
+class UnknownTrialError(Exception):
+    """An answer to a question that was never asked."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """A setting that Optuna wants tried: its trial number and a value for every knob."""
@@ -112,11 +116,11 @@ class Search:
             val_bpb: bits per byte for ok and pruned.
 
         Raises:
-            SearchError: no such trial was asked for.
+            UnknownTrialError: no such trial was asked for.
         """
         trials = self._trials()
         if not 0 <= number < len(trials):
-            raise SearchError(f"trial {number} was never asked for")
+            raise UnknownTrialError(f"trial {number} was never asked for")
         if trials[number].state.is_finished():
             return False
         with self._transaction():
@@ -146,7 +150,8 @@ class Search:
         self._study.tell(number, state=TrialState.PRUNED)
 
     def _trials(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
+        trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
+        return trials
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -182,15 +187,12 @@ def suggested(
     """What a sampler suggests when failed trials count as the worst value that was measured."""
     seen = optuna.create_study(sampler=sampler)
     worst = max((t.value for t in trials if t.value is not None), default=None)
-    seen.add_trials(_with_value(t, worst) if _failed(t) and worst is not None else t for t in trials)
-    return seen.ask(distributions).params
+    failed = TrialState.FAIL if worst is not None else None  # nothing measured: nothing to compare
+    seen.add_trials(_with_value(t, worst) if t.state == failed else t for t in trials)
+    return dict(seen.ask(distributions).params)
 
 
-def _failed(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.FAIL
-
-
-def _with_value(trial: FrozenTrial, value: float) -> FrozenTrial:
+def _with_value(trial: FrozenTrial, value: float | None) -> FrozenTrial:
     return create_trial(value=value, params=trial.params, distributions=trial.distributions)
 
 

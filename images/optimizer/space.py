@@ -1,4 +1,4 @@
-"""The search space as the runner sends it: knobs with their ranges, checked before Optuna sees them.
+"""The search space as the runner sends it: knobs with ranges, checked before Optuna sees them.
 
 Standard library only. Invariant: every value between `low` and `high` (on the grid of `step`, if
 there is one) is run exactly as suggested. Nothing is snapped afterwards, so that what a sampler
