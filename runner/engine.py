@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import tarfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -132,6 +133,7 @@ class Channel:
         self._stream = stream
         self._socket = getattr(stream, "_sock", stream)
         self._socket.settimeout(None)
+        self._sending = threading.Lock()
 
     def lines(self) -> Iterator[tuple[bool, str]]:
         """Each whole line as (is_stdout, text), until the container ends or `close`.
@@ -164,14 +166,15 @@ class Channel:
         Raises:
             EngineError: the container or the connection is gone.
         """
-        with _translated("writing to a container"):
+        with self._sending, _translated("writing to a container"):
             self._socket.sendall(data)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(2)
-        with contextlib.suppress(OSError):
-            self._stream.close()
+        for end in (self._stream, self._socket):  # a closed stream leaves docker-py's socket open
+            with contextlib.suppress(OSError):
+                end.close()
 
 
 class Engine:
