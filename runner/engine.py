@@ -457,10 +457,12 @@ class Engine:
                 decode=True,
                 timeout=3600,
             )
-            for step in stream:
-                if "error" in step:
-                    raise ImageError(f"building {tag}: {str(step['error']).strip()}")
+            failure = ""
+            for step in stream:  # to its end, or its connection stays open
+                failure = failure or str(step.get("error", "")).strip()
                 yield from str(step.get("stream", "")).splitlines()
+            if failure:
+                raise ImageError(f"building {tag}: {failure}")
 
     def pull(self, reference: str) -> None:
         """Pull an image from its registry.

@@ -8,7 +8,6 @@ Debian packages with the mirror in the machine's own apt configuration.
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import hashlib
 import os
@@ -35,7 +34,7 @@ OVERRIDE = "BAKEOFF_BASE"  # "bootstrap", or the image to stand on
 PULL_PATIENCE_SECONDS = 20.0
 PULL_LIMIT_SECONDS = 600.0
 
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 _DEBIAN_CERTIFICATES = Path("/usr/share/ca-certificates")
 _LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 _BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -251,6 +250,7 @@ def _admin_path() -> str:
 def sync_certificates(root: Path) -> None:
     """Make `images/base/certs` hold exactly the certificates of `extra_certificates`."""
     folder = root / "images" / "base" / "certs"
+    folder.mkdir(parents=True, exist_ok=True)
     wanted = {_certificate_name(der): _pem(der) for der in extra_certificates()}
     present = {path.name for path in folder.glob("*.crt")}
     for name in present - set(wanted):
@@ -270,16 +270,20 @@ def extra_certificates(environment: Mapping[str, str] = os.environ) -> set[bytes
 
 
 def _certificates_in(paths: Iterable[Path]) -> set[bytes]:
-    """The certificates (DER) in PEM files; files that cannot be read hold none."""
+    """The certificates (DER) in PEM files; files that are not there hold none."""
     found: set[bytes] = set()
     for path in paths:
-        text = path.read_text(errors="replace") if path.is_file() else ""
-        for block in _CERTIFICATE.findall(text):
-            body = block.replace("-----BEGIN CERTIFICATE-----", "").replace(
-                "-----END CERTIFICATE-----", ""
-            )
-            with contextlib.suppress(binascii.Error):
-                found.add(base64.b64decode(body))
+        if path.is_file():
+            found |= certificates_of(path.read_text(errors="replace"))
+    return found
+
+
+def certificates_of(text: str) -> set[bytes]:
+    """The certificates (DER) of a PEM text; blocks that are no base64 are left out."""
+    found: set[bytes] = set()
+    for body in _CERTIFICATE.findall(text):
+        with contextlib.suppress(ValueError):
+            found.add(base64.b64decode(body))
     return found
 
 
