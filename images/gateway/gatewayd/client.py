@@ -1,0 +1,56 @@
+"""The client's side of an exchange: written to while it is there, never in the provider's way."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from gatewayd.upstream import Answer
+
+# A client that takes nothing for so long is gone.
+STALLED_SECONDS = 300.0
+
+
+class Client:
+    """Streams an answer to the sandbox; after a disconnect it only swallows what comes.
+
+    The provider's answer is always read to its end, because its usage is in the last bytes.
+    """
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self._gone = False
+        self.response = web.StreamResponse()
+
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        transport = self._request.transport
+        return self._gone or transport is None or transport.is_closing()
+
+    async def open(self, answer: Answer) -> None:
+        """Sends status and headers."""
+        self.response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
+        self.response.headers["Content-Type"] = answer.content_type
+        if answer.content_length is not None:
+            self.response.content_length = answer.content_length
+        try:
+            await self.response.prepare(self._request)
+        except ConnectionError:
+            self._gone = True
+
+    async def write(self, chunk: bytes) -> None:
+        """Sends the next bytes, waiting while the client is slow."""
+        if self._gone:
+            return
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await self.response.write(chunk)
+        except (ConnectionError, TimeoutError):
+            self._gone = True
+            self.cut()
+
+    def cut(self) -> None:
+        """Ends the connection in the midst of the answer, as the provider did."""
+        if self._request.transport is not None:
+            self._request.transport.close()

@@ -1,0 +1,169 @@
+"""The life of PID 1: ready → start → started → serving → stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import protocol
+
+from gatewayd.accounts import Accounts
+from gatewayd.admission import Admission
+from gatewayd.budget import Budget
+from gatewayd.exchange import Desk
+from gatewayd.ledger import Ledger
+from gatewayd.outages import Outages
+from gatewayd.prices import Prices, UnpricedError
+from gatewayd.recorder import Recorder
+from gatewayd.server import Door, Service
+from gatewayd.settings import Settings, SettingsError, read_settings
+from gatewayd.upstream import Upstream, open_session
+from gatewayd.voice import Voice
+
+TERMINATED_GRACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the gateway's socket and its own files are."""
+
+    socket: Path = Path("/run/gateway/llm.sock")
+    state: Path = Path("/state")
+
+
+class Inbox:
+    """The runner's messages, read by a thread; an end of input is no end of the run."""
+
+    def __init__(self, voice: Voice, descriptor: int = 0) -> None:
+        self._voice = voice
+        self._loop = asyncio.get_running_loop()
+        self._messages: asyncio.Queue[protocol.Message] = asyncio.Queue()
+        thread = threading.Thread(target=self._read, args=(descriptor,), name="inbox", daemon=True)
+        thread.start()
+
+    async def next(self) -> protocol.Message:
+        """The next message."""
+        return await self._messages.get()
+
+    def end(self, reason: str) -> None:
+        """Puts a stop of our own among the messages."""
+        self._messages.put_nowait(protocol.Stop(reason, TERMINATED_GRACE_SECONDS))
+
+    def _read(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb", closefd=False) as lines:
+            while line := lines.readline(protocol.MAX_LINE_BYTES + 1):
+                self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            message = protocol.decode(line)
+        except protocol.ProtocolError:
+            # The text of the error may quote the line, and the line may hold the key.
+            self._voice.emit(protocol.Problem("reading a message", "a line that is no message"))
+            return
+        if message is not None:
+            self._loop.call_soon_threadsafe(self._messages.put_nowait, message)
+
+
+async def live(voice: Voice, places: Places) -> int:
+    """Serves one run from `start` to its end; the exit code."""
+    inbox = Inbox(voice)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, inbox.end, "terminated")
+    message = await inbox.next()
+    while not isinstance(message, protocol.Start | protocol.Stop):
+        message = await inbox.next()
+    if isinstance(message, protocol.Stop):
+        return _stopped(voice, message.reason)
+    try:
+        settings = read_settings(message.config)
+        prices = Prices(settings)
+    except (SettingsError, UnpricedError) as error:
+        voice.emit(protocol.Problem("reading the start message", str(error)))
+        voice.say(f"cannot start: {error}")
+        voice.emit(protocol.Stopped("the start message cannot be used"))
+        return 2
+    return _stopped(voice, await _serve(voice, places, settings, prices, inbox))
+
+
+async def _serve(
+    voice: Voice, places: Places, settings: Settings, prices: Prices, inbox: Inbox
+) -> str:
+    """Serves until the run ends; why it did."""
+    async with opened(voice, places, settings, prices) as (desk, budget):
+        loop = asyncio.get_running_loop()
+        loop.call_later(settings.deadline_seconds, inbox.end, "deadline")
+        service = Service(Door(desk, voice), places.socket)
+        await service.start()
+        message: protocol.Message | None = None
+        while not isinstance(message, protocol.Stop):
+            if message is None or isinstance(message, protocol.Start):
+                voice.emit(protocol.Started(_state(prices, budget)))
+                voice.say(f"serving {settings.provider} models {', '.join(settings.models)}")
+            message = await inbox.next()
+        await service.stop(message.grace_seconds)
+        return message.reason
+
+
+@asynccontextmanager
+async def opened(
+    voice: Voice, places: Places, settings: Settings, prices: Prices
+) -> AsyncIterator[tuple[Desk, Budget]]:
+    """The parts of a gateway, put together; reservations of a former life are charged first."""
+    ledger = Ledger(places.state / "ledger.jsonl")
+    budget = Budget(settings.caps, ledger, ledger.past())
+    accounts = Accounts(prices, budget, ledger, voice)
+    found = accounts.charge_open()
+    if found:
+        voice.say(f"{found} requests of a former life are charged by their reservations")
+    outages = Outages(lambda began, ended, why: _tell_outage(voice, began, ended, why))
+    try:
+        async with open_session(settings) as session:
+            yield (
+                Desk(
+                    settings=settings,
+                    upstream=Upstream(settings, session),
+                    admission=Admission(prices, budget),
+                    accounts=accounts,
+                    outages=outages,
+                    recorder=_recorder(places, settings) if settings.record else None,
+                ),
+                budget,
+            )
+    finally:
+        outages.close()
+        accounts.charge_open()
+        ledger.close()
+
+
+def _recorder(places: Places, settings: Settings) -> Recorder:
+    secrets = (settings.api_key.get_secret_value(), settings.token.get_secret_value())
+    return Recorder(places.state / "records", tuple(secret.encode() for secret in secrets))
+
+
+def _tell_outage(voice: Voice, began: float, ended: float, reason: str) -> None:
+    voice.emit(protocol.Outage(began, ended, reason))
+    voice.say(f"the provider was out of reach for {ended - began:.1f} s: {reason}")
+
+
+def _state(prices: Prices, budget: Budget) -> dict[str, Any]:
+    return {
+        "spent_usd": float(budget.spent_usd),
+        "spent_tokens": budget.spent_tokens,
+        "requests": budget.requests,
+        "unpriced": prices.unpriced,
+    }
+
+
+def _stopped(voice: Voice, reason: str) -> int:
+    voice.say(f"stopped: {reason}")
+    voice.emit(protocol.Stopped(reason))
+    return 0

@@ -1,0 +1,215 @@
+"""The gateway's HTTP server: each request passes the same steps, and each can end it.
+
+framing → token → route → turnstile → body → policy → caps → provider
+
+Nothing is read from a request before the step that needs it, and nothing but the parsed body and
+a few named headers goes further than this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+from pathlib import Path
+from typing import Any, cast
+
+import protocol
+from aiohttp import web
+
+from gatewayd.admission import CapReached
+from gatewayd.dialects import DIALECTS
+from gatewayd.dialects.base import Ask, Dialect, Route
+from gatewayd.exchange import Desk, Exchange
+from gatewayd.refusal import Reason, Refusal, Reply
+from gatewayd.strict_json import read_object
+from gatewayd.turnstile import Turnstile
+from gatewayd.upstream import Trouble
+from gatewayd.voice import Voice
+
+BODY_SECONDS = 60.0
+# Requests that the grace period did not see end are cancelled, which settles them at once.
+LAST_SECONDS = 0.5
+MAX_CONNECTIONS = 512
+MAX_HEADER_BYTES = 16 * 1024
+REFUSED_HEADERS = ("Upgrade", "Trailer", "TE", "Content-Encoding", "Proxy-Connection")
+DEFAULT_WAIT_SECONDS = 10.0
+
+
+class Door:
+    """Answers the sandbox."""
+
+    def __init__(self, desk: Desk, voice: Voice) -> None:
+        self._desk = desk
+        self._voice = voice
+        self._dialects = DIALECTS[desk.settings.provider]
+        self._token = desk.settings.token.get_secret_value().encode()
+        self._turnstile = Turnstile(desk.settings.limits)
+        self._caps_told: set[str] = set()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self, seconds: float) -> None:
+        """Waits until no request is under way, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers one request."""
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            return await self._steps(request)
+        finally:
+            self._under_way -= 1
+            if self._under_way == 0:
+                self._idle.set()
+
+    async def _steps(self, request: web.BaseRequest) -> web.StreamResponse:
+        dialect, streamed = self._dialects[0], False
+        try:
+            _check_framing(request)
+            dialect, route = self._route(request)
+            async with self._turnstile.passage():
+                raw = await self._body(request)
+                body = read_object(raw)
+                streamed = route.streamed or body.get("stream") is True
+                ask = self._ask(dialect, route, body)
+                return await Exchange(self._desk, dialect, ask, raw, request).run()
+        except Refusal as refusal:
+            self._tell(refusal)
+            return _answer(request, _reply(dialect, refusal, streamed), refusal)
+        except Trouble as trouble:
+            gave_up = self._gave_up(trouble)
+            return _answer(request, _reply(dialect, gave_up, streamed), gave_up)
+
+    def _route(self, request: web.BaseRequest) -> tuple[Dialect, Route]:
+        """The dialect and route of a request that presents the run's token."""
+        target = request.raw_path
+        found = [(one, one.route(request.method, target)) for one in self._dialects]
+        dialect, route = next(((d, r) for d, r in found if r), (self._dialects[0], None))
+        if not hmac.compare_digest(dialect.presented(request.headers).encode(), self._token):
+            raise Refusal(Reason.TOKEN, "the token of this run is missing or wrong")
+        if route is None:
+            named = f"{request.method[:16]} {target[:200]}"
+            raise Refusal(Reason.PATH, f"{named!r} is not on the gateway's list")
+        return dialect, route
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        most = self._desk.settings.limits.body_bytes
+        too_long = Refusal(Reason.SIZE, f"the body is longer than {most} bytes")
+        if (request.content_length or 0) > most:
+            raise too_long
+        pieces = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for piece in request.content.iter_any():
+                    size += len(piece)
+                    if size > most:
+                        raise too_long
+                    pieces.append(piece)
+        except TimeoutError:
+            raise Refusal(Reason.FRAMING, "the body did not arrive in time") from None
+        return b"".join(pieces)
+
+    def _ask(self, dialect: Dialect, route: Route, body: dict[str, Any]) -> Ask:
+        ask = dialect.read(route, body)
+        models = self._desk.settings.models
+        if ask.model not in models:
+            detail = f"model {ask.model[:100]!r} is not this run's; it may use {', '.join(models)}"
+            raise Refusal(Reason.MODEL, detail)
+        return ask
+
+    def _tell(self, refusal: Refusal) -> None:
+        self._voice.denied(refusal.reason, refusal.detail)
+        if isinstance(refusal, CapReached) and refusal.budget not in self._caps_told:
+            self._caps_told.add(refusal.budget)
+            self._voice.emit(protocol.CapReached(refusal.budget, refusal.detail))
+
+    def _gave_up(self, trouble: Trouble) -> Refusal:
+        detail = f"the provider gives no answer: {trouble.reason}"
+        self._voice.emit(protocol.Problem("provider", detail))
+        self._voice.say(detail)
+        wait = DEFAULT_WAIT_SECONDS if trouble.wait_seconds is None else trouble.wait_seconds
+        return Refusal(Reason.PROVIDER, detail, wait_seconds=wait)
+
+
+def _check_framing(request: web.BaseRequest) -> None:
+    """Refuses what only a confused or hostile client sends.
+
+    The HTTP parser has refused malformed framing already (conflicting lengths, odd chunks).
+    """
+    if request.version != (1, 1):
+        raise Refusal(Reason.FRAMING, "only HTTP/1.1 is spoken here")
+    for name in REFUSED_HEADERS:
+        if name in request.headers and request.headers[name].lower() not in ("identity", ""):
+            raise Refusal(Reason.FRAMING, f"the header {name} is not taken")
+    for name in ("Host", "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization"):
+        if len(request.headers.getall(name, ())) > 1:
+            raise Refusal(Reason.FRAMING, f"the header {name} is there twice")
+
+
+def _reply(dialect: Dialect, refusal: Refusal, streamed: bool) -> Reply:
+    return dialect.streamed_reply(refusal) if streamed else dialect.reply(refusal)
+
+
+def _answer(request: web.BaseRequest, reply: Reply, refusal: Refusal) -> web.Response:
+    response = web.Response(
+        status=reply.status,
+        body=reply.body,
+        headers={**reply.headers, "Content-Type": reply.content_type},
+    )
+    if not request.content.at_eof() or refusal.reason is Reason.FRAMING:
+        response.force_close()
+    return response
+
+
+class _Closed(asyncio.Protocol):
+    """Takes a connection that is one too many, and ends it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+class _BoundedServer(web.Server):
+    """A server that holds at most `MAX_CONNECTIONS`."""
+
+    def __call__(self) -> web.RequestHandler:
+        if len(self.connections) >= MAX_CONNECTIONS:
+            return cast("web.RequestHandler", _Closed())
+        return super().__call__()
+
+
+class Service:
+    """Listens on a Unix socket that everybody in the sandbox may connect to.
+
+    Args:
+        door: answers the requests.
+        socket: where; what a former life left there is replaced.
+    """
+
+    def __init__(self, door: Door, socket: Path) -> None:
+        self._door = door
+        self._socket = socket
+        server = _BoundedServer(
+            door.handle, access_log=None, max_line_size=8190, max_field_size=MAX_HEADER_BYTES
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=LAST_SECONDS)
+
+    async def start(self) -> None:
+        """Serves from now on."""
+        await self._runner.setup()
+        self._socket.unlink(missing_ok=True)
+        await web.UnixSite(self._runner, str(self._socket), backlog=256).start()
+        self._socket.chmod(0o666)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Takes no new connection, and gives the requests under way a while to be settled."""
+        for site in list(self._runner.sites):
+            await site.stop()
+        await self._door.idle(grace_seconds)
+        await self._runner.cleanup()
+        self._socket.unlink(missing_ok=True)

@@ -1,0 +1,351 @@
+"""A provider that is not there: speaks the three dialects, and fails on demand.
+
+What it does with a request stands in the request itself, in a JSON object after the word `PLAN` in
+the prompt, so that a test needs no other way to it and it can run in a container as well:
+
+    PLAN {"id": "a", "faults": [{"status": 429, "retry_after": 0.1}, {"cut": 100}], "output": 50}
+
+The first attempt at plan `a` meets the first fault, the second the second; later ones are served.
+`GET /served` tells what it served.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+TEXT = "Hello from the stand-in. "
+
+
+@dataclass
+class Plan:
+    """What to do with a request; tokens are what the usage says, not what is sent.
+
+    Attributes:
+        faults: one an attempt: `status` (with `retry_after`, `body`), `refuse` (close at once),
+            `cut` (close after so many bytes of the body), `silence` (seconds before anything).
+        chunks: pieces of text in a stream.
+        chunk_bytes: length of each piece of text.
+        pause: seconds between two pieces.
+        usage: "right", "none" or "negative".
+        extra_output: tokens generated beyond the limit that the request set.
+    """
+
+    id: str = ""
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    input: int | None = None
+    cached: int = 0
+    write_5m: int = 0
+    write_1h: int = 0
+    output: int = 20
+    reasoning: int = 0
+    extra_output: int = 0
+    chunks: int = 3
+    chunk_bytes: int = len(TEXT)
+    pause: float = 0.0
+    usage: str = "right"
+
+
+@dataclass
+class Served:
+    """A request that came, and what it was given."""
+
+    path: str
+    model: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    input: int = 0
+    output: int = 0
+    whole: bool = False
+    status: int = 0
+    sent: bytes = b""
+
+
+class StandIn:
+    """The three providers in one server.
+
+    Args:
+        keep_bytes: whether to remember the bytes that were sent, for comparing.
+    """
+
+    def __init__(self, keep_bytes: bool = True) -> None:
+        self.served: list[Served] = []
+        self._keep_bytes = keep_bytes
+        self._attempts: dict[str, int] = {}
+
+    def app(self) -> web.Application:
+        """The server's routes."""
+        app = web.Application(client_max_size=256 * 1024 * 1024)
+        app.router.add_get("/served", self._tell)
+        app.router.add_post("/v1/messages/count_tokens", self._count)
+        app.router.add_post("/v1/responses/input_tokens", self._count)
+        app.router.add_post("/{path:.*}", self._answer)
+        return app
+
+    async def _tell(self, request: web.Request) -> web.Response:
+        rows = [asdict(one) | {"sent": len(one.sent)} for one in self.served]
+        return web.json_response(rows)
+
+    async def _count(self, request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        plan = plan_in(body)
+        return web.json_response({"input_tokens": _prompt(plan, body), "totalTokens": 0})
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = json.loads(await request.read())
+        if request.path.endswith(":countTokens"):
+            inner = body.get("generateContentRequest", body)
+            return web.json_response({"totalTokens": _prompt(plan_in(inner), inner)})
+        plan = plan_in(body)
+        attempt = self._attempts.get(plan.id, 0)
+        self._attempts[plan.id] = attempt + 1
+        fault = plan.faults[attempt] if attempt < len(plan.faults) else {}
+        model = body.get("model") or request.path.rpartition("/")[2].partition(":")[0]
+        seen = Served(request.path_qs, model, dict(request.headers), body)
+        self.served.append(seen)
+        return await self._give(request, plan, fault, seen)
+
+    async def _give(
+        self, request: web.Request, plan: Plan, fault: dict[str, Any], seen: Served
+    ) -> web.StreamResponse:
+        if "silence" in fault:
+            await asyncio.sleep(fault["silence"])
+        if fault.get("refuse"):
+            _close(request)
+            return web.Response(status=500)
+        if "status" in fault:
+            seen.status = fault["status"]
+            headers = {"retry-after": str(fault["retry_after"])} if "retry_after" in fault else {}
+            error = fault.get("body", {"error": {"message": "on demand", "type": "on_demand"}})
+            return web.json_response(error, status=fault["status"], headers=headers)
+        seen.input = _prompt(plan, seen.body)
+        seen.output = min(plan.output, _limit(seen.body)) + plan.extra_output
+        seen.status = 200
+        stream = "text/event-stream" if streamed(request.path_qs, seen.body) else "application/json"
+        response = web.StreamResponse(headers={"Content-Type": stream, "x-request-id": "req-1"})
+        await response.prepare(request)
+        left = fault.get("cut")
+        for frame in frames(request.path_qs, seen, plan):
+            piece = frame if left is None else frame[:left]
+            await response.write(piece)
+            seen.sent += piece if self._keep_bytes else b""
+            if left is not None:
+                left -= len(piece)
+                if left <= 0:
+                    _close(request)
+                    return response
+            if plan.pause:
+                await asyncio.sleep(plan.pause)
+        seen.whole = True
+        return response
+
+
+def _close(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.close()
+
+
+def plan_in(body: dict[str, Any]) -> Plan:
+    """The plan in a request's prompt; the last one counts."""
+    for text in reversed([*_texts(body)]):
+        _, mark, rest = text.rpartition("PLAN ")
+        if mark:
+            return Plan(**json.JSONDecoder().raw_decode(rest)[0])
+    return Plan()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _prompt(plan: Plan, body: dict[str, Any]) -> int:
+    asked = len(json.dumps(body)) // 4 if plan.input is None else plan.input
+    return asked + plan.cached + plan.write_5m + plan.write_1h
+
+
+def _limit(body: dict[str, Any]) -> int:
+    config = body.get("generationConfig") or {}
+    names = ("max_tokens", "max_output_tokens", "max_completion_tokens")
+    named = [body[name] for name in names if body.get(name)]
+    return int(min([*named, config.get("maxOutputTokens") or 10**9]))
+
+
+def streamed(target: str, body: dict[str, Any]) -> bool:
+    """Whether the request asks for a stream."""
+    return bool(body.get("stream")) or "streamGenerateContent" in target
+
+
+def frames(target: str, seen: Served, plan: Plan) -> Iterator[bytes]:
+    """The body of an answer, in pieces."""
+    text = (TEXT * (plan.chunk_bytes // len(TEXT) + 1))[: plan.chunk_bytes]
+    live = streamed(target, seen.body)
+    if ":" in target.rpartition("/")[2]:
+        yield from _google(seen, plan, text, live)
+    elif "/chat/" in target:
+        yield from _chat(seen, plan, text, live)
+    elif "/responses" in target:
+        yield from _responses(seen, plan, text, live)
+    else:
+        yield from _anthropic(seen, plan, text, live)
+
+
+def _event(data: dict[str, Any], named: bool = True) -> bytes:
+    name = f"event: {data['type']}\n" if named else ""
+    return f"{name}data: {json.dumps(data)}\n\n".encode()
+
+
+def _anthropic(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
+    writes = {
+        "ephemeral_5m_input_tokens": plan.write_5m,
+        "ephemeral_1h_input_tokens": plan.write_1h,
+    }
+    usage = {
+        "input_tokens": seen.input - plan.cached - plan.write_5m - plan.write_1h,
+        "cache_read_input_tokens": plan.cached,
+        "cache_creation_input_tokens": plan.write_5m + plan.write_1h,
+        "cache_creation": writes,
+        "output_tokens": seen.output,
+    }
+    message = {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": seen.model,
+        "content": [{"type": "text", "text": text * plan.chunks}], "stop_reason": "end_turn",
+        "stop_sequence": None,
+    }  # fmt: skip
+    if not live:
+        yield json.dumps(message | _with("usage", usage, plan)).encode()
+        return
+    first = message | {"content": [], "stop_reason": None} | {"usage": usage | {"output_tokens": 1}}
+    yield _event({"type": "message_start", "message": first})
+    block = {"type": "text", "text": ""}
+    yield _event({"type": "content_block_start", "index": 0, "content_block": block})
+    yield b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
+    delta = {"type": "text_delta", "text": text}
+    yield from [_event({"type": "content_block_delta", "index": 0, "delta": delta})] * plan.chunks
+    yield _event({"type": "content_block_stop", "index": 0})
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}}
+    final = {"output_tokens": seen.output, "input_tokens": usage["input_tokens"]}
+    yield _event(end | _with("usage", final, plan))
+    yield _event({"type": "message_stop"})
+
+
+def _responses(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
+    usage = {
+        "input_tokens": seen.input, "input_tokens_details": {"cached_tokens": plan.cached},
+        "output_tokens": seen.output, "output_tokens_details": {"reasoning_tokens": plan.reasoning},
+        "total_tokens": seen.input + seen.output,
+    }  # fmt: skip
+    part = {"type": "output_text", "text": text * plan.chunks, "annotations": []}
+    item = {
+        "id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+        "content": [part],
+    }  # fmt: skip
+    base: dict[str, Any] = {
+        "id": "resp_1", "object": "response", "created_at": 1, "model": seen.model, "output": [],
+        "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "status": "in_progress",
+    }  # fmt: skip
+    done = base | {"status": "completed", "output": [item]} | _with("usage", usage, plan)
+    if not live:
+        yield json.dumps(done).encode()
+        return
+    yield _event({"type": "response.created", "sequence_number": 0, "response": base})
+    opened = item | {"status": "in_progress", "content": []}
+    place = {"output_index": 0, "sequence_number": 1}
+    yield _event({"type": "response.output_item.added", "item": opened} | place)
+    inside = place | {"item_id": "msg_1", "content_index": 0}
+    empty = part | {"text": ""}
+    yield _event({"type": "response.content_part.added", "part": empty} | inside)
+    delta = {"type": "response.output_text.delta", "delta": text, "logprobs": []} | inside
+    yield from [_event(delta)] * plan.chunks
+    whole = {"type": "response.output_text.done", "text": part["text"], "logprobs": []}
+    yield _event(whole | inside)
+    yield _event({"type": "response.output_item.done", "item": item} | place)
+    yield _event({"type": "response.completed", "sequence_number": 9, "response": done})
+
+
+def _chat(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
+    usage = {
+        "prompt_tokens": seen.input, "prompt_tokens_details": {"cached_tokens": plan.cached},
+        "completion_tokens": seen.output, "total_tokens": seen.input + seen.output,
+        "completion_tokens_details": {"reasoning_tokens": plan.reasoning},
+    }  # fmt: skip
+    base: dict[str, Any] = {"id": "chat_1", "created": 1, "model": seen.model}
+    if not live:
+        message = {"role": "assistant", "content": text * plan.chunks}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        whole = base | {"object": "chat.completion", "choices": [choice]}
+        yield json.dumps(whole | _with("usage", usage, plan)).encode()
+        return
+    base["object"] = "chat.completion.chunk"
+    delta = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    piece = f"data: {json.dumps(base | {'choices': [delta], 'usage': None})}\n\n".encode()
+    yield from [piece] * plan.chunks
+    end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    yield f"data: {json.dumps(base | {'choices': [end], 'usage': None})}\n\n".encode()
+    if (seen.body.get("stream_options") or {}).get("include_usage") and plan.usage != "none":
+        last = base | {"choices": []} | _with("usage", usage, plan)
+        yield f"data: {json.dumps(last)}\n\n".encode()
+    yield b"data: [DONE]\n\n"
+
+
+def _google(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
+    thoughts = min(plan.reasoning, seen.output)
+    usage = {
+        "promptTokenCount": seen.input, "cachedContentTokenCount": plan.cached,
+        "candidatesTokenCount": seen.output - thoughts, "thoughtsTokenCount": thoughts,
+        "totalTokenCount": seen.input + seen.output,
+    }  # fmt: skip
+
+    def chunk(words: str, part: dict[str, int], end: bool) -> dict[str, Any]:
+        content = {"role": "model", "parts": [{"text": words}]}
+        candidate: dict[str, Any] = {"content": content, "index": 0}
+        if end:
+            candidate["finishReason"] = "STOP"
+        return {"candidates": [candidate], "modelVersion": seen.model} | _with(
+            "usageMetadata", part, plan
+        )
+
+    if not live:
+        yield json.dumps(chunk(text * plan.chunks, usage, True)).encode()
+        return
+    so_far = {"promptTokenCount": seen.input, "totalTokenCount": seen.input}
+    piece = f"data: {json.dumps(chunk(text, so_far, False))}\r\n\r\n".encode()
+    yield from [piece] * plan.chunks
+    yield f"data: {json.dumps(chunk('', usage, True))}\r\n\r\n".encode()
+
+
+def _with(name: str, usage: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    if plan.usage == "none":
+        return {}
+    if plan.usage == "negative":
+        return {name: {key: -5 if isinstance(n, int) else n for key, n in usage.items()}}
+    return {name: usage}
+
+
+async def serve(socket: Path, keep_bytes: bool) -> None:
+    """Serves on a Unix socket until it is ended."""
+    runner = web.AppRunner(StandIn(keep_bytes).app(), access_log=None)
+    await runner.setup()
+    await web.UnixSite(runner, str(socket)).start()
+    socket.chmod(0o666)
+    print("serving", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("socket", type=Path)
+    asyncio.run(serve(parser.parse_args().socket, keep_bytes=False))
