@@ -9,21 +9,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from .conversation import (
-    Answer,
-    Conversation,
-    Event,
-    Output,
-    Poll,
-    Said,
-    Say,
-    prompt,
-    step_of,
-    tokens,
-)
+from .conversation import Answer, Conversation, Event, Output, Said, prompt, step_of, tokens
+from .openai_tools import call, names, streamed_field
 
-SHELL_TOOL, POLL_TOOL = "exec_command", "write_stdin"
-LONGEST_WAIT_MILLISECONDS = 30_000  # Codex's own upper limit
+OUR_CALLS = ("function_call", "custom_tool_call")
 REASONING_TOKENS = 16
 Frame = dict[str, Any]
 
@@ -47,7 +36,7 @@ def read(_path: str, body: Frame) -> Conversation:
     fresh = tokens(json.dumps(items[answered + 1 :]))
     return Conversation(
         events=tuple(event for item in items for event in _events(item)),
-        tools=frozenset(tool.get("name", "") for tool in body.get("tools", [])),
+        tools=names(body),
         model=body.get("model", ""),
         streamed=bool(body.get("stream")),
         input_tokens=total,
@@ -57,7 +46,7 @@ def read(_path: str, body: Frame) -> Conversation:
 
 
 def _is_ours(item: Frame) -> bool:
-    return item.get("role") == "assistant" or str(item.get("type")) == "function_call"
+    return item.get("role") == "assistant" or item.get("type") in OUR_CALLS
 
 
 def _events(item: Frame) -> Iterator[Event]:
@@ -85,7 +74,8 @@ def count(conversation: Conversation) -> Frame:
 
 def whole(answer: Answer) -> Frame:
     """The answer as one response, for a request without `stream`."""
-    output = [_message(answer, "completed"), *_calls(answer, "completed")]
+    tool_call = call(answer, "completed")
+    output = [_message(answer, "completed"), *([tool_call] if tool_call else [])]
     return _response(answer, "completed", output)
 
 
@@ -117,14 +107,16 @@ def _message_frames(answer: Answer) -> Iterator[tuple[str, Frame]]:
 
 
 def _call_frames(answer: Answer) -> Iterator[tuple[str, Frame]]:
-    for begun, done in zip(_calls(answer, "in_progress"), _calls(answer, "completed"), strict=True):
-        place = {"output_index": 1, "item_id": done["id"]}
-        yield "response.output_item.added", {"output_index": 1, "item": {**begun, "arguments": ""}}
-        for delta in _halves(done["arguments"]):
-            yield "response.function_call_arguments.delta", {**place, "delta": delta}
-        arguments = {"arguments": done["arguments"], "name": done["name"]}
-        yield "response.function_call_arguments.done", {**place, **arguments}
-        yield "response.output_item.done", {"output_index": 1, "item": done}
+    begun, done = call(answer, "in_progress"), call(answer, "completed")
+    if begun is None or done is None:
+        return
+    place = {"output_index": 1, "item_id": done["id"]}
+    field, event = streamed_field(done)
+    yield "response.output_item.added", {"output_index": 1, "item": {**begun, field: ""}}
+    for delta in _halves(done[field]):
+        yield f"{event}.delta", {**place, "delta": delta}
+    yield f"{event}.done", {**place, field: done[field], "name": done["name"]}
+    yield "response.output_item.done", {"output_index": 1, "item": done}
 
 
 def error(status: int, message: str) -> Frame:
@@ -149,30 +141,6 @@ def _message(answer: Answer, status: str) -> Frame:
         "status": status,
         "content": [part],
     }
-
-
-def _calls(answer: Answer, status: str) -> list[Frame]:
-    if isinstance(answer.step, Say):
-        return []
-    name, arguments = SHELL_TOOL, _arguments(answer)
-    if isinstance(answer.step, Poll):
-        name = POLL_TOOL
-    call = {
-        "id": f"fc_rehearsal_{answer.number:05d}",
-        "type": "function_call",
-        "status": status,
-        "call_id": answer.call_id("call_"),
-        "name": name,
-        "arguments": json.dumps(arguments),
-    }
-    return [call]
-
-
-def _arguments(answer: Answer) -> Frame:
-    wait = {"yield_time_ms": LONGEST_WAIT_MILLISECONDS}
-    if isinstance(answer.step, Poll):
-        return {"session_id": answer.step.session, "chars": "", **wait}
-    return {"cmd": getattr(answer.step, "command", ""), **wait}
 
 
 def _response(answer: Answer, status: str, output: list[Frame]) -> Frame:
