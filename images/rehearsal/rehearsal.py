@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import protocol
@@ -21,6 +23,7 @@ from scripted_model.session import Session
 
 SOCKET = "/run/upstream/model.sock"
 PR_SET_DUMPABLE = 4
+RUNNER_GONE_SECONDS = 0.5  # how often to look whether somebody attached again
 COULD_NOT_START, ENDED_BY_DEADLINE = 2, 3
 
 
@@ -59,36 +62,33 @@ def api(config: dict[str, Any]) -> Api:
 
 
 def wait_for_start() -> dict[str, Any]:
-    """The `config` of the first `start`; anything else on stdin is said and passed over."""
-    for line in sys.stdin:
-        message = decode(line)
-        if isinstance(message, protocol.Start):
-            return message.config
-    return sleep_for_ever()
+    """The `config` of the first `start`; what comes before it is passed over."""
+    return next(m.config for m in messages() if isinstance(m, protocol.Start))
 
 
-def wait_for_stop() -> None:
-    """Wait for `stop`. An end of stdin is none: the runner may come back and attach again."""
-    for line in sys.stdin:
-        message = decode(line)
-        if isinstance(message, protocol.Stop):
-            end(message.reason)
-    sleep_for_ever()
+def wait_for_stop() -> NoReturn:
+    """End when the runner says so."""
+    stop = next(m for m in messages() if isinstance(m, protocol.Stop))
+    end(stop.reason)
 
 
-def decode(line: str) -> protocol.Message | None:
-    """The message in a line, or None for text and for what is no message."""
-    try:
-        return protocol.decode(line)
-    except protocol.ProtocolError as error:
-        send(protocol.Problem("reading stdin", str(error)))
-        return None
+def messages() -> Iterator[protocol.Message]:
+    """Everything that the runner says, for ever; what is no message is reported and passed over.
 
-
-def sleep_for_ever() -> NoReturn:
-    """Leave the work to the other threads; a signal or the deadline ends the process."""
+    An end of stdin means that the runner is gone, not that the run is over: it may attach again.
+    """
     while True:
-        signal.pause()
+        line = sys.stdin.readline()
+        if not line:
+            time.sleep(RUNNER_GONE_SECONDS)
+            continue
+        try:
+            message = protocol.decode(line)
+        except protocol.ProtocolError as error:
+            send(protocol.Problem("reading stdin", str(error)))
+            continue
+        if message is not None:
+            yield message
 
 
 def end(reason: str, exit_code: int = 0) -> NoReturn:

@@ -42,13 +42,15 @@ class TimeIsUp(Exception):  # noqa: N818 - an event of the story, no error
 class Notebook:
     """What the agent remembers.
 
-    `best` is the val_bpb (bits per byte) of `kept_commit`; `trials` the number of the last trial.
+    `best` is the val_bpb (bits per byte) of `kept_commit`; `trials` the number of the last trial;
+    `over` says that the run ended while a trial ran.
     """
 
     rows: list[dict[str, str]] = field(default_factory=list)
     best: float | None = None
     kept_commit: str = "HEAD"
     trials: int = 0
+    over: bool = False
 
     def judge(
         self, experiment: Experiment, change: str, commit: str, val_bpb: str
@@ -94,6 +96,8 @@ def work(seed: int, plan: tuple[str, ...] = DEFAULT_PLAN) -> Work:
     todo, rng = experiments(seed, plan), random.Random(f"turns {seed}")
     with suppress(TimeIsUp):
         yield from _research(notebook, todo, rng)
+    with suppress(TimeIsUp):
+        yield from _surely(commands.go_back(notebook.kept_commit), "leave the best commit behind")
     while True:
         with suppress(TimeIsUp):
             yield from _report(notebook, "The time is up; STATUS.md says what is best.")
@@ -138,14 +142,16 @@ def _experiment(notebook: Notebook, experiment: Experiment) -> Work:
         seen = yield from _run(commands.commit(message), f"commit {changed}")
         commit = _last(_COMMIT, seen) or "HEAD"
     code, val_bpb = yield from _trial(notebook, experiment)
+    if code == SPENT:
+        raise TimeIsUp
     if code in (TRAINED, FAILED):
         row = notebook.judge(experiment, changed, commit, val_bpb)
         purpose = f"log experiment {row['experiment']}: {row['status']}"
         yield from _surely(commands.append_row(row), purpose)
+    if notebook.over:
+        raise TimeIsUp
     if notebook.kept_commit != commit:
         yield from _surely(commands.go_back(notebook.kept_commit), "back to the best commit")
-    if code == SPENT:
-        raise TimeIsUp
 
 
 def _change(experiment: Experiment) -> Generator[Step, Observation, str]:
@@ -167,20 +173,24 @@ def _trial(
 
     Raises:
         Lost: nobody knows of this trial; it has to be asked for again.
+        TimeIsUp: nobody knows of it, and the run is over.
     """
     command = commands.trial(experiment.hypothesis, experiment.category)
+    seen = ""
     try:
         seen = yield from _run(command, f"trial: {experiment.hypothesis}")
+    except TimeIsUp:
+        notebook.over = True
     except Lost:
-        seen = ""
+        pass
     number = int(_last(_ACCEPTED, seen) or notebook.trials + 1)
-    asked = seen != ""
+    heard = seen != ""
     while not (code := _last(_EXIT_CODE, seen)):
         seen = yield from _surely(commands.trial_wait(number), f"wait for trial {number}")
-    if not asked and int(code) not in (TRAINED, FAILED):
-        raise Lost
     if int(code) in (TRAINED, FAILED):
         notebook.trials = number
+    elif not heard:
+        raise TimeIsUp if notebook.over else Lost
     return int(code), _last(_VAL_BPB, seen) if int(code) == TRAINED else ""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
+from string import Template
 
 import pytest
 
@@ -13,6 +15,10 @@ from images.rehearsal.scripted_model.plan import BASELINE, BROKEN, checked, expe
 from .play import CLOSING, FIRST, NUDGE, Cli, Sandbox, new_cli, new_session, whole_run
 
 SEEDS = (1, 2, 3, 17)
+PROMPTS = Path(__file__).parents[3] / "setup_prompts"
+PROMPT_FIELDS = (
+    "run_id", "task", "branch", "trial_seconds", "budget", "left", "reason", "grace_seconds"
+)  # fmt: skip
 
 
 def rows(cli: Cli) -> list[dict[str, str]]:
@@ -97,6 +103,27 @@ def test_closing_prompt_in_the_middle_of_a_command() -> None:
     cli = new_cli(Sandbox())
     cli.turn(FIRST, stop_before="trial ")
     assert "time is up" in cli.turn(CLOSING)
+
+
+def test_trial_cut_by_the_end_of_the_run_is_logged() -> None:
+    """A trial that ran when the run ended gets its row, and then no further one is asked for."""
+    sandbox = Sandbox()
+    cli = new_cli(sandbox)
+    cli.turn(FIRST, stop_before="trial ")
+    sandbox.trials, sandbox.broken = 1, True  # it was killed with everything else
+    assert "time is up" in cli.turn(CLOSING)
+    assert [row["status"] for row in rows(cli)] == ["crash"]
+    assert sandbox.trials == 1
+
+
+@pytest.mark.parametrize(("name", "ends"), [("first", False), ("nudge", False), ("closing", True)])
+def test_the_real_prompts(name: str, ends: bool) -> None:
+    """Of the prompts that runs use, the closing one alone is understood as the end."""
+    words = dict.fromkeys(PROMPT_FIELDS, "8 hours, 20 US dollars")
+    text = Template((PROMPTS / f"{name}.md").read_text()).substitute(words)
+    cli = new_cli(Sandbox())
+    cli.turn(FIRST)
+    assert ("time is up" in cli.turn(text)) is ends
 
 
 def test_refused_trial_is_no_experiment() -> None:
