@@ -13,6 +13,7 @@ HOST, PORT = "127.0.0.1", 8080
 GATEWAY_SOCKET = "/run/gateway/llm.sock"
 CONNECT_SECONDS = 20.0
 RETRY_SECONDS = 0.2
+REFUSE_SECONDS = 5.0
 CHUNK_BYTES = 64 * 1024
 MAX_CONNECTIONS = 128
 UNAVAILABLE = (
@@ -22,25 +23,35 @@ UNAVAILABLE = (
 )
 
 
-async def serve(socket_path: str = GATEWAY_SOCKET, port: int = PORT) -> asyncio.Server:
-    """Listen on the loopback interface; connections past `MAX_CONNECTIONS` wait their turn."""
+async def serve(
+    socket_path: str = GATEWAY_SOCKET, port: int = PORT, connect_seconds: float = CONNECT_SECONDS
+) -> asyncio.Server:
+    """Listen on the loopback interface; connections past `MAX_CONNECTIONS` wait their turn.
+
+    Args:
+        socket_path: the gateway's socket.
+        port: on 127.0.0.1; 0 for any free one.
+        connect_seconds: how long a connection waits for a gateway that is away.
+    """
     slots = asyncio.Semaphore(MAX_CONNECTIONS)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with slots:
-            await _relay(reader, writer, socket_path)
+            await _relay(reader, writer, socket_path, connect_seconds)
 
     return await asyncio.start_server(relay, HOST, port)
 
 
 async def _relay(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, socket_path: str
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    socket_path: str,
+    connect_seconds: float,
 ) -> None:
     try:
-        gateway_reader, gateway_writer = await _connect(socket_path)
+        gateway_reader, gateway_writer = await _connect(socket_path, connect_seconds)
     except OSError:
-        writer.write(UNAVAILABLE)
-        await _close(writer)
+        await _refuse(reader, writer)
         return
     try:
         await asyncio.gather(_pump(reader, gateway_writer), _pump(gateway_reader, writer))
@@ -49,9 +60,22 @@ async def _relay(
         await _close(writer)
 
 
-async def _connect(socket_path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer 503 and take the rest of the request: unread bytes would turn it into a reset."""
+    with contextlib.suppress(OSError, TimeoutError):
+        writer.write(UNAVAILABLE)
+        writer.write_eof()
+        async with asyncio.timeout(REFUSE_SECONDS):
+            while await reader.read(CHUNK_BYTES):
+                pass
+    await _close(writer)
+
+
+async def _connect(
+    socket_path: str, seconds: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
-    until = loop.time() + CONNECT_SECONDS
+    until = loop.time() + seconds
     while True:
         try:
             return await asyncio.open_unix_connection(socket_path)

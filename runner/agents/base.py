@@ -50,7 +50,8 @@ class Turn:
 class TurnOutcome:
     """What a transcript says of its turn.
 
-    `session_lost` means that resuming found nothing to resume: the next turn starts afresh.
+    `session_lost` means that resuming is of no use, because there is no session or because it has
+    outgrown the model's window: the next turn starts afresh.
     """
 
     good: bool
@@ -122,12 +123,13 @@ class Reading:
         Args:
             exit_code: the CLI's, negative for a signal.
             stderr_tail: its last words.
-            lost_marks: what the CLI says when there is no session to resume.
+            lost_marks: what the CLI says, in small letters, when a session cannot be resumed.
         """
         if self.finished and exit_code == 0 and self.tool_calls > 0:
             return TurnOutcome(True, self.tool_calls, self.final_text, "")
         error = self.error or stderr_tail.strip()[-MAX_TEXT_CHARS:] or self._explained(exit_code)
-        lost = any(mark in error or mark in stderr_tail for mark in lost_marks)
+        said = f"{error}\n{stderr_tail}".lower()
+        lost = any(mark in said for mark in lost_marks)
         return TurnOutcome(False, self.tool_calls, self.final_text, error, lost)
 
     def _explained(self, exit_code: int) -> str:

@@ -17,7 +17,7 @@ from runner.agents.base import (
 )
 
 FULL_CONTEXT_TOKENS = 1_000_000
-LOST_MARKS = ("No conversation found",)
+LOST_MARKS = ("no conversation found", "prompt is too long")
 
 
 class ClaudeCode:

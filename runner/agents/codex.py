@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from runner.agents.base import Reading, Turn, TurnOrder, TurnOutcome, events, part, text
 
-LOST_MARKS = ("no rollout found", "No saved session found", "no recorded sessions")
+LOST_MARKS = ("no rollout found", "no saved session found", "ran out of room in the model")
 TOOL_ITEMS = {"command_execution", "file_change", "mcp_tool_call", "custom_tool_call"}
 
 

@@ -15,7 +15,11 @@ from runner.agents.base import (
     text,
 )
 
-LOST_MARKS = ("No previous sessions found", "Error resuming session")
+LOST_MARKS = (
+    "no previous sessions found",
+    "error resuming session",
+    "exceeds the maximum number of tokens",
+)
 
 
 class GeminiCli:
