@@ -11,6 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 Say = Callable[[str], None]
 
+_NOISE = ("--->", "Removing intermediate")  # the legacy builder's, between any two steps
+
 
 class BuildDisplay:
     """One line a build, on stderr. Lines may be written from any thread."""
@@ -25,6 +27,7 @@ class BuildDisplay:
             TimeElapsedColumn(),
             TextColumn("{task.fields[step]}", style="dim", markup=False),
             console=self._console,
+            transient=True,
             disable=not self._console.is_terminal,
         )
 
@@ -49,7 +52,7 @@ class BuildDisplay:
         room = max(self._console.width - 30, 20)
 
         def say(step: str) -> None:
-            if step.strip():
+            if step.strip() and not step.strip().startswith(_NOISE):
                 self._progress.update(task, step=step.strip()[:room])
 
         return say

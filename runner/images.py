@@ -86,6 +86,10 @@ class Workshop:
             digest.update(self.fingerprint(spec.parent).encode())
         return digest.hexdigest()
 
+    def is_leaf(self, name: str) -> bool:
+        """Whether no other image stands on this one."""
+        return all(spec.parent != name for spec in self.table.values())
+
     def files(self, name: str, *, hashed_only: bool = False) -> list[str]:
         """The files that a build sees, relative to the root, sorted.
 
@@ -181,7 +185,7 @@ def _build_all(engine: Engine, workshop: Workshop, names: set[str]) -> list[str]
     with BuildDisplay() as display, ThreadPoolExecutor(PARALLEL_BUILDS) as pool:
         running: dict[Future[None], str] = {}
         while order.is_active():
-            for name in order.get_ready():
+            for name in sorted(order.get_ready(), key=workshop.is_leaf):  # parents first
                 running[pool.submit(_build, engine, workshop, name, display)] = name
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
