@@ -69,14 +69,21 @@ class Clock:
     def __post_init__(self) -> None:
         self._began = self.now()
         self._lease_waits: list[Interval] = []
+        self._waiting_since: dict[int, float] = {}
         self._outages: list[Interval] = []
         self._trials_ran: list[Interval] = []
         for name in ("train_seconds", "trials", "usd", "tokens", "requests", "turns"):
             setattr(self, name, getattr(self.before, name))
 
-    def give_back_lease_wait(self, seconds: float) -> None:
-        """A trial waited this long for its device, until now or until it started just before."""
-        self._lease_waits.append(self._ending_now(seconds))
+    def lease_wait_began(self, trial: int, moment: float) -> None:
+        """A trial waits for its device since this moment of `now`; given back while it lasts."""
+        self._waiting_since[trial] = moment
+
+    def lease_wait_ended(self, trial: int, moment: float) -> None:
+        """The trial has its device, or no longer wants it."""
+        began = self._waiting_since.pop(trial, None)
+        if began is not None:
+            self._lease_waits.append((began, moment))
 
     def give_back_outage(self, seconds: float) -> None:
         """The gateway saw the provider out of reach for this long, until now."""
@@ -92,9 +99,11 @@ class Clock:
 
     def spent(self) -> Spent:
         """Everything spent so far, earlier lives included."""
-        elapsed = self.now() - self._began
-        waited = length(self._lease_waits)
-        outage = length(minus(self._outages, self._trials_ran + self._lease_waits))
+        moment = self.now()
+        elapsed = moment - self._began
+        waits = self._lease_waits + [(began, moment) for began in self._waiting_since.values()]
+        waited = length(waits)
+        outage = length(minus(self._outages, self._trials_ran + waits))
         return Spent(
             wall_seconds=self.before.wall_seconds + elapsed - waited - outage,
             elapsed_seconds=self.before.elapsed_seconds + elapsed,

@@ -125,7 +125,7 @@ def _prepare(
         role="prepare",
         command=[*command, "--input", "/input"] if files else command,
         mounts=tuple(mounts),
-        tmpfs={"/tmp": limit.tmp_mb << 20},  # noqa: S108
+        tmpfs={"/tmp": limit.tmp_mb << 20},
         network="bridge" if task.network else "none",
         memory_bytes=limit.memory_bytes(machine.memory_bytes),
         cpus=machine.cpus * limit.cpu_share,
@@ -166,7 +166,7 @@ def _raise_failed(task: Task, last: list[str], exit_code: int | None) -> None:
     said = [line.removeprefix("error: ") for line in last if not line.startswith("hint: ")]
     hint = next((ln.removeprefix("hint: ") for ln in last if ln.startswith("hint: ")), "")
     message = f"preparing the data of task {task.name}: {said[-1] if said else 'no word why'}"
-    if exit_code == 2:  # noqa: PLR2004
+    if exit_code == 2:
         raise UserError(message, hint=hint)
     raise SandboxError(f"{message} (exit code {exit_code})", hint=hint)
 

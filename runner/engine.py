@@ -226,7 +226,7 @@ class Engine:
         """
         tmpfs = {
             path: f"rw,exec,nosuid,nodev,size={size},uid={UID},gid={UID},mode=0700"
-            if path != "/tmp"  # noqa: S108 - the container's own /tmp
+            if path != "/tmp"
             else f"rw,exec,nosuid,nodev,size={size},mode=1777"
             for path, size in spec.tmpfs.items()
         }

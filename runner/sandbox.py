@@ -265,7 +265,7 @@ class Sandbox:
                 Mount(volume_name(self._run_id, purpose), path, read_only)
                 for purpose, (path, read_only) in part.volumes.items()
             ),
-            tmpfs={"/tmp": limit.tmp_mb << 20},  # noqa: S108
+            tmpfs={"/tmp": limit.tmp_mb << 20},
             network=part.network,
             memory_bytes=limit.memory_bytes(machine.memory_bytes),
             cpus=machine.cpus * limit.cpu_share,

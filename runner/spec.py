@@ -46,10 +46,10 @@ class ModelPrice(Frozen):
     """US dollars per million tokens, for a model that the price list does not know."""
 
     input: float
-    cached_read: float = 0.0
-    cache_write_5m: float = 0.0
-    cache_write_1h: float = 0.0
     output: float
+    cached_read: float | None = None
+    cache_write_5m: float | None = None
+    cache_write_1h: float | None = None
 
 
 class RunSpec(Frozen):
@@ -71,6 +71,7 @@ class RunSpec(Frozen):
     record: bool = False
     base_url: str | None = None
     allow_unpriced: bool = False
+    versions: dict[str, Any] = {}
     api_key: SecretStr | None = Field(default=None, exclude=True)
 
 
@@ -134,6 +135,13 @@ def limits() -> dict[str, Limit]:
     """Limits by role, from `runner/limits.toml`."""
     table = read_table(Path(__file__).with_name("limits.toml"))
     return {role: Limit.model_validate(fields) for role, fields in table.items()}
+
+
+@cache
+def prices() -> dict[str, ModelPrice]:
+    """The user's own prices by model, from `runner/prices.toml`."""
+    table = read_table(Path(__file__).with_name("prices.toml"))
+    return {model: ModelPrice.model_validate(fields) for model, fields in table.items()}
 
 
 def budget(**asked: float | None) -> Budget:

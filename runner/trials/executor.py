@@ -106,11 +106,17 @@ class Executor:
         for container in list(self._running):
             self._engine.kill(container)
 
-    def run(self, order: TrialOrder, on_line: Callable[[str], None]) -> TrialRecord:
+    def run(
+        self,
+        order: TrialOrder,
+        on_start: Callable[[], None],
+        on_line: Callable[[str], None],
+    ) -> TrialRecord:
         """Run the trial to its end and return its record; only a broken engine raises.
 
         Args:
             order: what to run.
+            on_start: is called when the trial has its device.
             on_line: is given each line that the trial prints, as it comes.
 
         Raises:
@@ -119,6 +125,7 @@ class Executor:
         folder = self._keep_submission(order)
         try:
             with self._lease.held(self._abandon) as waited:
+                on_start()
                 with (folder / "train.log").open("wb") as log:
                     watched = self._watch(order, log, on_line)
         except LeaseAbandoned:
@@ -147,7 +154,7 @@ class Executor:
             run_id=self._spec.run_id,
             role="trial",
             mounts=(Mount(trainer.data_volume, "/data", read_only=True),),
-            tmpfs={"/trial": TRIAL_FILES_BYTES, "/tmp": trainer.limit.tmp_mb << 20},  # noqa: S108
+            tmpfs={"/trial": TRIAL_FILES_BYTES, "/tmp": trainer.limit.tmp_mb << 20},
             memory_bytes=trainer.memory_bytes,
             cpus=trainer.cpus,
             pids=trainer.limit.pids,
@@ -157,9 +164,8 @@ class Executor:
 
     def _config(self, order: TrialOrder) -> dict[str, Any]:
         trainer = self._trainer
-        packed = base64.b64encode(zlib.compress(order.train_py.encode(), 9)).decode()
         return {
-            "train_py_gz": packed,
+            "train_py_gz": packed(order.train_py),
             "train_seconds": trainer.train_seconds,
             "limit_seconds": trainer.limit_seconds,
             "output_bytes": trainer.limit.output_mb << 20,
@@ -290,6 +296,11 @@ class Executor:
             rehearsed=self._spec.rehearsed,
             **measured,
         )
+
+
+def packed(train_py: str) -> str:
+    """The text as `start.config.train_py_gz` carries it: base64 of zlib."""
+    return base64.b64encode(zlib.compress(train_py.encode(), 9)).decode()
 
 
 def _message(line: str) -> Message | None:

@@ -1,0 +1,307 @@
+"""The `bakeoff` command: argv to an exit code.
+
+The only place that prints errors, with their hints, and the only one that catches everything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from runner import data, images, log, overview, plan, preflight, results, run, runs, samplers
+from runner import spec as specs
+from runner.agents import agent_names
+from runner.engine import Engine
+from runner.errors import BakeoffError
+from runner.layout import ROOT
+from runner.records import RunResult
+from runner.spec import Budget, RunSpec
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Who finds the better model: an LLM research agent or a classical optimiser?",
+)
+console = Console()
+errors = Console(stderr=True)
+
+RUNS = ROOT / "runs"
+RESULTS = ROOT / "results"
+
+Seed = Annotated[int, typer.Option(help="The replicate: seeds the sampler, part of the run's id.")]
+Hours = Annotated[float | None, typer.Option(help="Wall hours; waits and outages do not count.")]
+TrainHours = Annotated[float | None, typer.Option(help="Hours of training, over all trials.")]
+Trials = Annotated[int | None, typer.Option(help="Number of trials.")]
+Usd = Annotated[float | None, typer.Option(help="US dollars for model requests.")]
+Tokens = Annotated[int | None, typer.Option(help="Tokens of model requests, cached ones too.")]
+TaskName = Annotated[str, typer.Option(help="pystdlib, text, tinystories, …: see trainer/tasks.")]
+Data = Annotated[str | None, typer.Option(help="A text of yours, for TASK=text: file or folder.")]
+Seconds = Annotated[float | None, typer.Option(help="Training seconds of one trial.")]
+Gpu = Annotated[str | None, typer.Option(help="The GPU for trials, as the engine numbers it.")]
+DEFAULT_HOURS = 8.0
+
+
+@app.callback()
+def configure(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+) -> None:
+    log.configure(verbose=verbose)
+
+
+@app.command("run")
+def run_agent(
+    agent: Annotated[str, typer.Argument(help=f"One of {', '.join(agent_names())}.")],
+    seed: Seed = 1,
+    hours: Hours = DEFAULT_HOURS,
+    train_hours: TrainHours = None,
+    trials: Trials = None,
+    usd: Usd = None,
+    tokens: Tokens = None,
+    task: TaskName = "pystdlib",
+    data_path: Annotated[str | None, typer.Option("--data", help="A text of yours.")] = None,
+    model: Annotated[str | None, typer.Option(help="Another model than the agent's own.")] = None,
+    trial_seconds: Seconds = None,
+    gpu: Gpu = None,
+    rehearsal: Annotated[bool, typer.Option(help="A scripted model: no key, no money.")] = False,
+    record: Annotated[bool, typer.Option(help="Keep every request and response.")] = False,
+    base_url: Annotated[str | None, typer.Option(help="Another server of the same API.")] = None,
+    allow_unpriced: Annotated[bool, typer.Option(help="Run a model without a price.")] = False,
+) -> None:
+    """Let an agent work on the task until a budget is spent."""
+    budget = _budget(hours, train_hours, trials, usd, tokens)
+    asked = plan.Asked(
+        seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
+        rehearsal=rehearsal, record=record, base_url=base_url, allow_unpriced=allow_unpriced,
+    )  # fmt: skip
+    _start(plan.agent_run(agent, asked, budget, plan.environment()))
+
+
+@app.command()
+def baseline(
+    sampler: Annotated[str, typer.Argument(help=f"One of {', '.join(samplers.load())}.")],
+    seed: Seed = 1,
+    hours: Hours = DEFAULT_HOURS,
+    train_hours: TrainHours = None,
+    trials: Trials = None,
+    task: TaskName = "pystdlib",
+    data_path: Annotated[str | None, typer.Option("--data", help="A text of yours.")] = None,
+    trial_seconds: Seconds = None,
+    gpu: Gpu = None,
+) -> None:
+    """Let a classical optimiser work on the task, under the very same conditions."""
+    budget = _budget(hours, train_hours, trials, None, None)
+    asked = plan.Asked(seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu)
+    _start(plan.baseline_run(sampler, asked, budget))
+
+
+@app.command()
+def resume(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+    """Go on with a run whose runner died; its budgets are as they were."""
+    made = runs.read_spec(RUNS, specs.check_run_id(run_id))
+    with _engine() as engine:
+        result = run.resume(plan.with_key(made, plan.environment()), engine, RUNS, _show)
+    _finish(result)
+
+
+@app.command()
+def stop(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+    """End a run gracefully; one whose runner died is collected and cleared away."""
+    if runs.request_stop(RUNS, specs.check_run_id(run_id)):
+        console.print(f"{run_id}: asked to stop; its agent has a grace period for STATUS.md")
+        return
+    with _engine() as engine:
+        result = run.close_abandoned(engine, RUNS, run_id)
+    console.print(f"{run_id}: ended by {result.ended_by}; collected in {RUNS / run_id}")
+
+
+@app.command()
+def collect() -> None:
+    """Compare all runs: a table here; CSV files, a page and a plot in results/."""
+    rows = results.write_results(overview.run_folders(RUNS), RESULTS)
+    if not rows:
+        console.print("no runs yet: `make demo`, or `make run AGENT=gpt SEED=1 REHEARSAL=1`")
+        return
+    _print_rows(rows)
+    console.print(f"files: {RESULTS}/summary.md, runs.csv, trials.csv, experiments.csv")
+
+
+@app.command()
+def ps() -> None:
+    """All runs, and every container and volume of ours on the engine."""
+    with _engine() as engine:
+        for table in overview.tables(engine, RUNS):
+            console.print(table)
+
+
+@app.command()
+def logs(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    role: Annotated[str, typer.Option(help="agent, optimizer, gateway, rehearsal.")] = "",
+    follow: Annotated[bool, typer.Option("--follow/--no-follow")] = True,
+) -> None:
+    """What a run's contestant prints, or its journal when its containers are gone."""
+    with _engine() as engine:
+        for line in overview.log_lines(
+            engine, RUNS, specs.check_run_id(run_id), role=role, follow=follow
+        ):
+            console.print(escape(line), highlight=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: engine, images, disk, GPU, keys. Starts nothing."""
+    findings = preflight.doctor(plan.environment(), RUNS)
+    table = Table("", "what", "is so")
+    for finding in findings:
+        table.add_row("ok" if finding.ok else "[red]no[/]", finding.what, escape(finding.said))
+    console.print(table)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command("clean-runs")
+def clean_runs(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
+    task_data: Annotated[bool, typer.Option("--data", help="Prepared data volumes too.")] = False,
+) -> None:
+    """Remove what dead runs left on the engine; with RUN, that run's directory too."""
+    with _engine() as engine:
+        for line in overview.clean(engine, RUNS, run_id, task_data=task_data):
+            console.print(escape(line))
+
+
+@app.command("images")
+def build_images(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all.")] = None,
+) -> None:
+    """Build the images whose inputs changed."""
+    with _engine() as engine:
+        built = images.ensure(engine, names or list(images.load_table()))
+    console.print(f"built: {', '.join(built)}" if built else "all images are up to date")
+
+
+@app.command()
+def demo(
+    trials: Annotated[int, typer.Option(help="Trials of each contestant.")] = 6,
+    trial_seconds: Annotated[float, typer.Option(help="Training seconds of a trial.")] = 5.0,
+) -> None:
+    """A rehearsed agent and an Optuna baseline on real text, and their comparison."""
+    asked = plan.Asked(
+        seed=overview.free_seed(RUNS, ("gpt", "tpe")), trial_seconds=trial_seconds, rehearsal=True
+    )
+    budget = specs.budget(hours=1.0, trials=trials)
+    _demo_run(
+        "1/2 a rehearsed agent: the real Codex CLI, a scripted model, real trials",
+        plan.agent_run("gpt", asked, budget, plan.environment()),
+    )
+    _demo_run("2/2 an Optuna baseline: TPE", plan.baseline_run("tpe", asked, budget))
+    collect()
+
+
+def _demo_run(title: str, made: RunSpec) -> None:
+    console.rule(title, align="left")
+    with _engine() as engine:
+        result = run.start(made, engine, RUNS, _show)
+    _print_result(result)
+
+
+# --- shared by the commands ---------------------------------------------------------------------
+
+
+def _budget(
+    hours: float | None,
+    train_hours: float | None,
+    trials: int | None,
+    usd: float | None,
+    tokens: int | None,
+) -> Budget:
+    return specs.budget(
+        hours=hours, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens
+    )
+
+
+def _start(made: RunSpec) -> None:
+    data.input_files(made.data, specs.load_task(made.task))
+    with _engine() as engine:
+        result = run.start(made, engine, RUNS, _show)
+    _finish(result)
+
+
+def _finish(result: RunResult) -> None:
+    _print_result(result)
+    if result.cause not in ("budget", "user"):
+        raise typer.Exit(1)
+
+
+def _print_result(result: RunResult) -> None:
+    best = result.best_measured
+    said = f"val_bpb {best.val_bpb:.4f} (trial {best.trial})" if best else "none"
+    marked = " [yellow](rehearsed: a scripted model, no money spent)[/]" if result.rehearsed else ""
+    console.print(f"[bold]{result.run_id}[/] ended by [bold]{result.ended_by}[/]{marked}")
+    if result.cause not in ("budget", "user"):
+        console.print(f"  cause: {result.cause}: {escape(result.detail)}")
+    console.print(f"  best measured: {said}; trials: {result.trials_by_status}")
+    console.print(f"  files: {RUNS / result.run_id}")
+
+
+def _print_rows(rows: list[results.Row]) -> None:
+    table = Table(*results.HEADINGS)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row.cells()))
+    console.print(table)
+
+
+def _show(role: str, line: str) -> None:
+    """What containers print for people goes to the log, at a level of its own."""
+    logger = structlog.get_logger()
+    if role == "prepare":
+        logger.info("data.said", line=line)
+    else:
+        logger.debug("container.said", role=role, line=line)
+
+
+@contextmanager
+def _engine() -> Iterator[Engine]:
+    engine = Engine.connect()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def main() -> None:
+    """Run the command; 0 when it did what was asked, 1 or 2 with one error line when not."""
+    try:
+        app(standalone_mode=False)
+    except BakeoffError as error:
+        errors.print(f"[red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+        if error.hint:
+            errors.print(f"[cyan]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)
+        sys.exit(2 if error.cause == "user" else 1)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        errors.print("interrupted; `make ps` shows what still runs")
+        sys.exit(130)
+    except Exception as error:
+        _print_usage_error(error)
+        sys.exit(2)
+
+
+def _print_usage_error(error: Exception) -> None:
+    """Typer's own errors show themselves; anything else is a fault of ours, shown whole."""
+    show = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show()
+
+

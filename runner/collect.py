@@ -1,0 +1,94 @@
+"""From a run's containers into `runs/<run id>/`: the agent's own words, transcripts, the bundle.
+
+Nothing collected is executed or trusted here: each file is asked for by name, must be a regular
+one, is bounded in size, and is written under a name of ours that no content can choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from runner.engine import Engine
+from runner.errors import EngineError
+from runner.journal import Journal
+from runner.layout import RunDir
+
+STATE = "/home/agent/.bakeoff"
+MAX_TRANSCRIPT_BYTES = 64 << 20
+MAX_TRANSCRIPTS_BYTES = 1 << 30
+
+# name in artifacts/ → (path in the agent's container, most bytes)
+WATCHED = {
+    "experiments.csv": ("/workspace/experiments.csv", 16 << 20),
+    "STATUS.md": ("/workspace/STATUS.md", 4 << 20),
+}
+AT_THE_END = {
+    **WATCHED,
+    "train.py": ("/workspace/train.py", 1 << 20),
+    "repo.bundle": (f"{STATE}/repo.bundle", 256 << 20),
+}
+
+
+class Collector:
+    """Copies an agent's files out; an optimiser has none, and then nothing is copied.
+
+    Args:
+        engine: where the container is.
+        run_dir: where the files go.
+        journal: is told of every change.
+        container: names the agent's container, "" while there is none.
+    """
+
+    def __init__(
+        self, engine: Engine, run_dir: RunDir, journal: Journal, container: Callable[[], str]
+    ) -> None:
+        self._engine = engine
+        self._run_dir = run_dir
+        self._journal = journal
+        self._container = container
+        self._seen: dict[str, bytes] = {}
+        self._transcripts_bytes = 0
+
+    def look(self) -> None:
+        """Copy the watched files that changed since the last look."""
+        for name, (path, limit) in WATCHED.items():
+            self._copy(name, path, limit)
+
+    def finish(self) -> None:
+        """Copy everything that a run leaves, after its last turn."""
+        for name, (path, limit) in AT_THE_END.items():
+            self._copy(name, path, limit)
+
+    def transcript(self, turn: int, path: str) -> list[str]:
+        """Append a turn's raw transcript to `transcript.jsonl`; its lines."""
+        content = self._fetched(path, MAX_TRANSCRIPT_BYTES) or b""
+        self._transcripts_bytes += len(content)
+        if self._transcripts_bytes <= MAX_TRANSCRIPTS_BYTES:
+            with self._run_dir.transcript.open("ab") as file:
+                file.write(content if content.endswith(b"\n") or not content else content + b"\n")
+        else:
+            self._journal.write("transcript.left_out", turn=turn, bytes=len(content))
+        return content.decode("utf-8", "replace").splitlines()
+
+    def _copy(self, name: str, path: str, limit: int) -> None:
+        content = self._fetched(path, limit)
+        if content is None or self._seen.get(name) == content:
+            return
+        self._seen[name] = content
+        self._run_dir.artifacts.mkdir(exist_ok=True)
+        aside = self._run_dir.artifacts / f".{name}.part"
+        aside.write_bytes(content)
+        aside.replace(self._run_dir.artifacts / name)
+        self._journal.write("artifact.collected", name=name, bytes=len(content))
+        if len(content) >= limit:
+            self._journal.write("artifact.cut", name=name, at_bytes=limit)
+
+    def _fetched(self, path: str, limit: int) -> bytes | None:
+        container = self._container()
+        if not container:
+            return None
+        try:
+            return self._engine.get_file(container, path, limit)
+        except EngineError as error:
+            self._journal.write("artifact.unreadable", path=path, error=error.message[:300])
+            return None

@@ -1,0 +1,153 @@
+"""What there is: the runs, their containers and volumes, their logs; and how it is cleared away."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from runner.engine import ContainerState, Engine
+from runner.errors import EngineError, UserError
+from runner.journal import Journal
+from runner.layout import RunDir
+from runner.protocol import MARK
+from runner.records import Event, RunResult, TrialRecord, read_lines
+from runner.runs import alive
+from runner.sandbox import sweep
+
+CONTESTANTS = ("agent", "optimizer")
+
+
+def run_folders(runs: Path) -> list[Path]:
+    """The directories of all runs, by name."""
+    if not runs.exists():
+        return []
+    return sorted(p for p in runs.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def free_seed(runs: Path, contestants: Iterable[str]) -> int:
+    """The first seed that none of these contestants has used here."""
+    names, seed = list(contestants), 1
+    while any((runs / f"{name}-s{seed}").exists() for name in names):
+        seed += 1
+    return seed
+
+
+def tables(engine: Engine, runs: Path) -> list[Table]:
+    """Runs, containers and volumes, a table each; none is left out."""
+    own = Table("run", "state", "trials", "best val_bpb", title="runs", title_justify="left")
+    for path in run_folders(runs):
+        own.add_row(*_run_cells(RunDir(path)))
+    boxes = Table("container", "run", "role", "status", title="containers", title_justify="left")
+    for state in engine.containers():
+        boxes.add_row(state.name, state.run_id, state.role, state.status)
+    drives = Table("volume", "of", title="volumes", title_justify="left")
+    for volume in engine.volumes():
+        drives.add_row(volume.name, volume.run_id or f"the data of task {volume.data}")
+    return [own, boxes, drives]
+
+
+def _run_cells(run_dir: RunDir) -> tuple[str, str, str, str]:
+    trials = list(read_lines(run_dir.trials, TrialRecord))
+    values = [trial.val_bpb for trial in trials if trial.val_bpb is not None]
+    best = f"{min(values):.4f}" if values else "–"
+    return run_dir.path.name, _state(run_dir), str(len(trials)), best
+
+
+def _state(run_dir: RunDir) -> str:
+    if run_dir.result.exists():
+        try:
+            text = run_dir.result.read_text(encoding="utf-8")
+            return f"ended by {escape(RunResult.model_validate_json(text).ended_by)}"
+        except ValueError:
+            return "ended; result.json is unreadable"
+    if alive(run_dir):
+        return "running"
+    return "its runner died: `make resume` or `make stop`"
+
+
+def log_lines(
+    engine: Engine, runs: Path, run_id: str, *, role: str, follow: bool
+) -> Iterator[str]:
+    """What a container of the run printed, without protocol messages; else the run's journal.
+
+    Raises:
+        UserError: there is neither a container nor a run of that name.
+    """
+    container = _container_of(engine.containers(run_id), role)
+    if container is not None:
+        yield from _readable(engine.logs(container.id, follow=follow))
+        return
+    run_dir = RunDir(runs / run_id)
+    if not run_dir.path.exists():
+        raise UserError(f"reading the log of {run_id}: there is no such run", hint="`make ps`")
+    yield from (_event_line(event) for event in Journal(run_dir).events())
+
+
+def _container_of(states: list[ContainerState], role: str) -> ContainerState | None:
+    wanted = (role,) if role else CONTESTANTS
+    return next((state for state in states if state.role in wanted), None)
+
+
+def _readable(chunks: Iterable[bytes]) -> Iterator[str]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (
+            line.decode("utf-8", "replace") for line in lines if not line.startswith(MARK.encode())
+        )
+    if rest:
+        yield rest.decode("utf-8", "replace")
+
+
+def _event_line(event: Event) -> str:
+    fields = " ".join(f"{key}={value}" for key, value in event.fields.items())
+    return f"{event.at} {event.event:24} {fields}"
+
+
+def clean(engine: Engine, runs: Path, run_id: str | None, *, task_data: bool) -> Iterator[str]:
+    """Remove containers and volumes of runs that no runner has; a named run's directory too.
+
+    Raises:
+        UserError: the named run is under way, or there is nothing of that name.
+    """
+    names = {s.run_id for s in engine.containers()} | {v.run_id for v in engine.volumes()} - {""}
+    if run_id is not None:
+        yield from _clean_named(engine, runs, run_id, known=run_id in names)
+        return
+    for name in sorted(names):
+        if alive(RunDir(runs / name)):
+            yield f"{name}: under way, left alone"
+        elif (runs / name / "spec.json").exists() and not (runs / name / "result.json").exists():
+            yield f"{name}: unfinished, left alone; `make resume` or `make stop` it"
+        else:
+            yield f"{name}: removed {sweep(engine, name)} containers and volumes"
+    if task_data:
+        yield from _clean_data(engine)
+
+
+def _clean_named(engine: Engine, runs: Path, run_id: str, *, known: bool) -> Iterator[str]:
+    run_dir = RunDir(runs / run_id)
+    if not known and not run_dir.path.exists():
+        raise UserError(f"clearing {run_id} away: there is no such run", hint="`make ps`")
+    if alive(run_dir):
+        raise UserError(
+            f"clearing {run_id} away: it is under way", hint=f"`make stop RUN={run_id}` first"
+        )
+    yield f"{run_id}: removed {sweep(engine, run_id)} containers and volumes"
+    if run_dir.path.exists():
+        shutil.rmtree(run_dir.path)
+        yield f"{run_id}: deleted {run_dir.path}"
+
+
+def _clean_data(engine: Engine) -> Iterator[str]:
+    for volume in engine.volumes():
+        if volume.data:
+            try:
+                engine.remove_volume(volume.name)
+                yield f"{volume.name}: removed"
+            except EngineError as error:
+                yield f"{volume.name}: left: {error.message}"

@@ -1,0 +1,238 @@
+"""The steps of a run, in order. No step reads what a later step writes.
+
+    open the run's directory → images → data → sandbox → the loop → collect → result.json
+
+A run that is resumed takes the same steps with what its journal and ledger say was spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from runner import data, images, preflight
+from runner.clock import Clock
+from runner.collect import Collector
+from runner.conduct import Conduct, Ending, Props
+from runner.drivers import AgentDriver, Driver, OptimizerDriver
+from runner.engine import Engine
+from runner.errors import UserError
+from runner.journal import Journal
+from runner.layout import RunDir
+from runner.parts import parts
+from runner.records import Best, RunResult, Spent, TrialSource, now, to_json, write_whole
+from runner.results import claims
+from runner.runs import STOP_FILE, held, last_spent, read_spec, stop_signals
+from runner.sandbox import Peer, Sandbox, sweep
+from runner.spec import RunSpec, limits, load_task
+from runner.stage import Show, Stage, image_names, image_tag, versions
+from runner.trials.desk import TrialDesk
+from runner.trials.executor import Executor, Trainer
+from runner.trials.intake import Intake
+from runner.trials.lease import DeviceLease
+
+
+def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
+    """Make a new run and see it through.
+
+    Raises:
+        BakeoffError: the run could not start, or the engine or disk failed under it; what was
+            recorded until then is kept, and the run can be resumed.
+    """
+    run_dir = RunDir(runs / spec.run_id)
+    task = load_task(spec.task)
+    preflight.check_new(run_dir)
+    preflight.check_disk(runs)
+    preflight.check_gpu(spec, engine)
+    files = data.input_files(spec.data, task)
+    images.ensure(engine, image_names(spec))
+    volume = data.ensure(engine, image_tag("trainer"), task, files, partial(show, "prepare"))
+    run_dir.path.mkdir(parents=True)
+    spec = spec.model_copy(update={"versions": versions(spec, engine, volume)})
+    write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
+    with held(run_dir):
+        return _perform(Stage(spec, engine, run_dir, task, volume, show), Spent())
+
+
+def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
+    """Go on with a run whose runner died or was interrupted; budgets are as they were.
+
+    Raises:
+        UserError: it is finished, or another runner has it.
+    """
+    run_dir = RunDir(runs / spec.run_id)
+    if run_dir.result.exists():
+        raise UserError(
+            f"resuming {spec.run_id}: it is done", hint=f"its result is in {run_dir.result}"
+        )
+    task = load_task(spec.task)
+    images.ensure(engine, image_names(spec))
+    files = data.input_files(spec.data, task)
+    volume = data.ensure(engine, image_tag("trainer"), task, files, partial(show, "prepare"))
+    with held(run_dir):
+        (run_dir.path / STOP_FILE).unlink(missing_ok=True)
+        before = last_spent(Journal(run_dir))
+        return _perform(Stage(spec, engine, run_dir, task, volume, show, resumed=True), before)
+
+
+def _perform(stage: Stage, before: Spent) -> RunResult:
+    """Open the sandbox, run the loop, collect, and write the result."""
+    began_at = now()
+    clock = Clock(stage.spec.budget, before)
+    stage.journal.write("run.resumed" if stage.resumed else "run.started", **_facts(stage.spec))
+    sandbox = Sandbox(stage.engine, stage.spec.run_id, parts(stage), stage.inbox)
+    collector = Collector(
+        stage.engine, stage.run_dir, stage.journal,
+        lambda: sandbox.contestant.container if stage.spec.kind == "agent" else "",
+    )  # fmt: skip
+    sandbox.keep_volumes = stage.resumed
+    with sandbox, stop_signals(stage.run_dir) as asked_to_stop:
+        stage.journal.write("sandbox.opened")
+        sandbox.keep_volumes = True  # until everything is collected
+        ending = _conduct(stage, sandbox, clock, collector, asked_to_stop)
+        collector.finish()
+        sandbox.keep_volumes = False
+    result = _result(stage, clock, ending, began_at)
+    write_whole(stage.run_dir.result, to_json(result))
+    stage.journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
+    return result
+
+
+def _facts(spec: RunSpec) -> dict[str, Any]:
+    budget = {name: value for name, value in spec.budget.as_dict().items() if value is not None}
+    return {
+        "run_id": spec.run_id,
+        "task": spec.task,
+        "trial_seconds": spec.trial_seconds,
+        "rehearsed": spec.rehearsed,
+        "budget": budget,
+    }
+
+
+def _conduct(
+    stage: Stage,
+    sandbox: Sandbox,
+    clock: Clock,
+    collector: Collector,
+    asked_to_stop: Callable[[], str | None],
+) -> Ending:
+    contestant = sandbox.contestant
+    source: TrialSource = "agent" if stage.spec.kind == "agent" else "sampler"
+    intake = Intake(stage.engine, stage.run_dir, stage.ledger, stage.pristine, source)
+    desk = TrialDesk(
+        intake, _executor(stage), stage.ledger, clock, stage.journal, stage.inbox, contestant.send
+    )
+    props = Props(
+        run_dir=stage.run_dir,
+        journal=stage.journal,
+        clock=clock,
+        desk=desk,
+        collector=collector,
+        contestant=contestant,
+        driver=_driver(stage, contestant, clock, collector),
+        inbox=stage.inbox,
+        asked_to_stop=asked_to_stop,
+        show=stage.show,
+    )
+    return Conduct(props).go()
+
+
+def _driver(stage: Stage, contestant: Peer, clock: Clock, collector: Collector) -> Driver:
+    spec = stage.spec
+    if spec.kind == "baseline":
+        return OptimizerDriver(contestant)
+
+    def words() -> dict[str, object]:
+        return {
+            "run_id": spec.run_id,
+            "task": spec.task,
+            "branch": f"bakeoff/{spec.run_id}",
+            "trial_seconds": f"{spec.trial_seconds:g}",
+            "budget": Clock(spec.budget).left(),
+            "left": clock.left(),
+        }
+
+    return AgentDriver(
+        stage.agent(), contestant, stage.token, stage.journal, words, collector.transcript,
+        clock, resumed=stage.resumed, grace_seconds=spec.grace_seconds,
+    )  # fmt: skip
+
+
+def _executor(stage: Stage) -> Executor:
+    spec, limit, machine = stage.spec, limits()["trial"], stage.engine.info()
+    seconds = spec.trial_seconds
+    trainer = Trainer(
+        image=image_tag("trainer"),
+        data_volume=stage.data_volume,
+        train_seconds=seconds,
+        limit_seconds=max(2 * seconds, seconds + stage.task.limit_seconds),
+        limit=limit,
+        memory_bytes=limit.memory_bytes(machine.memory_bytes),
+        cpus=machine.cpus * limit.cpu_share,
+        gpu=spec.gpu,
+        pristine=stage.pristine,
+    )
+    lease = DeviceLease(machine.id, "cpu" if spec.gpu is None else f"gpu-{spec.gpu}")
+    return Executor(stage.engine, spec, stage.run_dir, trainer, lease)
+
+
+def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
+    """End a run whose runner is dead: collect what there is, remove containers and volumes.
+
+    Raises:
+        UserError: a runner has it.
+    """
+    spec = read_spec(runs, run_id)
+    run_dir = RunDir(runs / run_id)
+    with held(run_dir):
+        journal = Journal(run_dir)
+        agents = [c.id for c in engine.containers(run_id) if c.role == "agent"]
+        Collector(engine, run_dir, journal, lambda: agents[0] if agents else "").finish()
+        sweep(engine, run_id)
+        clock = Clock(spec.budget, last_spent(journal))
+        stage = Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
+        ending = Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
+        began = journal.events()
+        result = _result(stage, clock, ending, began[0].at if began else now())
+        write_whole(run_dir.result, to_json(result))
+        journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
+    return result
+
+
+def _result(stage: Stage, clock: Clock, ending: Ending, began_at: str) -> RunResult:
+    spec = stage.spec
+    claimed, problems = best_claimed(stage.run_dir.experiments)
+    first = stage.journal.events()
+    return RunResult(
+        run_id=spec.run_id,
+        contestant=spec.contestant,
+        kind=spec.kind,
+        seed=spec.seed,
+        task=spec.task,
+        rehearsed=spec.rehearsed,
+        ended_by=ending.ended_by,
+        cause=ending.cause,
+        detail=ending.detail,
+        began_at=first[0].at if first else began_at,
+        ended_at=now(),
+        budget=spec.budget.as_dict(),
+        spent=clock.spent(),
+        trials_by_status=stage.ledger.by_status(),
+        best_measured=stage.ledger.best_measured(),
+        best_claimed=claimed,
+        problems=problems,
+    )
+
+
+def best_claimed(experiments: Path) -> tuple[Best | None, list[str]]:
+    """The best row of an agent's `experiments.csv`, and what is wrong with the file."""
+    if not experiments.exists():
+        return None, []
+    said = claims.parse(experiments.read_bytes())
+    problems = [f"experiments.csv: {problem}" for problem in said.problems]
+    best = said.best()
+    if best is None or best.val_bpb is None:
+        return None, problems
+    return Best(val_bpb=best.val_bpb, row=best.row), problems

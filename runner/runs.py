@@ -1,0 +1,112 @@
+"""The runs that there are: their specs, who holds them, and how one is asked to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from runner.errors import UserError
+from runner.journal import Journal
+from runner.layout import RunDir
+from runner.records import Spent
+from runner.spec import RunSpec
+
+STOP_FILE = "stop"
+
+
+def read_spec(runs: Path, run_id: str) -> RunSpec:
+    """The spec of an existing run.
+
+    Raises:
+        UserError: there is no such run, or its spec cannot be read.
+    """
+    path = RunDir(runs / run_id).spec
+    try:
+        return RunSpec.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"looking for run {run_id}: there is no {path}", hint="`make ps` lists the runs"
+        ) from None
+    except (OSError, ValidationError) as error:
+        raise UserError(f"reading {path}: {error}") from error
+
+
+def last_spent(journal: Journal) -> Spent:
+    """What earlier lives of a run had spent when its clock was last read."""
+    for event in reversed(journal.events()):
+        if event.event == "clock.read":
+            return Spent.model_validate(event.fields)
+    return Spent()
+
+
+@contextlib.contextmanager
+def held(run_dir: RunDir) -> Iterator[None]:
+    """Hold the run: one runner at a time.
+
+    Raises:
+        UserError: another runner has it.
+    """
+    lock = FileLock(run_dir.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"taking run {run_dir.path.name}: a runner has it already",
+            hint=f"`make stop RUN={run_dir.path.name}` ends it gracefully",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def stop_signals(run_dir: RunDir) -> Iterator[Callable[[], str | None]]:
+    """Gives a function that says who wants the run to end: Ctrl-C, SIGTERM, or `bakeoff stop`."""
+    asked: list[str] = []
+
+    def on_signal(number: int, _: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(f"{signal.Signals(number).name} to the runner")
+
+    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: (
+            asked[0] if asked
+            else "`bakeoff stop`" if (run_dir.path / STOP_FILE).exists() else None
+        )  # fmt: skip
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def request_stop(runs: Path, run_id: str) -> bool:
+    """Ask the run's runner to end it; False when no runner has it.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    run_dir = RunDir(runs / run_id)
+    if not run_dir.path.exists():
+        raise UserError(f"stopping {run_id}: there is no such run", hint="`make ps` lists the runs")
+    if not alive(run_dir):
+        return False
+    (run_dir.path / STOP_FILE).touch()
+    return True
+
+
+def alive(run_dir: RunDir) -> bool:
+    """A runner has this run now."""
+    if not run_dir.lock.exists():
+        return False
+    try:
+        with held(run_dir):
+            return False
+    except UserError:
+        return True
