@@ -1,0 +1,1 @@
+"""What every contestant gets: the task. Only `constants` and `catalog` are imported on the host."""

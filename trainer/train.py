@@ -1,0 +1,522 @@
+"""Trains a small GPT for a fixed time and prints its val_bpb. This is the file to edit.
+
+Usage: `trial` in a contestant's workspace; `python train.py` where torch and the data are. Anything
+here may change: the knobs, the model, the optimiser, the schedule, the loop. What must stay is the
+closing block that `main` prints, with a val_bpb that `prepare.evaluate_bpb` measured.
+
+Letters in shapes: B sequences, T tokens, H heads, D channels of a head, C = H·D channels of the
+model, V tokens of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+from prepare import Task, batches, evaluate_bpb, load_task, train_seconds
+
+# --- knobs ---------------------------------------------------------------------------------------
+
+DEPTH = 8  # transformer layers
+ASPECT_RATIO = 64  # model width C = DEPTH * ASPECT_RATIO, rounded up to a multiple of HEAD_DIM
+HEAD_DIM = 128  # channels of an attention head
+WINDOW_PATTERN = "SSSL"  # attention of layer after layer: L whole context, S half; the last is L
+ROPE_BASE = 10_000.0  # longest wavelength of the rotary position encoding, about
+TOTAL_BATCH_SIZE = 2**19  # tokens an optimiser step
+DEVICE_BATCH_SIZE = 128  # sequences a forward pass; the rest is accumulated
+EMBEDDING_LR = 0.6  # token and value embeddings (AdamW)
+UNEMBEDDING_LR = 0.004  # the head (AdamW)
+MATRIX_LR = 0.04  # matrices of the blocks (Muon)
+SCALAR_LR = 0.5  # x0 lambdas (AdamW); residual lambdas get a hundredth of it
+WEIGHT_DECAY = 0.2  # cautious, on matrices, falling to 0
+ADAM_BETAS = (0.8, 0.95)
+WARMUP_RATIO = 0.0  # share of the budget in which learning rates rise
+WARMDOWN_RATIO = 0.5  # share of the budget in which they fall
+FINAL_LR_FRAC = 0.0  # where they fall to, as a share of their height
+
+# --- fixed by the recipe -------------------------------------------------------------------------
+
+SOFTCAP = 15.0  # logits are held within ±SOFTCAP
+GATE_CHANNELS = 32  # channels of x that open the gates of a layer's value embedding
+ADAM_EPS = 1e-10
+MOMENTUM = (0.85, 0.95, 300)  # Muon's Nesterov momentum: from, to, over so many steps
+NORMUON_BETA = 0.95
+# Polynomials that push all singular values to 1, one an iteration. Source: Amsel et al. 2025,
+# "The Polar Express", as used in nanochat.
+POLAR_EXPRESS = (
+    (8.156554524902461, -22.48329292557795, 15.878769915207462),
+    (4.042929935166739, -2.808917465908714, 0.5000178451051316),
+    (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
+    (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
+    (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
+)
+ESTIMATE_AT = (0.25, 0.5, 0.75)  # shares of the budget at which val_bpb is estimated
+UNTIMED_STEPS = 11  # steps that compile and do not count, where the model is compiled
+
+# --- device --------------------------------------------------------------------------------------
+
+# Dense bf16 peaks in FLOP/s by a part of the device's name, from the vendors' data sheets.
+PEAK_FLOPS = (
+    ("B200", 2250e12), ("H200", 989.5e12), ("H100 PCIe", 756e12), ("H100 NVL", 835e12),
+    ("H100", 989.5e12), ("A100", 312e12), ("L40S", 362e12), ("L4", 121e12), ("A10", 125e12),
+    ("RTX 4090", 165.2e12), ("RTX 3090", 71e12),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the model runs on, and in which precision."""
+
+    torch: torch.device
+    dtype: torch.dtype  # of activations; parameters are float32
+    compiles: bool
+    peak_flops: float | None  # None where unknown
+
+
+def find_device() -> Device:
+    """CUDA in bf16 and compiled, else Apple's, else the CPU: bf16 only where it has the circuits.
+
+    On the CPU a compiler costs more of a short trial than it gives back.
+    """
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+        peak = next((flops for part, flops in PEAK_FLOPS if part in name), None)
+        return Device(torch.device("cuda"), torch.bfloat16, True, peak)
+    if torch.backends.mps.is_available():
+        return Device(torch.device("mps"), torch.float32, False, None)
+    bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return Device(torch.device("cpu"), torch.bfloat16 if bf16 else torch.float32, False, None)
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits until the device has done what it was told, so that clocks mean something."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+# --- model ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a model."""
+
+    depth: int
+    heads: int
+    head_dim: int
+    sequence_tokens: int
+    vocabulary: int
+    window_pattern: str = "L"
+
+    @property
+    def width(self) -> int:
+        """Channels of the model, C."""
+        return self.heads * self.head_dim
+
+    def windows(self) -> list[int]:
+        """How many tokens back each layer sees: L all, S half; the last layer always all."""
+        reach = {"L": self.sequence_tokens, "S": self.sequence_tokens // 2}
+        letters = [self.window_pattern[i % len(self.window_pattern)] for i in range(self.depth)]
+        return [reach[letter.upper()] for letter in [*letters[:-1], "L"]]
+
+    def has_value_embedding(self, layer: int) -> bool:
+        """Every second layer, counted back from the last."""
+        return (self.depth - 1 - layer) % 2 == 0
+
+
+def norm(x: Tensor) -> Tensor:
+    """RMSNorm over the last axis, without weights."""
+    return F.rms_norm(x, (x.size(-1),))
+
+
+class Linear(nn.Linear):
+    """A matrix without bias, kept in float32 and used in the precision of what it multiplies."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., inputs] to [..., outputs]."""
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class Position:
+    """What attention knows about places: rotary angles and the masks of short windows."""
+
+    def __init__(self, shape: Shape, device: Device) -> None:
+        tokens, steps = shape.sequence_tokens, torch.arange(0, shape.head_dim, 2).float()
+        angles = torch.outer(torch.arange(tokens).float(), ROPE_BASE ** -(steps / shape.head_dim))
+        self.cos = angles.cos().to(device.torch, device.dtype)  # [T, D/2]
+        self.sin = angles.sin().to(device.torch, device.dtype)
+        self.masks = {w: window_mask(w, tokens, device) for w in shape.windows() if w < tokens}
+
+    def rotate(self, x: Tensor) -> Tensor:
+        """Turns channel d against channel d + D/2 by the angle of its place; x [B, H, T, D]."""
+        left, right = x.chunk(2, dim=-1)
+        cos, sin = self.cos[: x.size(2)], self.sin[: x.size(2)]
+        return torch.cat((left * cos + right * sin, right * cos - left * sin), dim=-1)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
+        """Softmax attention in which token i sees tokens i - window to i; all [B, H, T, D]."""
+        if window not in self.masks:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        if q.is_cuda:
+            return flex_attention(q, k, v, block_mask=self.masks[window])
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=self.masks[window])
+
+
+def window_mask(window: int, tokens: int, device: Device) -> Any:
+    """Who sees whom: blocks to skip for CUDA's kernels, else a table [T, T] of booleans."""
+
+    def sees(_b: Any, _h: Any, query: Tensor, key: Tensor) -> Tensor:
+        return (key <= query) & (query - key <= window)
+
+    if device.torch.type == "cuda":
+        return create_block_mask(sees, None, None, tokens, tokens, device=device.torch)
+    place = torch.arange(tokens, device=device.torch)
+    return sees(0, 0, place[:, None], place[None, :])
+
+
+class Attention(nn.Module):
+    """Causal attention with normed queries and keys and, on every second layer, gated values."""
+
+    def __init__(self, shape: Shape, layer: int) -> None:
+        super().__init__()
+        self.shape, self.window = shape, shape.windows()[layer]
+        self.query = Linear(shape.width, shape.width)
+        self.key = Linear(shape.width, shape.width)
+        self.value = Linear(shape.width, shape.width)
+        self.output = Linear(shape.width, shape.width)
+        gated = shape.has_value_embedding(layer)
+        self.gate = Linear(min(GATE_CHANNELS, shape.width), shape.heads) if gated else None
+
+    def forward(self, x: Tensor, embedded: Tensor | None, position: Position) -> Tensor:
+        """Mixes tokens; x and the value embedding of its tokens are [B, T, C]."""
+        q, k, v = (self.by_head(part(x)) for part in (self.query, self.key, self.value))
+        if self.gate is not None and embedded is not None:
+            opened = 2 * torch.sigmoid(self.gate(x[..., : self.gate.in_features]))  # [B, T, H]
+            v = v + opened.mT.unsqueeze(-1) * self.by_head(embedded)
+        q, k = norm(position.rotate(q)), norm(position.rotate(k))
+        mixed = position.attend(q, k, v, self.window)  # [B, H, T, D]
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+    def by_head(self, x: Tensor) -> Tensor:
+        """[B, T, C] as [B, H, T, D]."""
+        return x.unflatten(2, (self.shape.heads, self.shape.head_dim)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Attention, then a relu² MLP four times as wide; each adds to the stream."""
+
+    def __init__(self, shape: Shape, layer: int) -> None:
+        super().__init__()
+        self.attention = Attention(shape, layer)
+        self.rise = Linear(shape.width, 4 * shape.width)
+        self.fall = Linear(4 * shape.width, shape.width)
+
+    def forward(self, x: Tensor, embedded: Tensor | None, position: Position) -> Tensor:
+        """x and embedded [B, T, C]."""
+        x = x + self.attention(norm(x), embedded, position)
+        return x + self.fall(F.relu(self.rise(norm(x))).square())
+
+
+class GPT(nn.Module):
+    """A pre-norm transformer whose layers see the embedding again, and an untied head."""
+
+    def __init__(self, shape: Shape, device: Device) -> None:
+        super().__init__()
+        self.shape, self.dtype = shape, device.dtype
+        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        self.value_embeddings = nn.ModuleDict(
+            {
+                str(layer): nn.Embedding(shape.vocabulary, shape.width)
+                for layer in range(shape.depth)
+                if shape.has_value_embedding(layer)
+            }
+        )
+        self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.depth))
+        self.head = Linear(shape.width, shape.vocabulary)
+        self.residual_lambdas = nn.Parameter(torch.ones(shape.depth))
+        self.x0_lambdas = nn.Parameter(torch.full((shape.depth,), 0.1))
+        self.initialise()
+        self.to(device.torch)
+        self.position = Position(shape, device)
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Unit embeddings, a head near zero, uniform matrices, and blocks that add nothing yet."""
+        bound = math.sqrt(3 / self.shape.width)
+        self.embedding.weight.normal_(0, 1)
+        self.head.weight.normal_(0, 0.001)
+        for table in self.value_embeddings.values():
+            table.weight.uniform_(-bound, bound)
+        for block in self.blocks:
+            attention = block.attention
+            for part in (attention.query, attention.key, attention.value, block.rise):
+                part.weight.uniform_(-bound, bound)
+            for part in (attention.output, block.fall, attention.gate):
+                if part is not None:
+                    part.weight.zero_()
+
+    def forward(self, tokens: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """The loss in nats: its mean, or with reduction "none" one a target; both [B, T]."""
+        x = x0 = norm(self.embedding(tokens).to(self.dtype))  # [B, T, C]
+        for layer, block in enumerate(self.blocks):
+            x = self.residual_lambdas[layer] * x + self.x0_lambdas[layer] * x0
+            embedded = None
+            if self.shape.has_value_embedding(layer):
+                embedded = self.value_embeddings[str(layer)](tokens).to(self.dtype)
+            x = block(x, embedded, self.position)
+        logits = self.head(norm(x)).float()  # [B, T, V]
+        logits = SOFTCAP * torch.tanh(logits / SOFTCAP)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction=reduction)
+
+    def flops_per_token(self) -> int:
+        """Floating-point operations of a token, forward and backward, lookups left out."""
+        tables = [self.embedding, *self.value_embeddings.values()]
+        lookups = sum(table.weight.numel() for table in tables)
+        scalars = self.residual_lambdas.numel() + self.x0_lambdas.numel()
+        matrices = sum(p.numel() for p in self.parameters()) - lookups - scalars
+        return 6 * matrices + sum(12 * self.shape.width * w for w in self.shape.windows())
+
+
+# --- optimiser -----------------------------------------------------------------------------------
+
+
+def orthogonalize(x: Tensor) -> Tensor:
+    """The nearest matrices with all singular values about 1; x [N, rows, columns]."""
+    tall = x.size(-2) > x.size(-1)
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-6)
+    for a, b, c in POLAR_EXPRESS:
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised, with a variance a row (NorMuon) and cautious weight decay.
+
+    Each group holds matrices of one shape, which are worked on as one stack [N, rows, columns].
+
+    Source: Jordan et al. 2024 (Muon), Li et al. 2025 (NorMuon), Liang et al. 2024 (cautious).
+    """
+
+    def __init__(self, matrices: list[nn.Parameter], lr: float, dtype: torch.dtype) -> None:
+        shapes = sorted({tuple(p.shape) for p in matrices})
+        groups = [{"params": [p for p in matrices if tuple(p.shape) == s]} for s in shapes]
+        super().__init__(groups, {"lr": lr, "momentum": MOMENTUM[0], "weight_decay": 0.0})
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """One step of all matrices."""
+        for group in self.param_groups:
+            matrices = group["params"]
+            gradient = torch.stack([p.grad for p in matrices])
+            update = self.update(gradient, group["momentum"], self.state[matrices[0]])
+            rows, columns = matrices[0].shape
+            lr = group["lr"] * max(1.0, rows / columns) ** 0.5
+            weights = torch.stack(list(matrices))
+            shrinks = (update * weights) >= 0  # decay only where the step goes the same way
+            weights -= lr * update + lr * group["weight_decay"] * weights * shrinks
+            torch._foreach_copy_(matrices, list(weights.unbind(0)))
+
+    def update(self, gradient: Tensor, momentum: float, state: dict[str, Tensor]) -> Tensor:
+        """The direction to go, before the learning rate; all [N, rows, columns]."""
+        along = -1 if gradient.size(-2) >= gradient.size(-1) else -2
+        if not state:
+            state["momentum"] = torch.zeros_like(gradient)
+            state["variance"] = torch.zeros_like(gradient.mean(along, keepdim=True))
+        state["momentum"].lerp_(gradient, 1 - momentum)
+        update = orthogonalize(gradient.lerp(state["momentum"], momentum).to(self.dtype)).float()
+        squares = update.square().mean(along, keepdim=True)
+        state["variance"].lerp_(squares, 1 - NORMUON_BETA)
+        scale = state["variance"].clamp_min(1e-10).rsqrt()
+        before = squares.sum((-2, -1), keepdim=True).sqrt()
+        after = (squares * scale.square()).sum((-2, -1), keepdim=True).sqrt().clamp_min(1e-10)
+        return update * scale * (before / after)
+
+
+class Optimizers:
+    """AdamW for tables, head and scalars, Muon for the blocks, and the schedules of both."""
+
+    def __init__(self, model: GPT, device: Device) -> None:
+        self.muon = Muon(list(model.blocks.parameters()), MATRIX_LR, device.dtype)
+        scale = (model.shape.width / 768) ** -0.5
+        tables = [model.embedding.weight, *(t.weight for t in model.value_embeddings.values())]
+        groups = [
+            {"params": [model.head.weight], "lr": UNEMBEDDING_LR * scale},
+            {"params": tables, "lr": EMBEDDING_LR * scale},
+            {"params": [model.residual_lambdas], "lr": SCALAR_LR * 0.01},
+            {"params": [model.x0_lambdas], "lr": SCALAR_LR, "betas": (0.96, 0.95)},
+        ]
+        self.adamw = torch.optim.AdamW(
+            groups, betas=ADAM_BETAS, eps=ADAM_EPS, weight_decay=0.0, fused=True
+        )
+        self.groups = [*self.muon.param_groups, *self.adamw.param_groups]
+        self.peaks = [group["lr"] for group in self.groups]
+
+    def step(self, step: int, progress: float) -> None:
+        """One optimiser step, `progress` of the budget being spent; gradients are cleared."""
+        for group, peak in zip(self.groups, self.peaks, strict=True):
+            group["lr"] = peak * lr_factor(progress)
+        start, end, steps = MOMENTUM
+        for group in self.muon.param_groups:
+            group["momentum"] = start + (end - start) * min(step / steps, 1)
+            group["weight_decay"] = WEIGHT_DECAY * (1 - progress)
+        for optimizer in (self.muon, self.adamw):
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+
+def lr_factor(progress: float) -> float:
+    """Up, along, and down: the share of its height a learning rate has at `progress`, 0 to 1."""
+    if progress < WARMUP_RATIO:
+        return progress / WARMUP_RATIO
+    if progress <= 1 - WARMDOWN_RATIO:
+        return 1.0
+    left = (1 - progress) / WARMDOWN_RATIO
+    return left + (1 - left) * FINAL_LR_FRAC
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def legal(name: str, asked: float, value: int) -> int:
+    """`value`, said aloud where it is not what was asked for."""
+    if value != asked:
+        print(f"rounded: {name} {asked} -> {value}", flush=True)
+    return value
+
+
+def plan_shape(task: Task) -> Shape:
+    """The model that the knobs ask for, sizes rounded to the nearest that work."""
+    depth = legal("DEPTH", DEPTH, max(1, round(DEPTH)))
+    head_dim = legal("HEAD_DIM", HEAD_DIM, max(16, 16 * round(HEAD_DIM / 16)))
+    heads = max(1, math.ceil(depth * ASPECT_RATIO / head_dim))
+    return Shape(depth, heads, head_dim, task.sequence_tokens, task.vocabulary, WINDOW_PATTERN)
+
+
+def plan_batch(task: Task) -> tuple[int, int]:
+    """Sequences a forward pass and passes a step, so that their tokens are nearest to the knob."""
+    wanted = max(1, round(TOTAL_BATCH_SIZE / task.sequence_tokens))  # sequences a step
+    rows = legal("DEVICE_BATCH_SIZE", DEVICE_BATCH_SIZE, max(1, min(round(DEVICE_BATCH_SIZE), wanted)))
+    passes = max(1, round(wanted / rows))
+    legal("TOTAL_BATCH_SIZE", TOTAL_BATCH_SIZE, passes * rows * task.sequence_tokens)
+    return rows, passes
+
+
+@dataclass
+class Trained:
+    """What a training came to."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    timed_steps: int = 0
+
+
+def train(model: Any, optimizers: Optimizers, task: Task, device: Device) -> Trained:
+    """Trains until the budget is spent; only steps are timed, not what is printed between them.
+
+    `BAKEOFF_MAX_STEPS` bounds a training by its steps instead of its time, and makes it repeatable.
+    """
+    rows, passes = plan_batch(task)
+    loader = batches(task, rows, device.torch)
+    budget = train_seconds(task)
+    max_steps = int(os.environ.get("BAKEOFF_MAX_STEPS", "0"))
+    untimed = UNTIMED_STEPS if device.compiles else 0
+    estimates, smooth, printed = list(ESTIMATE_AT), 0.0, -1.0
+    done = Trained()
+    progress = 0.0
+    while progress < 1:
+        synchronize(device.torch)
+        began = time.perf_counter()
+        for _ in range(passes):
+            tokens, targets, epoch = next(loader)
+            loss = model(tokens, targets)
+            (loss / passes).backward()
+        optimizers.step(done.steps, progress)
+        last = loss.item()
+        synchronize(device.torch)
+        if done.steps >= untimed:
+            done.seconds += time.perf_counter() - began
+            done.timed_steps += 1
+        done.steps += 1
+        progress = done.steps / max_steps if max_steps else min(done.seconds / budget, 1.0)
+        if not last <= 100:
+            print("FAIL", flush=True)
+            sys.exit(1)
+        smooth = 0.9 * smooth + 0.1 * last
+        if max_steps or progress >= printed + 0.02 or progress >= 1:
+            printed = progress
+            shown = smooth / (1 - 0.9**done.steps)
+            print(f"progress: step={done.steps} train_seconds={done.seconds:.2f} loss={shown:.4f}", flush=True)
+        if done.steps == 1:
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+        while estimates and estimates[0] <= progress < 1:
+            bpb = evaluate_bpb(model, task, rows, device.torch, task.estimate_tokens)
+            fraction = estimates.pop(0)
+            print(f"val_estimate: fraction={fraction} train_seconds={done.seconds:.2f} val_bpb={bpb:.6f}", flush=True)
+    return done
+
+
+def main() -> None:
+    """Trains and prints the closing block."""
+    began = time.perf_counter()
+    task, device = load_task(), find_device()
+    torch.manual_seed(task.seed)
+    torch.set_float32_matmul_precision("high")
+    shape = plan_shape(task)
+    model = GPT(shape, device)
+    optimizers = Optimizers(model, device)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"model: {shape}, {parameters:,} parameters, {device}", flush=True)
+    runnable = torch.compile(model, dynamic=False) if device.compiles else model
+    done = train(runnable, optimizers, task, device)
+    rows, passes = plan_batch(task)
+    val_bpb = evaluate_bpb(runnable, task, rows, device.torch)
+    tokens_a_step = rows * passes * task.sequence_tokens
+    print("---")
+    print(f"val_bpb:          {val_bpb:.6f}")
+    print(f"training_seconds: {done.seconds:.1f}")
+    print(f"total_seconds:    {time.perf_counter() - began:.1f}")
+    print(f"peak_vram_mb:     {peak_vram_mb(device)}")
+    print(f"mfu_percent:      {mfu_percent(model, done, tokens_a_step, device)}")
+    print(f"total_tokens_M:   {done.steps * tokens_a_step / 1e6:.3f}")
+    print(f"num_steps:        {done.steps}")
+    print(f"num_params_M:     {parameters / 1e6:.3f}")
+    print(f"depth:            {shape.depth}", flush=True)
+
+
+def peak_vram_mb(device: Device) -> str:
+    """The most device memory in use at once; n/a without a GPU's own."""
+    if device.torch.type != "cuda":
+        return "n/a"
+    return f"{torch.cuda.max_memory_allocated() / 2**20:.1f}"
+
+
+def mfu_percent(model: GPT, done: Trained, tokens_a_step: int, device: Device) -> str:
+    """Useful FLOP/s as a share of the device's peak; n/a where the peak is unknown."""
+    if device.peak_flops is None or done.seconds == 0:
+        return "n/a"
+    flops = model.flops_per_token() * tokens_a_step * done.timed_steps
+    return f"{100 * flops / done.seconds / device.peak_flops:.2f}"
+
+
+if __name__ == "__main__":
+    main()
