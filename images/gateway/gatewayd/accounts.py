@@ -6,15 +6,13 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-import protocol
-
-from gatewayd import records
-from gatewayd.budget import Budget
-from gatewayd.ledger import Hold, Ledger
-from gatewayd.prices import Prices
-from gatewayd.records import Timing
-from gatewayd.tokens import Tokens
-from gatewayd.voice import Voice
+from . import records
+from .budget import Budget
+from .ledger import Hold, Ledger
+from .news import News
+from .prices import Prices
+from .records import Timing
+from .tokens import Tokens
 
 SYNC_SECONDS = 1.0
 
@@ -22,11 +20,11 @@ SYNC_SECONDS = 1.0
 class Accounts:
     """Turns reservations into usage records."""
 
-    def __init__(self, prices: Prices, budget: Budget, ledger: Ledger, voice: Voice) -> None:
+    def __init__(self, prices: Prices, budget: Budget, ledger: Ledger, news: News) -> None:
         self._prices = prices
         self._budget = budget
         self._ledger = ledger
-        self._voice = voice
+        self._news = news
         self._sync_due: asyncio.TimerHandle | None = None
         self._ledger_full = False
 
@@ -34,12 +32,10 @@ class Accounts:
         """Charges what the provider reported."""
         cost = self._prices.cost_usd(str(hold.record["model"]), tokens)
         if cost > hold.usd or tokens.total > hold.tokens:
-            self._voice.emit(
-                protocol.Problem(
-                    "metering",
-                    f"request {hold.request} used {tokens.total} tokens and ${cost:.4f}; its worst "
-                    f"case was {hold.tokens} and ${hold.usd:.4f}",
-                )
+            self._news.problem(
+                "metering",
+                f"request {hold.request} used {tokens.total} tokens and ${cost:.4f}; its worst "
+                f"case was {hold.tokens} and ${hold.usd:.4f}",
             )
         record = records.settled(hold, tokens, cost, "usage", timing)
         self._settle(hold, cost, tokens.total, record)
@@ -59,10 +55,9 @@ class Accounts:
     def _settle(self, hold: Hold, cost: Decimal, tokens: int, record: dict[str, Any]) -> None:
         written = self._budget.settle(hold, cost, tokens, record)
         if not written and not self._ledger_full:
-            self._voice.emit(protocol.Problem("ledger", "the state volume takes no further line"))
+            self._news.problem("ledger", "the state volume takes no further line")
         self._ledger_full = not written
-        self._voice.emit(protocol.Usage(record))
-        self._voice.say(_sentence(record))
+        self._news.usage(record)
         if self._sync_due is None:
             loop = asyncio.get_running_loop()
             self._sync_due = loop.call_later(SYNC_SECONDS, self._sync)
@@ -70,10 +65,3 @@ class Accounts:
     def _sync(self) -> None:
         self._sync_due = None
         asyncio.get_running_loop().run_in_executor(None, self._ledger.sync)
-
-
-def _sentence(record: dict[str, Any]) -> str:
-    return (
-        "{request} {model}: status {status}, {input_tokens}+{cached_read_tokens} tokens in, "
-        "{output_tokens} out, ${cost_usd:.4f} by {charged_by}, {latency_seconds:.1f} s"
-    ).format(**record)

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gatewayd.budget import Budget, Worst
-from gatewayd.dialects.base import IMAGE_TOKENS, Ask, Dialect
-from gatewayd.ledger import Hold, LedgerError
-from gatewayd.prices import Prices
-from gatewayd.refusal import Reason, Refusal
-from gatewayd.strict_json import compact
+from .budget import Budget, Worst
+from .dialects.base import IMAGE_TOKENS, Ask, Dialect
+from .ledger import Hold, LedgerError
+from .prices import Prices
+from .refusal import Reason, Refusal
+from .strict_json import compact
 
 # What providers add to a prompt of their own accord (the text that explains tools to the model).
 PROMPT_OVERHEAD_TOKENS = 2048

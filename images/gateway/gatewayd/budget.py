@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from gatewayd.ledger import Hold, Ledger, Past
-from gatewayd.settings import Caps
+from .ledger import Hold, Ledger, Past
+from .settings import Caps
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from gatewayd.upstream import Answer
+from .upstream import Answer
 
 # A client that takes nothing for so long is gone.
 STALLED_SECONDS = 300.0

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from gatewayd import records
-from gatewayd.accounts import Accounts
-from gatewayd.admission import Admission, with_margin
-from gatewayd.client import Client
-from gatewayd.dialects.base import Ask, Dialect
-from gatewayd.ledger import Hold
-from gatewayd.meter import AnswerMeter, Meter, StreamMeter, parsed
-from gatewayd.outages import Outages
-from gatewayd.recorder import Record, Recorder
-from gatewayd.refusal import Refusal
-from gatewayd.settings import Settings
-from gatewayd.strict_json import compact
-from gatewayd.tokens import Tokens
-from gatewayd.upstream import Answer, Trouble, Upstream, with_retries
+from . import records
+from .admission import with_margin
+from .client import Client
+from .desk import Desk
+from .dialects.base import Ask, Dialect
+from .ledger import Hold
+from .meter import AnswerMeter, Meter, StreamMeter, parsed
+from .recorder import Record
+from .refusal import Refusal
+from .strict_json import compact
+from .tokens import Tokens
+from .upstream import Answer, Trouble, with_retries
 
 COUNT_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What every exchange of a run shares."""
-
-    settings: Settings
-    upstream: Upstream
-    admission: Admission
-    accounts: Accounts
-    outages: Outages
-    recorder: Recorder | None
 
 
 class Exchange:
@@ -181,10 +166,9 @@ class Exchange:
 
     def _settle(self, whole: bool) -> None:
         report = self._meter.report
-        known = report.final or (whole and report.seen and self._dialect.usage_grows)
         if self._status >= 300 or self._ask.route.counts:
             self._charge(Tokens())
-        elif known:
+        elif report.complete(whole, self._dialect.usage_grows):
             self._charge(report.tokens)
         else:
             self._charge_worst()

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gatewayd.dialects.base import Dialect, Report
+from .dialects.base import Dialect, Report
+from .tokens import BadReportError
 
-MAX_EVENT_BYTES = 8 * 1024 * 1024
+MAX_EVENT_BYTES = 4 * 1024 * 1024
 # An event without one of these words holds no usage and no failure, and is not parsed.
 MARKS = (b'"usage', b"error", b"failed")
 
@@ -64,7 +65,7 @@ class StreamMeter:
     def _read(self, line: bytes) -> None:
         event = data_of(line)
         if event is not None:
-            self._dialect.absorb(self.report, event)
+            _absorb(self._dialect, self.report, event)
 
 
 class AnswerMeter:
@@ -88,10 +89,18 @@ class AnswerMeter:
         """The response ended whole: reads its usage."""
         answer = parsed(b"".join(self._pieces))
         if answer is not None:
-            self._dialect.absorb(self.report, answer)
+            _absorb(self._dialect, self.report, answer)
 
 
 Meter = StreamMeter | AnswerMeter
+
+
+def _absorb(dialect: Dialect, report: Report, event: dict[str, Any]) -> None:
+    """Takes the usage of an event; one that makes no sense spoils the whole report."""
+    try:
+        dialect.absorb(report, event)
+    except BadReportError:
+        report.spoiled = True
 
 
 def data_of(line: bytes) -> dict[str, Any] | None:

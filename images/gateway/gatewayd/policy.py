@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from gatewayd.refusal import Reason, Refusal
+from .refusal import Reason, Refusal
 
 SERVER_SIDE = "is carried out on the provider's side, outside the sandbox"
 BY_REFERENCE = "points at content outside the request"

@@ -8,8 +8,8 @@ from genai_prices import Usage
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Provider
 
-from gatewayd.settings import PriceOverride, Settings
-from gatewayd.tokens import Tokens
+from .settings import PriceOverride, Settings
+from .tokens import Tokens
 
 NOTHING = Decimal(0)
 

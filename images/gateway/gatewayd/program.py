@@ -6,26 +6,18 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import protocol
 
-from gatewayd.accounts import Accounts
-from gatewayd.admission import Admission
-from gatewayd.budget import Budget
-from gatewayd.exchange import Desk
-from gatewayd.ledger import Ledger
-from gatewayd.outages import Outages
-from gatewayd.prices import Prices, UnpricedError
-from gatewayd.recorder import Recorder
-from gatewayd.server import Door, Service
-from gatewayd.settings import Settings, SettingsError, read_settings
-from gatewayd.upstream import Upstream, open_session
-from gatewayd.voice import Voice
+from .budget import Budget
+from .desk import open_desk
+from .prices import Prices, UnpricedError
+from .server import Door, Service
+from .settings import Settings, SettingsError, read_settings
+from .voice import Voice
 
 TERMINATED_GRACE_SECONDS = 2.0
 
@@ -66,7 +58,7 @@ class Inbox:
             message = protocol.decode(line)
         except protocol.ProtocolError:
             # The text of the error may quote the line, and the line may hold the key.
-            self._voice.emit(protocol.Problem("reading a message", "a line that is no message"))
+            self._voice.problem("reading a message", "a line that is no message")
             return
         if message is not None:
             self._loop.call_soon_threadsafe(self._messages.put_nowait, message)
@@ -87,8 +79,7 @@ async def live(voice: Voice, places: Places) -> int:
         settings = read_settings(message.config)
         prices = Prices(settings)
     except (SettingsError, UnpricedError) as error:
-        voice.emit(protocol.Problem("reading the start message", str(error)))
-        voice.say(f"cannot start: {error}")
+        voice.problem("reading the start message", str(error))
         voice.emit(protocol.Stopped("the start message cannot be used"))
         return 2
     return _stopped(voice, await _serve(voice, places, settings, prices, inbox))
@@ -98,7 +89,7 @@ async def _serve(
     voice: Voice, places: Places, settings: Settings, prices: Prices, inbox: Inbox
 ) -> str:
     """Serves until the run ends; why it did."""
-    async with opened(voice, places, settings, prices) as (desk, budget):
+    async with open_desk(settings, prices, voice, places.state) as desk:
         loop = asyncio.get_running_loop()
         loop.call_later(settings.deadline_seconds, inbox.end, "deadline")
         service = Service(Door(desk, voice), places.socket)
@@ -106,52 +97,11 @@ async def _serve(
         message: protocol.Message | None = None
         while not isinstance(message, protocol.Stop):
             if message is None or isinstance(message, protocol.Start):
-                voice.emit(protocol.Started(_state(prices, budget)))
+                voice.emit(protocol.Started(_state(prices, desk.budget)))
                 voice.say(f"serving {settings.provider} models {', '.join(settings.models)}")
             message = await inbox.next()
         await service.stop(message.grace_seconds)
         return message.reason
-
-
-@asynccontextmanager
-async def opened(
-    voice: Voice, places: Places, settings: Settings, prices: Prices
-) -> AsyncIterator[tuple[Desk, Budget]]:
-    """The parts of a gateway, put together; reservations of a former life are charged first."""
-    ledger = Ledger(places.state / "ledger.jsonl")
-    budget = Budget(settings.caps, ledger, ledger.past())
-    accounts = Accounts(prices, budget, ledger, voice)
-    found = accounts.charge_open()
-    if found:
-        voice.say(f"{found} requests of a former life are charged by their reservations")
-    outages = Outages(lambda began, ended, why: _tell_outage(voice, began, ended, why))
-    try:
-        async with open_session(settings) as session:
-            yield (
-                Desk(
-                    settings=settings,
-                    upstream=Upstream(settings, session),
-                    admission=Admission(prices, budget),
-                    accounts=accounts,
-                    outages=outages,
-                    recorder=_recorder(places, settings) if settings.record else None,
-                ),
-                budget,
-            )
-    finally:
-        outages.close()
-        accounts.charge_open()
-        ledger.close()
-
-
-def _recorder(places: Places, settings: Settings) -> Recorder:
-    secrets = (settings.api_key.get_secret_value(), settings.token.get_secret_value())
-    return Recorder(places.state / "records", tuple(secret.encode() for secret in secrets))
-
-
-def _tell_outage(voice: Voice, began: float, ended: float, reason: str) -> None:
-    voice.emit(protocol.Outage(began, ended, reason))
-    voice.say(f"the provider was out of reach for {ended - began:.1f} s: {reason}")
 
 
 def _state(prices: Prices, budget: Budget) -> dict[str, Any]:

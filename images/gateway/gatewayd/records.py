@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from gatewayd.dialects.base import Ask
-from gatewayd.ledger import SCHEMA_VERSION, Hold
-from gatewayd.settings import Settings
-from gatewayd.tokens import Tokens
+from .dialects.base import Ask
+from .ledger import SCHEMA_VERSION, Hold
+from .settings import Settings
+from .tokens import Tokens
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The gateway's HTTP server: each request passes the same steps, and each can end it.
 
-framing → token → route → turnstile → body → policy → caps → provider
+framing → route → token → turnstile → body → policy → caps → provider
 
 Nothing is read from a request before the step that needs it, and nothing but the parsed body and
 a few named headers goes further than this module.
@@ -11,21 +11,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import protocol
 from aiohttp import web
 
-from gatewayd.admission import CapReached
-from gatewayd.dialects import DIALECTS
-from gatewayd.dialects.base import Ask, Dialect, Route
-from gatewayd.exchange import Desk, Exchange
-from gatewayd.refusal import Reason, Refusal, Reply
-from gatewayd.strict_json import read_object
-from gatewayd.turnstile import Turnstile
-from gatewayd.upstream import Trouble
-from gatewayd.voice import Voice
+from .admission import CapReached
+from .desk import Desk
+from .dialects import DIALECTS
+from .dialects.base import Ask, Dialect, Route
+from .exchange import Exchange
+from .news import News
+from .refusal import Reason, Refusal, Reply
+from .room import PARSED_BYTES, READING_BYTES, Room, parsed_bytes
+from .strict_json import read_object
+from .turnstile import Turnstile
+from .upstream import Trouble
 
 BODY_SECONDS = 60.0
 # Requests that the grace period did not see end are cancelled, which settles them at once.
@@ -36,15 +38,33 @@ REFUSED_HEADERS = ("Upgrade", "Trailer", "TE", "Content-Encoding", "Proxy-Connec
 DEFAULT_WAIT_SECONDS = 10.0
 
 
+@dataclass
+class _Seen:
+    """What is known of a request so far, for a refusal in its own dialect."""
+
+    dialect: Dialect
+    streamed: bool = False
+
+    def reply(self, refusal: Refusal) -> Reply:
+        """The refusal as this request's client understands it."""
+        if self.streamed:
+            return self.dialect.streamed_reply(refusal)
+        return self.dialect.reply(refusal)
+
+
 class Door:
     """Answers the sandbox."""
 
-    def __init__(self, desk: Desk, voice: Voice) -> None:
+    def __init__(self, desk: Desk, news: News) -> None:
         self._desk = desk
-        self._voice = voice
+        self._news = news
         self._dialects = DIALECTS[desk.settings.provider]
         self._token = desk.settings.token.get_secret_value().encode()
         self._turnstile = Turnstile(desk.settings.limits)
+        limits = desk.settings.limits
+        self._most = limits.body_bytes
+        self._reading = Room(max(READING_BYTES, self._most), limits.queue_seconds)
+        self._parsed = Room(PARSED_BYTES, limits.queue_seconds)
         self._caps_told: set[str] = set()
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -68,22 +88,31 @@ class Door:
                 self._idle.set()
 
     async def _steps(self, request: web.BaseRequest) -> web.StreamResponse:
-        dialect, streamed = self._dialects[0], False
+        seen = _Seen(self._dialects[0])
         try:
             _check_framing(request)
-            dialect, route = self._route(request)
-            async with self._turnstile.passage():
-                raw = await self._body(request)
-                body = read_object(raw)
-                streamed = route.streamed or body.get("stream") is True
-                ask = self._ask(dialect, route, body)
-                return await Exchange(self._desk, dialect, ask, raw, request).run()
+            seen.dialect, route = self._route(request)
+            length = request.content_length or 0
+            if length > self._most:
+                raise self._too_long()
+            async with self._turnstile.passage(), self._reading.share(length or self._most):
+                return await self._exchange(request, route, seen)
         except Refusal as refusal:
             self._tell(refusal)
-            return _answer(request, _reply(dialect, refusal, streamed), refusal)
+            return _answer(request, seen.reply(refusal), refusal)
         except Trouble as trouble:
             gave_up = self._gave_up(trouble)
-            return _answer(request, _reply(dialect, gave_up, streamed), gave_up)
+            return _answer(request, seen.reply(gave_up), gave_up)
+
+    async def _exchange(
+        self, request: web.BaseRequest, route: Route, seen: _Seen
+    ) -> web.StreamResponse:
+        raw = await self._body(request)
+        async with self._parsed.share(parsed_bytes(raw)):
+            body = read_object(raw)
+            seen.streamed = route.streamed or body.get("stream") is True
+            ask = self._ask(seen.dialect, route, body)
+            return await Exchange(self._desk, seen.dialect, ask, raw, request).run()
 
     def _route(self, request: web.BaseRequest) -> tuple[Dialect, Route]:
         """The dialect and route of a request that presents the run's token."""
@@ -98,22 +127,21 @@ class Door:
         return dialect, route
 
     async def _body(self, request: web.BaseRequest) -> bytes:
-        most = self._desk.settings.limits.body_bytes
-        too_long = Refusal(Reason.SIZE, f"the body is longer than {most} bytes")
-        if (request.content_length or 0) > most:
-            raise too_long
         pieces = []
         size = 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for piece in request.content.iter_any():
                     size += len(piece)
-                    if size > most:
-                        raise too_long
+                    if size > self._most:
+                        raise self._too_long()
                     pieces.append(piece)
         except TimeoutError:
             raise Refusal(Reason.FRAMING, "the body did not arrive in time") from None
         return b"".join(pieces)
+
+    def _too_long(self) -> Refusal:
+        return Refusal(Reason.SIZE, f"the body is longer than {self._most} bytes")
 
     def _ask(self, dialect: Dialect, route: Route, body: dict[str, Any]) -> Ask:
         ask = dialect.read(route, body)
@@ -124,15 +152,14 @@ class Door:
         return ask
 
     def _tell(self, refusal: Refusal) -> None:
-        self._voice.denied(refusal.reason, refusal.detail)
+        self._news.denied(refusal.reason, refusal.detail)
         if isinstance(refusal, CapReached) and refusal.budget not in self._caps_told:
             self._caps_told.add(refusal.budget)
-            self._voice.emit(protocol.CapReached(refusal.budget, refusal.detail))
+            self._news.cap_reached(refusal.budget, refusal.detail)
 
     def _gave_up(self, trouble: Trouble) -> Refusal:
         detail = f"the provider gives no answer: {trouble.reason}"
-        self._voice.emit(protocol.Problem("provider", detail))
-        self._voice.say(detail)
+        self._news.problem("provider", detail)
         wait = DEFAULT_WAIT_SECONDS if trouble.wait_seconds is None else trouble.wait_seconds
         return Refusal(Reason.PROVIDER, detail, wait_seconds=wait)
 
@@ -150,10 +177,6 @@ def _check_framing(request: web.BaseRequest) -> None:
     for name in ("Host", "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization"):
         if len(request.headers.getall(name, ())) > 1:
             raise Refusal(Reason.FRAMING, f"the header {name} is there twice")
-
-
-def _reply(dialect: Dialect, refusal: Refusal, streamed: bool) -> Reply:
-    return dialect.streamed_reply(refusal) if streamed else dialect.reply(refusal)
 
 
 def _answer(request: web.BaseRequest, reply: Reply, refusal: Refusal) -> web.Response:

@@ -45,7 +45,7 @@ class Limits(_Table):
 
     concurrency: int = Field(default=32, ge=1)
     requests_per_minute: int = Field(default=600, ge=1)
-    body_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
+    body_bytes: int = Field(default=16 * 1024 * 1024, ge=1)
     queue_seconds: float = Field(default=30, ge=0)
     retry_seconds: float = Field(default=150, ge=0)
     silence_seconds: float = Field(default=600, gt=0)

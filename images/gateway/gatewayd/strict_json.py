@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from gatewayd.refusal import Reason, Refusal
+from .refusal import Reason, Refusal
 
 MAX_DEPTH_MESSAGE = "the body is nested too deeply"
 

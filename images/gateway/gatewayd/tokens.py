@@ -37,10 +37,20 @@ class Tokens:
         return self.prompt + self.output
 
 
+class BadReportError(ValueError):
+    """A usage report that holds something else than whole numbers of at least 0."""
+
+
 def count_in(table: Any, *path: str) -> int:
-    """The non-negative whole number at `path` in a provider's report, 0 where there is none."""
+    """The whole number at `path` in a provider's report, 0 where there is none.
+
+    Raises:
+        BadReportError: there is something else, so that nothing in the report can be believed.
+    """
     for key in path:
         table = table.get(key) if isinstance(table, dict) else None
-    if isinstance(table, bool) or not isinstance(table, int) or table < 0:
+    if table is None:
         return 0
+    if isinstance(table, bool) or not isinstance(table, int) or table < 0:
+        raise BadReportError(f"{'.'.join(path)} is {table!r:.40}")
     return table

@@ -11,8 +11,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gatewayd.refusal import Reason, Refusal
-from gatewayd.settings import Limits
+from .refusal import Reason, Refusal
+from .settings import Limits
 
 LONGEST_QUEUE = 256
 

@@ -18,10 +18,10 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import tenacity
 
-from gatewayd.dialects.base import Dialect
-from gatewayd.meter import data_of
-from gatewayd.refusal import Reason, Refusal
-from gatewayd.settings import Settings
+from .dialects.base import Dialect
+from .meter import data_of
+from .refusal import Reason, Refusal
+from .settings import Settings
 
 CONNECT_SECONDS = 15.0
 MAX_ERROR_BYTES = 1024 * 1024

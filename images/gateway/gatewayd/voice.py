@@ -11,13 +11,16 @@ import os
 import queue
 import threading
 import time
+from typing import Any
 
 import protocol
+
+from .news import News
 
 DENIED_A_MINUTE = 60
 
 
-class Voice:
+class Voice(News):
     """Says things in order.
 
     Args:
@@ -44,8 +47,15 @@ class Voice:
         line = " ".join(text.split())
         self._lines.put((self._err, f"{stamp} {line[:2000]}\n".encode()))
 
+    def usage(self, record: dict[str, Any]) -> None:
+        self.emit(protocol.Usage(record))
+        self.say(
+            "{request} {model}: status {status}, {input_tokens}+{cached_read_tokens} tokens in, "
+            "{output_tokens} out, ${cost_usd:.4f} by {charged_by}, "
+            "{latency_seconds:.1f} s".format(**record)
+        )
+
     def denied(self, reason: str, detail: str) -> None:
-        """Tells both of a refused request, unless there were too many this minute."""
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
             if self._denied > DENIED_A_MINUTE:
@@ -54,6 +64,18 @@ class Voice:
         self._denied += 1
         if self._denied <= DENIED_A_MINUTE:
             self._deny(reason, detail)
+
+    def cap_reached(self, budget: str, detail: str) -> None:
+        self.emit(protocol.CapReached(budget, detail))
+        self.say(detail)
+
+    def outage(self, began: float, ended: float, reason: str) -> None:
+        self.emit(protocol.Outage(began, ended, reason))
+        self.say(f"the provider was out of reach for {ended - began:.1f} s: {reason}")
+
+    def problem(self, during: str, message: str) -> None:
+        self.emit(protocol.Problem(during, message))
+        self.say(f"{during}: {message}")
 
     def close(self) -> None:
         """Waits a moment until everything is said."""

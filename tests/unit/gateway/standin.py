@@ -11,15 +11,14 @@ The first attempt at plan `a` meets the first fault, the second the second; late
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-from aiohttp import web
 
 TEXT = "Hello from the stand-in. "
 
@@ -69,7 +68,7 @@ class Served:
 
 
 class StandIn:
-    """The three providers in one server.
+    """The three providers in one server, on the standard library alone.
 
     Args:
         keep_bytes: whether to remember the bytes that were sent, for comparing.
@@ -77,79 +76,107 @@ class StandIn:
 
     def __init__(self, keep_bytes: bool = True) -> None:
         self.served: list[Served] = []
+        self.connections: set[asyncio.StreamWriter] = set()
         self._keep_bytes = keep_bytes
         self._attempts: dict[str, int] = {}
 
-    def app(self) -> web.Application:
-        """The server's routes."""
-        app = web.Application(client_max_size=256 * 1024 * 1024)
-        app.router.add_get("/served", self._tell)
-        app.router.add_post("/v1/messages/count_tokens", self._count)
-        app.router.add_post("/v1/responses/input_tokens", self._count)
-        app.router.add_post("/{path:.*}", self._answer)
-        return app
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection until either side closes it."""
+        self.connections.add(writer)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while await self._request(reader, writer):
+                pass
+        self.connections.discard(writer)
+        writer.close()
 
-    async def _tell(self, request: web.Request) -> web.Response:
-        rows = [asdict(one) | {"sent": len(one.sent)} for one in self.served]
-        return web.json_response(rows)
-
-    async def _count(self, request: web.Request) -> web.Response:
-        body = json.loads(await request.read())
-        plan = plan_in(body)
-        return web.json_response({"input_tokens": _prompt(plan, body), "totalTokens": 0})
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        body = json.loads(await request.read())
-        if request.path.endswith(":countTokens"):
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first, *lines = head.rstrip().split("\r\n")
+        method, target, _ = first.split(" ")
+        headers = {name.lower(): text for name, text in (line.split(": ", 1) for line in lines)}
+        raw = await reader.readexactly(int(headers.get("content-length", "0")))
+        wire = _Wire(writer)
+        if method == "GET":
+            rows = [asdict(one) | {"sent": len(one.sent)} for one in self.served]
+            await wire.whole(200, rows)
+            return True
+        body = json.loads(raw)
+        if target.partition("?")[0].endswith(("count_tokens", "input_tokens", ":countTokens")):
             inner = body.get("generateContentRequest", body)
-            return web.json_response({"totalTokens": _prompt(plan_in(inner), inner)})
-        plan = plan_in(body)
-        attempt = self._attempts.get(plan.id, 0)
-        self._attempts[plan.id] = attempt + 1
-        fault = plan.faults[attempt] if attempt < len(plan.faults) else {}
-        model = body.get("model") or request.path.rpartition("/")[2].partition(":")[0]
-        seen = Served(request.path_qs, model, dict(request.headers), body)
+            count = _prompt(plan_in(inner), inner)
+            await wire.whole(200, {"input_tokens": count, "totalTokens": count})
+            return True
+        model = body.get("model") or target.rpartition("/")[2].partition(":")[0]
+        seen = Served(f"{method} {target}", model, headers, body)
         self.served.append(seen)
-        return await self._give(request, plan, fault, seen)
+        plan = plan_in(body)
+        attempt = self._attempts[plan.id] = self._attempts.get(plan.id, 0) + 1
+        fault = plan.faults[attempt - 1] if attempt <= len(plan.faults) else {}
+        return await self._give(wire, plan, fault, seen)
 
-    async def _give(
-        self, request: web.Request, plan: Plan, fault: dict[str, Any], seen: Served
-    ) -> web.StreamResponse:
+    async def _give(self, wire: _Wire, plan: Plan, fault: dict[str, Any], seen: Served) -> bool:
         if "silence" in fault:
             await asyncio.sleep(fault["silence"])
         if fault.get("refuse"):
-            _close(request)
-            return web.Response(status=500)
+            return False
         if "status" in fault:
             seen.status = fault["status"]
-            headers = {"retry-after": str(fault["retry_after"])} if "retry_after" in fault else {}
+            wait = {"retry-after": fault["retry_after"]} if "retry_after" in fault else {}
             error = fault.get("body", {"error": {"message": "on demand", "type": "on_demand"}})
-            return web.json_response(error, status=fault["status"], headers=headers)
+            await wire.whole(fault["status"], error, wait)
+            return True
+        target = seen.path.partition(" ")[2]
         seen.input = _prompt(plan, seen.body)
         seen.output = min(plan.output, _limit(seen.body)) + plan.extra_output
         seen.status = 200
-        stream = "text/event-stream" if streamed(request.path_qs, seen.body) else "application/json"
-        response = web.StreamResponse(headers={"Content-Type": stream, "x-request-id": "req-1"})
-        await response.prepare(request)
+        kind = "text/event-stream" if streamed(target, seen.body) else "application/json"
+        await wire.begin(kind)
         left = fault.get("cut")
-        for frame in frames(request.path_qs, seen, plan):
+        for frame in frames(target, seen, plan):
             piece = frame if left is None else frame[:left]
-            await response.write(piece)
             seen.sent += piece if self._keep_bytes else b""
+            await wire.piece(piece)
             if left is not None:
                 left -= len(piece)
                 if left <= 0:
-                    _close(request)
-                    return response
+                    return False
             if plan.pause:
                 await asyncio.sleep(plan.pause)
         seen.whole = True
-        return response
+        await wire.end()
+        return True
 
 
-def _close(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.close()
+class _Wire:
+    """HTTP/1.1 as far as a stand-in needs it."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    async def whole(self, status: int, body: Any, headers: dict[str, Any] | None = None) -> None:
+        raw = json.dumps(body).encode()
+        more = {"Content-Type": "application/json", "Content-Length": len(raw)} | (headers or {})
+        self._head(status, more)
+        self._writer.write(raw)
+        await self._writer.drain()
+
+    async def begin(self, kind: str) -> None:
+        headers = {"Content-Type": kind, "x-request-id": "req-1", "Set-Cookie": "a=b"}
+        self._head(200, headers | {"Transfer-Encoding": "chunked"})
+        await self._writer.drain()
+
+    async def piece(self, data: bytes) -> None:
+        if data:
+            self._writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+        await self._writer.drain()
+
+    async def end(self) -> None:
+        self._writer.write(b"0\r\n\r\n")
+        await self._writer.drain()
+
+    def _head(self, status: int, headers: dict[str, Any]) -> None:
+        lines = [f"HTTP/1.1 {status} On-Demand", *(f"{k}: {v}" for k, v in headers.items())]
+        self._writer.write("\r\n".join([*lines, "", ""]).encode())
 
 
 def plan_in(body: dict[str, Any]) -> Plan:
@@ -232,7 +259,7 @@ def _anthropic(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[byte
     yield _event({"type": "message_start", "message": first})
     block = {"type": "text", "text": ""}
     yield _event({"type": "content_block_start", "index": 0, "content_block": block})
-    yield b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
+    yield b'event: ping\ndata: {"type": "ping"}\n\n'
     delta = {"type": "text_delta", "text": text}
     yield from [_event({"type": "content_block_delta", "index": 0, "delta": delta})] * plan.chunks
     yield _event({"type": "content_block_stop", "index": 0})
@@ -335,17 +362,19 @@ def _with(name: str, usage: dict[str, Any], plan: Plan) -> dict[str, Any]:
     return {name: usage}
 
 
-async def serve(socket: Path, keep_bytes: bool) -> None:
-    """Serves on a Unix socket until it is ended."""
-    runner = web.AppRunner(StandIn(keep_bytes).app(), access_log=None)
-    await runner.setup()
-    await web.UnixSite(runner, str(socket)).start()
+async def serve(standin: StandIn, socket: Path) -> asyncio.Server:
+    """A server on a Unix socket."""
+    server = await asyncio.start_unix_server(standin.connected, socket, limit=1 << 20, backlog=512)
     socket.chmod(0o666)
+    return server
+
+
+async def main(socket: Path) -> None:
+    """Serves until it is ended."""
+    await serve(StandIn(keep_bytes=False), socket)
     print("serving", flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("socket", type=Path)
-    asyncio.run(serve(parser.parse_args().socket, keep_bytes=False))
+    asyncio.run(main(Path(sys.argv[1])))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gatewayd.dialects.anthropic import AnthropicMessages
-from gatewayd.dialects.base import Dialect
-from gatewayd.dialects.google import GoogleGenerate
-from gatewayd.dialects.openai_chat import OpenAIChat
-from gatewayd.dialects.openai_responses import OpenAIResponses
+from .anthropic import AnthropicMessages
+from .base import Dialect
+from .google import GoogleGenerate
+from .openai_chat import OpenAIChat
+from .openai_responses import OpenAIResponses
 
 DIALECTS: dict[str, tuple[Dialect, ...]] = {
     "anthropic": (AnthropicMessages(),),

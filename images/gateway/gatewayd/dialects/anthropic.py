@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gatewayd import policy
-from gatewayd.dialects.base import Ask, Dialect, Report, Route, bearer, kept
-from gatewayd.refusal import Reason, Refusal, Reply
-from gatewayd.tokens import Tokens, count_in
+from .. import policy
+from ..refusal import Reason, Refusal, Reply
+from ..tokens import Tokens, count_in
+from .base import Ask, Dialect, Report, Route, bearer, kept
 
 # --- the policy table ------------------------------------------------------------------------
 

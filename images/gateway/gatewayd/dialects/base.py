@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatewayd.refusal import Refusal, Reply
-from gatewayd.tokens import Tokens
+from ..refusal import Refusal, Reply
+from ..tokens import Tokens
 
 # The dearest picture of the three providers, rounded up (OpenAI, "original" detail: 10,000
 # patches; https://platform.openai.com/docs/guides/images-vision).
@@ -58,11 +58,28 @@ class Ask:
 
 @dataclass
 class Report:
-    """The usage that a provider reported so far; `final` once no later figure can follow."""
+    """The usage that a provider reported so far.
+
+    Attributes:
+        tokens: the figures.
+        seen: there were any.
+        final: no later figure can follow.
+        spoiled: some made no sense, so that none can be believed.
+    """
 
     tokens: Tokens = field(default_factory=Tokens)
     seen: bool = False
     final: bool = False
+    spoiled: bool = False
+
+    def complete(self, whole: bool, grows: bool) -> bool:
+        """Whether the figures are the last word.
+
+        Args:
+            whole: the answer was not cut.
+            grows: the dialect's `usage_grows`.
+        """
+        return self.seen and not self.spoiled and (self.final or (whole and grows))
 
 
 class Dialect(ABC):

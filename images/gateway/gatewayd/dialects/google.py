@@ -14,10 +14,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gatewayd import policy
-from gatewayd.dialects.base import Ask, Dialect, Report, Route, kept
-from gatewayd.refusal import Reason, Refusal, Reply
-from gatewayd.tokens import Tokens, count_in
+from .. import policy
+from ..refusal import Reason, Refusal, Reply
+from ..tokens import Tokens, count_in
+from .base import Ask, Dialect, Report, Route, kept
 
 # --- the policy table ------------------------------------------------------------------------
 

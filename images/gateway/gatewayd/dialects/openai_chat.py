@@ -10,12 +10,12 @@ from typing import Any
 
 from typing_extensions import override
 
-from gatewayd import policy
-from gatewayd.dialects import openai_errors
-from gatewayd.dialects.base import Ask, Dialect, Report, Route, bearer, kept
-from gatewayd.dialects.openai_responses import SERVICE_TIERS, inline_picture
-from gatewayd.refusal import Refusal, Reply
-from gatewayd.tokens import Tokens, count_in
+from .. import policy
+from ..refusal import Refusal, Reply
+from ..tokens import Tokens, count_in
+from . import openai_errors
+from .base import Ask, Dialect, Report, Route, bearer, kept
+from .openai_responses import SERVICE_TIERS, inline_picture
 
 # --- the policy table ------------------------------------------------------------------------
 

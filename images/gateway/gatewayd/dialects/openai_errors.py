@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 
-from gatewayd.refusal import Reason, Refusal, Reply
+from ..refusal import Reason, Refusal, Reply
 
 ERRORS: dict[Reason, tuple[int, str, str]] = {
     Reason.TOKEN: (401, "invalid_request_error", "invalid_api_key"),

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gatewayd import policy
-from gatewayd.dialects import openai_errors
-from gatewayd.dialects.base import Ask, Dialect, Report, Route, bearer, kept
-from gatewayd.refusal import Reason, Refusal, Reply
-from gatewayd.tokens import Tokens, count_in
+from .. import policy
+from ..refusal import Reason, Refusal, Reply
+from ..tokens import Tokens, count_in
+from . import openai_errors
+from .base import Ask, Dialect, Report, Route, bearer, kept
 
 # --- the policy table ------------------------------------------------------------------------
 
