@@ -1,6 +1,6 @@
 """The `bakeoff` command: argv to an exit code.
 
-The only place that prints errors, with their hints, and the only one that catches everything.
+The only place that prints errors, with their hints; what is no error of ours is shown whole.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
+import click
 import structlog
 import typer
 from rich.console import Console
@@ -224,9 +225,7 @@ def _budget(
     usd: float | None,
     tokens: int | None,
 ) -> Budget:
-    return specs.budget(
-        hours=hours, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens
-    )
+    return specs.budget(hours=hours, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens)
 
 
 def _start(made: RunSpec) -> None:
@@ -292,16 +291,6 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         errors.print("interrupted; `make ps` shows what still runs")
         sys.exit(130)
-    except Exception as error:
-        _print_usage_error(error)
+    except click.ClickException as error:  # a wrong option or argument: click says which
+        error.show()
         sys.exit(2)
-
-
-def _print_usage_error(error: Exception) -> None:
-    """Typer's own errors show themselves; anything else is a fault of ours, shown whole."""
-    show = getattr(error, "show", None)
-    if show is None:
-        raise error
-    show()
-
-

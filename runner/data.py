@@ -16,7 +16,8 @@ from typing import IO
 
 from filelock import FileLock
 
-from runner.engine import ContainerSpec, Engine, Mount
+from runner.containers import ContainerSpec, Mount
+from runner.engine import Engine
 from runner.errors import SandboxError, UserError
 from runner.layout import ROOT
 from runner.spec import TASKS_FOLDER, Task, limits

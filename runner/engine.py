@@ -9,14 +9,9 @@ under it leave this module as `EngineError`.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import tarfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import IO, Any
 
 import docker
@@ -26,6 +21,9 @@ import requests
 import urllib3
 from docker.utils.socket import frames_iter
 
+from runner import archives
+from runner.channel import Channel
+from runner.containers import ContainerSpec, ContainerState, EngineInfo, VolumeState
 from runner.errors import EngineError, ImageError
 from runner.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
 
@@ -54,127 +52,6 @@ def _translated(doing: str) -> Iterator[None]:
         OSError,
     ) as error:
         raise EngineError(f"{doing}: the engine did not answer: {error}") from error
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    """What the engine is and has."""
-
-    id: str
-    version: str
-    cpus: int
-    memory_bytes: int
-    gpus: bool
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A named volume inside a container."""
-
-    volume: str
-    target: str
-    read_only: bool = False
-
-
-@dataclass(frozen=True)
-class ContainerSpec:
-    """A container as Bakeoff makes them: locked unless a field says otherwise.
-
-    `tmpfs` maps a path to its size in bytes; `network` is "none" or "bridge".
-    """
-
-    name: str
-    image: str
-    run_id: str
-    role: str
-    command: list[str] | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    mounts: tuple[Mount, ...] = ()
-    tmpfs: Mapping[str, int] = field(default_factory=dict)
-    network: str = "none"
-    memory_bytes: int = 1 << 30
-    cpus: float = 1.0
-    pids: int = 256
-    shm_bytes: int = 64 << 20
-    gpu: str | None = None
-
-
-@dataclass(frozen=True)
-class ContainerState:
-    """A container as the engine reports it now."""
-
-    id: str
-    name: str
-    run_id: str
-    role: str
-    status: str
-    exit_code: int
-    oom_killed: bool
-    image: str
-    created: str
-
-
-@dataclass(frozen=True)
-class VolumeState:
-    """A volume of ours: of a run (`run_id`) or a task's data (`data`)."""
-
-    name: str
-    run_id: str
-    data: str
-
-
-class Channel:
-    """The stdio of a container's PID 1: text lines out, bytes in.
-
-    Reading is one thread's; `send` may be called from any other.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._socket = getattr(stream, "_sock", stream)
-        self._socket.settimeout(None)
-        self._sending = threading.Lock()
-
-    def lines(self) -> Iterator[tuple[bool, str]]:
-        """Each whole line as (is_stdout, text), until the container ends or `close`.
-
-        A line longer than 1 MiB is cut in pieces, so that memory stays bounded.
-        """
-        buffers = {1: bytearray(), 2: bytearray()}
-        with contextlib.suppress(OSError, ValueError):
-            frames = frames_iter(self._stream, tty=False)  # type: ignore[no-untyped-call]
-            for number, chunk in frames:
-                buffer = buffers.setdefault(number, bytearray())
-                buffer += chunk
-                yield from self._cut(number == 1, buffer)
-        for number, buffer in buffers.items():
-            if buffer:
-                yield number == 1, buffer.decode("utf-8", "replace")
-
-    @staticmethod
-    def _cut(is_stdout: bool, buffer: bytearray) -> Iterator[tuple[bool, str]]:
-        while (end := buffer.find(b"\n")) >= 0:
-            yield is_stdout, bytes(buffer[:end]).decode("utf-8", "replace").rstrip("\r")
-            del buffer[: end + 1]
-        if len(buffer) > 1 << 20:
-            yield is_stdout, buffer.decode("utf-8", "replace")
-            buffer.clear()
-
-    def send(self, data: bytes) -> None:
-        """Write to PID 1's stdin.
-
-        Raises:
-            EngineError: the container or the connection is gone.
-        """
-        with self._sending, _translated("writing to a container"):
-            self._socket.sendall(data)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(2)
-        for end in (self._stream, self._socket):  # a closed stream leaves docker-py's socket open
-            with contextlib.suppress(OSError):
-                end.close()
 
 
 class Engine:
@@ -272,7 +149,8 @@ class Engine:
         """Attach to PID 1's stdio; done before `start`, nothing it says is lost."""
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         with _translated(f"attaching to {container[:12]}"):
-            return Channel(self._api.attach_socket(container, params=params))
+            stream = self._api.attach_socket(container, params=params)
+            return Channel(stream, frames_iter(stream, tty=False))  # type: ignore[no-untyped-call]
 
     def start(self, container: str) -> None:
         with _translated(f"starting container {container[:12]}"):
@@ -316,8 +194,9 @@ class Engine:
 
     def kill(self, container: str) -> None:
         """SIGKILL everything in the container; not running is fine."""
-        with _translated(f"killing container {container[:12]}"), contextlib.suppress(
-            docker.errors.NotFound
+        with (
+            _translated(f"killing container {container[:12]}"),
+            contextlib.suppress(docker.errors.NotFound),
         ):
             try:
                 self._api.kill(container)
@@ -327,15 +206,17 @@ class Engine:
 
     def stop(self, container: str, timeout_seconds: int) -> None:
         """SIGTERM, then SIGKILL after the time-out; no such container is fine."""
-        with _translated(f"stopping container {container[:12]}"), contextlib.suppress(
-            docker.errors.NotFound
+        with (
+            _translated(f"stopping container {container[:12]}"),
+            contextlib.suppress(docker.errors.NotFound),
         ):
             self._api.stop(container, timeout=timeout_seconds)
 
     def remove(self, container: str) -> None:
         """Remove the container, running or not; no such container is fine."""
-        with _translated(f"removing container {container[:12]}"), contextlib.suppress(
-            docker.errors.NotFound
+        with (
+            _translated(f"removing container {container[:12]}"),
+            contextlib.suppress(docker.errors.NotFound),
         ):
             self._api.remove_container(container, force=True, v=True)
 
@@ -386,11 +267,7 @@ class Engine:
 
     def put_files(self, container: str, folder: str, files: Mapping[str, bytes]) -> None:
         """Write files (relative path → content) below a folder of the container, as uid 1000."""
-        with io.BytesIO() as archive:
-            with tarfile.open(fileobj=archive, mode="w") as tar:
-                for name, content in _with_folders(files):
-                    tar.addfile(_member(name, content), io.BytesIO(content or b""))
-            self.put_archive(container, folder, archive.getvalue())
+        self.put_archive(container, folder, archives.packed(files, UID))
 
     def put_archive(self, container: str, folder: str, archive: bytes | Iterable[bytes]) -> None:
         """Unpack a tar archive of ours into a folder of the container."""
@@ -409,7 +286,7 @@ class Engine:
             except docker.errors.NotFound:
                 return None
             with contextlib.closing(chunks):
-                return _first_file(chunks, max_bytes)
+                return archives.first_file(chunks, max_bytes)
 
     # --- images -------------------------------------------------------------------------------
 
@@ -515,44 +392,3 @@ def check_version(version: str) -> None:
             f"connecting to the Docker engine: it is version {version}",
             hint="Bakeoff needs {}.{} or newer".format(*MINIMUM_VERSION),
         )
-
-
-def _with_folders(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes | None]]:
-    """The files, each folder on the way before its first file (content None)."""
-    seen: set[str] = set()
-    for name, content in files.items():
-        for parent in reversed(PurePosixPath(name).parents[:-1]):
-            if str(parent) not in seen:
-                seen.add(str(parent))
-                yield str(parent), None
-        yield name, content
-
-
-def _member(name: str, content: bytes | None) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.uid = member.gid = UID
-    member.mtime = int(time.time())
-    if content is None:
-        member.type, member.mode = tarfile.DIRTYPE, 0o755
-    else:
-        member.size, member.mode = len(content), 0o644
-    return member
-
-
-def _first_file(chunks: Iterable[bytes], max_bytes: int) -> bytes | None:
-    """The first member of a tar stream, if it is a regular file, cut at `max_bytes`."""
-    wanted = max_bytes + 4 * tarfile.BLOCKSIZE  # the member and its headers, and no more
-    head = bytearray()
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= wanted:
-            break
-    try:
-        with tarfile.open(fileobj=io.BytesIO(bytes(head)), mode="r:") as tar:
-            member = tar.next()
-            if member is None or not member.isreg():
-                return None
-            start = member.offset_data
-            return bytes(head[start : start + min(member.size, max_bytes)])
-    except tarfile.TarError:
-        return None

@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from runner.engine import ContainerState, Engine
+from runner.containers import ContainerState
+from runner.engine import Engine
 from runner.errors import EngineError, UserError
 from runner.journal import Journal
 from runner.layout import RunDir
@@ -69,9 +70,7 @@ def _state(run_dir: RunDir) -> str:
     return "its runner died: `make resume` or `make stop`"
 
 
-def log_lines(
-    engine: Engine, runs: Path, run_id: str, *, role: str, follow: bool
-) -> Iterator[str]:
+def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: bool) -> Iterator[str]:
     """What a container of the run printed, without protocol messages; else the run's journal.
 
     Raises:

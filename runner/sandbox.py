@@ -17,7 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.engine import Channel, ContainerSpec, Engine, Mount
+from runner.channel import Channel
+from runner.containers import ContainerSpec, Mount
+from runner.engine import Engine
 from runner.errors import EngineError, SandboxError
 from runner.layout import container_name, volume_name
 from runner.protocol import (

@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from runner.engine import Channel, ContainerSpec, ContainerState, Engine, Mount
+from runner.channel import Channel
+from runner.containers import ContainerSpec, ContainerState, Mount
+from runner.engine import Engine
 from runner.errors import EngineError
 from runner.layout import RunDir, trial_container_name
 from runner.protocol import Message, ProtocolError, Ready, Start, TrialExited, decode, encode
 from runner.records import TrialRecord, TrialSource, TrialStatus, now
 from runner.spec import Limit, RunSpec
-from runner.trials.lease import DeviceLease, LeaseAbandoned
+from runner.trials.lease import DeviceLease, LeaseAbandonedError
 from runner.trials.output import TrialOutput
 
 HOST_MARGIN_SECONDS = 30.0  # beyond the limit that PID 1 itself enforces
@@ -128,7 +130,7 @@ class Executor:
                 on_start()
                 with (folder / "train.log").open("wb") as log:
                     watched = self._watch(order, log, on_line)
-        except LeaseAbandoned:
+        except LeaseAbandonedError:
             return self._record(order, "killed", "the run ended before its device was free")
         return self._judged(order, watched, waited)
 
@@ -173,9 +175,7 @@ class Executor:
             "deadline_seconds": trainer.limit_seconds + HOST_MARGIN_SECONDS,
         }
 
-    def _watch(
-        self, order: TrialOrder, log: IO[bytes], on_line: Callable[[str], None]
-    ) -> _Watched:
+    def _watch(self, order: TrialOrder, log: IO[bytes], on_line: Callable[[str], None]) -> _Watched:
         watched = _Watched(began_at=now(), began=time.monotonic())
         with self._started(order) as (container, channel):
             limit = self._trainer.limit_seconds + HOST_MARGIN_SECONDS

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 POLL_SECONDS = 0.1
 
 
-class LeaseAbandoned(Exception):
+class LeaseAbandonedError(Exception):
     """The run ended while a trial still waited for its device."""
 
 
@@ -43,13 +43,13 @@ class DeviceLease:
         """Hold the device; the value is how long that took, in seconds.
 
         Raises:
-            LeaseAbandoned: `abandon` was set before the device was free.
+            LeaseAbandonedError: `abandon` was set before the device was free.
         """
         lock = FileLock(self._path, mode=0o666, thread_local=False)
         began = time.monotonic()
         while True:
             if abandon.is_set():
-                raise LeaseAbandoned
+                raise LeaseAbandonedError
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0.5, poll_interval=POLL_SECONDS)
                 break
