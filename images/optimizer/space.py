@@ -119,9 +119,10 @@ def _range_problem(knob: Knob) -> str:
 
 
 def _is_number(value: Any, *, whole: bool) -> bool:
+    """Whether it is a finite number, and one without a fraction if `whole`: JSON knows 4.0 too."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return isinstance(value, int) if whole else math.isfinite(value)
+    return math.isfinite(value) and not (whole and value % 1)
 
 
 def _on_grid(knob: Knob, value: float) -> bool:

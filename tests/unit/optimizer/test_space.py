@@ -72,6 +72,12 @@ def test_the_settings_of_a_knob_are_counted(knob: dict[str, Any], size: float) -
     assert points(parse_space({"X": knob})) == size
 
 
+def test_whole_numbers_may_come_with_a_point() -> None:
+    """The runner's models hold bounds as real numbers, whatever the knob's type."""
+    knob = DEPTH | {"low": 4.0, "high": 24.0}
+    assert parse_space({"X": knob}) == parse_space({"X": DEPTH})
+
+
 def test_the_settings_of_a_space_multiply() -> None:
     """21 depths times 2 patterns; a space of no knobs has the one setting of all defaults."""
     assert points(parse_space({"DEPTH": DEPTH, "W": PATTERN})) == 42

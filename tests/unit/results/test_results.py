@@ -1,0 +1,334 @@
+"""`results/` from run directories: whole, running, rehearsed, hostile and broken ones."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner.records import (
+    RunResult,
+    Spent,
+    TrialRecord,
+    UsageRecord,
+    append_line,
+    to_json,
+)
+from runner.results import HEADINGS, write_results
+from runner.results.figure import curve, write_figure
+from runner.results.reading import read_run
+from runner.results.rows import duration, to_row
+from runner.results.summary import harmless, write_summary
+from runner.results.tables import safe, write_tables
+
+WHEN = "2026-01-01T00:00:00.000Z"
+CLAIMED = (
+    "experiment,timestamp,commit,hypothesis,category,change,val_bpb,delta,status\n"
+    '1,now,abc,"=HYPERLINK(""x"")",other,@SUM(A1),2.2,-0.1,keep\n'
+)
+Make = Callable[..., Path]
+
+
+def trial(number: int, val_bpb: float | None, **fields: Any) -> TrialRecord:
+    """A line of the ledger; without a value, of a crashed trial."""
+    status = "crash" if val_bpb is None else "ok"
+    base: dict[str, Any] = {"source": "agent", "status": status, "train_seconds": 60.0}
+    return TrialRecord(trial=number, request=f"r{number}", val_bpb=val_bpb, **(base | fields))
+
+
+def result_of(path: Path, **fields: Any) -> RunResult:
+    contestant, _, seed = path.name.rpartition("-s")
+    base: dict[str, Any] = {
+        "run_id": path.name,
+        "contestant": contestant,
+        "kind": "agent",
+        "seed": int(seed),
+        "task": "pystdlib",
+        "rehearsed": False,
+        "ended_by": "trials",
+        "cause": "budget",
+        "began_at": WHEN,
+        "ended_at": WHEN,
+        "budget": {},
+        "spent": Spent(wall_seconds=3700.0),
+    }
+    return RunResult(**(base | fields))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Writes a run's directory as the runner does."""
+
+    def _make(
+        name: str,
+        trials: list[TrialRecord],
+        *,
+        claimed: str | None = None,
+        cost_usd: float | None = None,
+        rehearsed: bool = False,
+        ended: bool = True,
+    ) -> Path:
+        path = tmp_path / "runs" / name
+        (path / "artifacts").mkdir(parents=True)
+        result = result_of(path, rehearsed=rehearsed)
+        (path / "spec.json").write_text(result.model_dump_json(include=SPEC_FIELDS))
+        for record in trials:
+            append_line(path / "trials.jsonl", record)
+        if claimed is not None:
+            (path / "artifacts" / "experiments.csv").write_text(claimed)
+        if cost_usd is not None:
+            usage = UsageRecord(
+                at=WHEN,
+                request="1",
+                provider="openai",
+                model="m",
+                cost_usd=cost_usd,
+                input_tokens=10,
+                rehearsed=rehearsed,
+            )
+            append_line(path / "usage.jsonl", usage)
+        if ended:
+            (path / "result.json").write_text(to_json(result))
+        return path
+
+    return _make
+
+
+SPEC_FIELDS = {"run_id", "contestant", "kind", "seed", "task", "rehearsed"}
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_are_compared_best_first(make: Make, tmp_path: Path) -> None:
+    """One row a run, with what was measured, claimed and spent; the best run leads."""
+    worse = make("random-s1", [trial(0, 2.6, source="sampler"), trial(1, None, source="sampler")])
+    better = make("gpt-s1", [trial(0, 2.5), trial(1, 2.3)], claimed=CLAIMED, cost_usd=1.25)
+    rows = write_results([worse, better], tmp_path / "results")
+    assert len(rows[0].cells()) == len(HEADINGS)
+    assert rows[0].cells()[:9] == (
+        *("gpt", "1", "2 (2/0)", "2.3000", "2.2000", "1 h 01 min", "2 min 00 s", "$1.25"),
+        "trials",
+    )
+    assert Path(rows[0].files).resolve() == better
+    assert rows[1].cells()[:5] == ("random", "1", "2 (1/1)", "2.6000", "–")
+    runs = table(tmp_path / "results" / "runs.csv")
+    assert [run["run_id"] for run in runs] == ["gpt-s1", "random-s1"]
+    assert (runs[0]["best_val_bpb"], runs[0]["best_claimed"], runs[0]["spent_usd"]) == (
+        *("2.3", "2.2"),
+        "1.25",
+    )
+    trials = table(tmp_path / "results" / "trials.csv")
+    assert [(t["run_id"], t["trial"], t["status"]) for t in trials][1:3] == [
+        ("gpt-s1", "1", "ok"),
+        ("random-s1", "0", "ok"),
+    ]
+
+
+def test_rehearsed_dollars_are_never_money_spent(make: Make, tmp_path: Path) -> None:
+    """They stand in a column of their own, are marked in the table, and explained on the page."""
+    run = make("gpt-s1", [trial(0, 2.5)], cost_usd=0.5, rehearsed=True)
+    [row] = write_results([run], tmp_path / "results")
+    assert row.cost == "$0.50 rehearsed, not spent"
+    [line] = table(tmp_path / "results" / "runs.csv")
+    assert (float(line["spent_usd"]), float(line["rehearsed_usd"])) == (0, 0.5)
+    assert "never spent" in (tmp_path / "results" / "summary.md").read_text()
+
+
+def test_the_referees_trials_are_not_the_contestants(make: Make, tmp_path: Path) -> None:
+    """They are listed, and neither counted nor taken for the best."""
+    run = make("gpt-s1", [trial(0, 2.5), trial(1, 2.1, source="referee")])
+    [row] = write_results([run], tmp_path / "results")
+    assert (row.trials, row.best_measured) == ("1 (1/0)", "2.5000")
+    assert len(table(tmp_path / "results" / "trials.csv")) == 2
+
+
+def test_a_running_run_has_its_trials_so_far(make: Make, tmp_path: Path) -> None:
+    """A torn last line is the trial that is being written: no problem, and no trial yet."""
+    path = make("gpt-s1", [trial(0, 2.5)], ended=False)
+    with (path / "trials.jsonl").open("a") as file:
+        file.write('{"trial": 1, "sour')
+    events = [{"at": f"2026-01-01T00:0{minute}:00Z", "event": "x"} for minute in (0, 2)]
+    (path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    [row] = write_results([path], tmp_path / "results")
+    assert (row.trials, row.ended_by, row.wall_time) == ("1 (1/0)", "no result yet", "2 min 00 s")
+    assert table(tmp_path / "results" / "runs.csv")[0]["problems"] == ""
+
+
+def test_self_reports_are_collected_and_harmless(make: Make, tmp_path: Path) -> None:
+    """The run's id comes first; formulas are text for a spreadsheet; numbers stay numbers."""
+    run = make("gpt-s1", [trial(0, 2.5)], claimed=CLAIMED)
+    write_results([run], tmp_path / "results")
+    [row] = table(tmp_path / "results" / "experiments.csv")
+    assert next(iter(row)) == "run_id"
+    assert (row["run_id"], row["hypothesis"], row["change"]) == (
+        *("gpt-s1", '\'=HYPERLINK("x")'),
+        "'@SUM(A1)",
+    )
+    assert (row["delta"], row["val_bpb"]) == ("-0.1", "2.2")
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+49 30", "'+49 30"),
+        ("-x", "'-x"),
+        ("@A1", "'@A1"),
+        (" =1", "' =1"),
+        ("\t=1", "'\t=1"),
+        ("-0.02", "-0.02"),
+        ("+1e-3", "+1e-3"),
+        ("1-2", "1-2"),
+        (-3, -3),
+        ({"a": 1}, '{"a": 1}'),
+    ],
+)
+def test_only_formulas_are_quoted(cell: Any, written: Any) -> None:
+    """Text that a spreadsheet would run gets an apostrophe, everything else is as it was."""
+    assert safe(cell) == written
+
+
+def test_claims_that_nothing_measured_are_named(make: Make, tmp_path: Path) -> None:
+    """The page says by how much an agent's best claim beats its best trial."""
+    run = make("gpt-s1", [trial(0, 2.5)], claimed=CLAIMED)
+    write_results([run], tmp_path / "results")
+    page = (tmp_path / "results" / "summary.md").read_text()
+    assert "gpt-s1: claims 0.3000 bits per byte more than any trial of it measured" in page
+
+
+def test_a_report_that_is_no_table_is_collected_with_its_reason(make: Make, tmp_path: Path) -> None:
+    """Binary garbage: one line with the reason, and the comparison goes on."""
+    run = make("gpt-s1", [trial(0, 2.5)], claimed="")
+    (run / "artifacts" / "experiments.csv").write_bytes(os.urandom(5000))
+    [row] = write_results([run], tmp_path / "results")
+    assert (row.best_measured, row.best_claimed) == ("2.5000", "–")
+    assert table(tmp_path / "results" / "experiments.csv")[0]["problem"] == "not text"
+
+
+def test_seeds_are_summed_up_by_contestant(make: Make, tmp_path: Path) -> None:
+    """Mean, lowest and highest of the best values, for contestants with two seeds or more."""
+    runs = [make(f"gp-s{seed}", [trial(0, 2.0 + seed)]) for seed in (1, 2)]
+    write_results([*runs, make("tpe-s1", [trial(0, 2.2)])], tmp_path / "results")
+    page = (tmp_path / "results" / "summary.md").read_text()
+    assert "| gp | 2 of 2 | 3.5000 | 3.0000 | 4.0000 |" in page
+    assert "| tpe | 1" not in page.replace("| tpe | 1 | 1 (1/0)", "")
+
+
+def test_the_best_so_far_never_rises(make: Make) -> None:
+    """A crash moves the curve along both axes without a point; the end is the last trial's."""
+    values = [2.6, None, 2.4, 2.5, None]
+    run = read_run(make("gp-s1", [trial(number, bpb) for number, bpb in enumerate(values)]))
+    by_trial, by_minute = curve(run, 0), curve(run, 60.0)
+    assert (by_trial.at, by_trial.end) == ([1, 3, 4], 5)
+    assert (by_minute.at, by_minute.end) == ([1, 3, 4], 5)
+    assert (by_trial.bpbs, by_trial.best) == ([2.6, 2.4, 2.5], [2.6, 2.4, 2.4])
+
+
+def test_the_figure_is_drawn_and_goes_when_nothing_is_left(make: Make, tmp_path: Path) -> None:
+    """A PNG with a measured run, whatever the run is called; none, and no old one, without."""
+    picture = tmp_path / "results" / "convergence.png"
+    write_results([make("$x_{1$ é\u4e2d-s1", [trial(0, 2.5)])], tmp_path / "results")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    write_results([make("gp-s1", [trial(0, None)])], tmp_path / "results")
+    assert not picture.exists()
+    assert "convergence.png" not in (tmp_path / "results" / "summary.md").read_text()
+
+
+def test_no_runs_give_empty_tables(tmp_path: Path) -> None:
+    """Headers without rows, and a page that says 0 runs."""
+    assert write_results([], tmp_path / "results") == []
+    assert table(tmp_path / "results" / "runs.csv") == []
+    assert "0 runs" in (tmp_path / "results" / "summary.md").read_text()
+
+
+def test_directories_of_garbage_become_rows_that_say_so(tmp_path: Path) -> None:
+    """Folders, pipes and links in place of files, and files of noise: a row each, no wait."""
+    odd, noise, nothing, file = (tmp_path / f"{name}-s1" for name in ("odd", "noise", "none", "f"))
+    (odd / "artifacts").mkdir(parents=True)
+    (odd / "spec.json").mkdir()
+    os.mkfifo(odd / "trials.jsonl")
+    (odd / "artifacts" / "experiments.csv").symlink_to("/etc/passwd")
+    (noise / "artifacts").mkdir(parents=True)
+    for name in ("spec.json", "trials.jsonl", "usage.jsonl", "result.json", "events.jsonl"):
+        (noise / name).write_bytes(b"\xff\x00[[[\n" * 50)
+    nothing.mkdir()
+    file.write_text("no directory")
+    rows = write_results([odd, noise, nothing, file], tmp_path / "results")
+    assert {row.contestant for row in rows} == {"odd", "noise", "none", "f"}
+    assert {row.ended_by for row in rows} == {"no result yet"}
+    said = {row["run_id"]: row["problems"] for row in table(tmp_path / "results" / "runs.csv")}
+    assert "trials.jsonl: is no regular file" in said["odd-s1"]
+    assert "trials.jsonl: 49 of 50 lines are unreadable" in said["noise-s1"]
+    assert all("no spec.json" in said[name] for name in ("odd-s1", "none-s1", "f-s1"))
+    assert "root:" not in (tmp_path / "results" / "experiments.csv").read_text()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+FIELDS = ["contestant", "seed", "task", "kind", "rehearsed", "trial", "val_bpb", "train_seconds"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    spec=st.binary(max_size=40) | st.dictionaries(st.sampled_from(FIELDS), JSON).map(json.dumps),
+    line=st.dictionaries(st.sampled_from(FIELDS), JSON),
+    report=st.binary(max_size=200) | st.text(max_size=200),
+)
+def test_no_content_of_a_run_stops_the_comparison(
+    tmp_path: Path, spec: bytes | str, line: dict[str, Any], report: bytes | str
+) -> None:
+    """Any spec, any ledger line that is nearly right, any report: tables and a row come out."""
+    path = tmp_path / "gp-s1"
+    (path / "artifacts").mkdir(parents=True, exist_ok=True)
+    right = trial(0, 2.5).model_dump(mode="json")
+    (path / "spec.json").write_bytes(spec if isinstance(spec, bytes) else spec.encode())
+    (path / "trials.jsonl").write_text(json.dumps(right) + "\n" + json.dumps(right | line) + "\n")
+    content = report if isinstance(report, bytes) else report.encode("utf-8", "surrogatepass")
+    (path / "artifacts" / "experiments.csv").write_bytes(content)
+    run = read_run(path)
+    write_tables([run], tmp_path)
+    write_summary([run], tmp_path, figure=False)
+    assert table(tmp_path / "trials.csv")[0]["val_bpb"] == "2.5"
+    assert to_row(run, tmp_path).files == "gp-s1"
+
+
+@pytest.mark.parametrize("train_seconds", [0.0, -5.0, 1e-9, 1e300])
+@pytest.mark.parametrize("val_bpb", [1e-300, 2.5, 1e300])
+def test_no_figures_of_a_run_stop_the_drawing(
+    make: Make, tmp_path: Path, train_seconds: float, val_bpb: float
+) -> None:
+    """Nonsense in the ledger is drawn as it is."""
+    trials = [trial(number, val_bpb, train_seconds=train_seconds) for number in (0, 1)]
+    assert write_figure([read_run(make("gp-s1", trials))], tmp_path / "convergence.png")
+
+
+@given(st.text())
+def test_a_cell_of_the_page_is_one_line_without_markup(text: str) -> None:
+    """Nothing that an agent writes ends a table's cell or begins a tag or a link."""
+    cell = harmless(text)
+    assert "\n" not in cell
+    assert "<" not in cell
+    assert "|" not in cell.replace("\\|", "")
+    assert "[" not in cell.replace("\\[", "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 min 00 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (29_100, "8 h 05 min")],
+)
+def test_durations_are_words(seconds: float, words: str) -> None:
+    """Minutes and seconds below an hour, hours and minutes from there."""
+    assert duration(seconds) == words
