@@ -17,7 +17,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline collect ps logs stop doctor clean-runs images \
+.PHONY: help setup ready venv demo run baseline collect ps logs stop resume doctor clean-runs images \
 	test test-unit test-docker lint bench-trainer bench-gateway
 
 help: ## show this help
@@ -59,11 +59,14 @@ logs: venv ## follow a run: RUN=gpt-s1
 stop: venv ## end a run gracefully: RUN=gpt-s1
 	@$(BAKEOFF) stop $(call quoted,$(RUN))
 
+resume: ready ## go on with a run whose runner died: RUN=gpt-s1
+	@$(BAKEOFF) resume $(call quoted,$(RUN))
+
 doctor: venv ## check this machine; starts nothing
 	@$(BAKEOFF) doctor
 
-clean-runs: venv ## remove finished runs' containers and volumes
-	@$(BAKEOFF) clean-runs
+clean-runs: venv ## remove what dead runs left on the engine; RUN=gpt-s1: its directory too
+	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN)))
 
 images: ready ## build the images whose inputs changed
 	@$(BAKEOFF) images
