@@ -137,7 +137,7 @@ def test_a_dead_docker_host_is_an_error_with_a_hint(tmp_path: Path) -> None:
 
 def test_pid_files_of_dead_engines_are_removed(engine_script: ModuleType, tmp_path: Path) -> None:
     """A pid file stays only while its process lives and is the program that it is said to be."""
-    own = Path("/proc/self/comm").read_text().strip()
+    own = engine_script.running_program(os.getpid())
     cases = {
         "alive": (f"{os.getpid()}\n", own, True),
         "another": (f"{os.getpid()}\n", "dockerd", False),
@@ -150,6 +150,15 @@ def test_pid_files_of_dead_engines_are_removed(engine_script: ModuleType, tmp_pa
         engine_script.remove_if_stale(pid_file, program)
         assert pid_file.exists() == stays, name
     engine_script.remove_if_stale(tmp_path / "never-there", "dockerd")
+
+
+def test_a_dead_process_whose_parent_never_looks_is_dead(engine_script: ModuleType) -> None:
+    """A killed engine stays a zombie in containers whose PID 1 is no init."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert engine_script.running_program(process.pid) == "sleep"
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert engine_script.running_program(process.pid) == ""
 
 
 def test_set_up_without_a_new_enough_python_says_how_to_name_one(tmp_path: Path) -> None:
