@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-import click
 import structlog
 import typer
 from rich.console import Console
@@ -278,19 +277,14 @@ def _engine() -> Iterator[Engine]:
 
 
 def main() -> None:
-    """Run the command; 0 when it did what was asked, 1 or 2 with one error line when not."""
+    """Run the command; 0 when it did what was asked, 1 or 2 with one error line when not.
+
+    Typer shows wrong options and arguments itself, and ends the process with their exit code.
+    """
     try:
-        app(standalone_mode=False)
+        app()
     except BakeoffError as error:
         errors.print(f"[red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
         if error.hint:
             errors.print(f"[cyan]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)
         sys.exit(2 if error.cause == "user" else 1)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        errors.print("interrupted; `make ps` shows what still runs")
-        sys.exit(130)
-    except click.ClickException as error:  # a wrong option or argument: click says which
-        error.show()
-        sys.exit(2)

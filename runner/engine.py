@@ -72,8 +72,9 @@ class Engine:
             client = docker.from_env(timeout=API_TIMEOUT_SECONDS, max_pool_size=32)
             version = str(client.version()["Version"])
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            where = docker.utils.kwargs_from_env().get("base_url", "the local socket")
             raise EngineError(
-                f"connecting to the Docker engine: none answers ({error})",
+                f"connecting to the Docker engine: none answers at {where}",
                 hint="start it (`make setup` installs and starts one on Debian and Ubuntu, as "
                 "root), or point DOCKER_HOST at one",
             ) from error
