@@ -38,16 +38,20 @@ RUNS = ROOT / "runs"
 RESULTS = ROOT / "results"
 
 Seed = Annotated[int, typer.Option(help="The replicate: seeds the sampler, part of the run's id.")]
-Hours = Annotated[float | None, typer.Option(help="Wall hours; waits and outages do not count.")]
+Hours = Annotated[
+    str, typer.Option(help="Wall hours, or none; waits and outages do not count.", metavar="FLOAT")
+]
 TrainHours = Annotated[float | None, typer.Option(help="Hours of training, over all trials.")]
 Trials = Annotated[int | None, typer.Option(help="Number of trials.")]
 Usd = Annotated[float | None, typer.Option(help="US dollars for model requests.")]
 Tokens = Annotated[int | None, typer.Option(help="Tokens of model requests, cached ones too.")]
 TaskName = Annotated[str, typer.Option(help="pystdlib, text, tinystories, …: see trainer/tasks.")]
-Data = Annotated[str | None, typer.Option(help="A text of yours, for TASK=text: file or folder.")]
+Data = Annotated[
+    str | None, typer.Option("--data", help="A text of yours, for TASK=text: file or folder.")
+]
 Seconds = Annotated[float | None, typer.Option(help="Training seconds of one trial.")]
 Gpu = Annotated[str | None, typer.Option(help="The GPU for trials, as the engine numbers it.")]
-DEFAULT_HOURS = 8.0
+DEFAULT_HOURS = "8"
 
 
 @app.callback()
@@ -67,7 +71,7 @@ def run_agent(
     usd: Usd = None,
     tokens: Tokens = None,
     task: TaskName = "pystdlib",
-    data_path: Annotated[str | None, typer.Option("--data", help="A text of yours.")] = None,
+    data_path: Data = None,
     model: Annotated[str | None, typer.Option(help="Another model than the agent's own.")] = None,
     trial_seconds: Seconds = None,
     gpu: Gpu = None,
@@ -92,13 +96,15 @@ def baseline(
     hours: Hours = DEFAULT_HOURS,
     train_hours: TrainHours = None,
     trials: Trials = None,
+    usd: Usd = None,
+    tokens: Tokens = None,
     task: TaskName = "pystdlib",
-    data_path: Annotated[str | None, typer.Option("--data", help="A text of yours.")] = None,
+    data_path: Data = None,
     trial_seconds: Seconds = None,
     gpu: Gpu = None,
 ) -> None:
     """Let a classical optimiser work on the task, under the very same conditions."""
-    budget = _budget(hours, train_hours, trials, None, None)
+    budget = _budget(hours, train_hours, trials, usd, tokens)
     asked = plan.Asked(seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu)
     _start(plan.baseline_run(sampler, asked, budget))
 
@@ -218,13 +224,14 @@ def _demo_run(title: str, made: RunSpec) -> None:
 
 
 def _budget(
-    hours: float | None,
+    hours: str,
     train_hours: float | None,
     trials: int | None,
     usd: float | None,
     tokens: int | None,
 ) -> Budget:
-    return specs.budget(hours=hours, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens)
+    wall = None if hours.strip().lower() == "none" else hours
+    return specs.budget(hours=wall, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens)
 
 
 def _start(made: RunSpec) -> None:

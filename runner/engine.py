@@ -19,6 +19,7 @@ import docker.errors
 import docker.types
 import requests
 import urllib3
+from docker.utils import kwargs_from_env
 from docker.utils.socket import frames_iter
 
 from runner import archives
@@ -72,7 +73,7 @@ class Engine:
             client = docker.from_env(timeout=API_TIMEOUT_SECONDS, max_pool_size=32)
             version = str(client.version()["Version"])
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-            where = docker.utils.kwargs_from_env().get("base_url", "the local socket")
+            where = kwargs_from_env().get("base_url", "the local socket")
             raise EngineError(
                 f"connecting to the Docker engine: none answers at {where}",
                 hint="start it (`make setup` installs and starts one on Debian and Ubuntu, as "

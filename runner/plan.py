@@ -131,12 +131,10 @@ def check_prices(agent: AgentSpec) -> None:
 
 
 def _key(agent: AgentSpec, env: Mapping[str, str], *, own_server: bool) -> str:
-    """The user's key, from the environment first and `.env` second; never printed."""
-    file = dotenv_values(Path.cwd() / ".env")
+    """The user's key; it goes into a `SecretStr` and is never printed."""
     for variable in agent.key_variables:
-        value = env.get(variable) or file.get(variable)
-        if value:
-            return value.strip()
+        if value := env.get(variable, "").strip():
+            return value
     if own_server:
         return "no-key"
     names = " or ".join(agent.key_variables)
@@ -148,5 +146,6 @@ def _key(agent: AgentSpec, env: Mapping[str, str], *, own_server: bool) -> str:
 
 
 def environment() -> Mapping[str, str]:
-    """This process's environment; the one place that reads it."""
-    return os.environ
+    """The variables of `.env` here, and over them this process's; the one place that reads both."""
+    file = {k: v for k, v in dotenv_values(Path.cwd() / ".env").items() if v is not None}
+    return {**file, **{k: v for k, v in os.environ.items() if v}}

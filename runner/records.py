@@ -158,13 +158,20 @@ def append_line(path: Path, record: Record) -> None:
     Raises:
         OSError: the disk is full or the file is not writable.
     """
-    line = record.model_dump_json() + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, _mended_start(descriptor, path) + line.encode())
+        left = memoryview(_mended_start(descriptor, path) + _line(record))
+        while left:  # a disk that is nearly full takes a part and refuses the rest
+            left = left[os.write(descriptor, left) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _line(record: Record) -> bytes:
+    """The record's line. A lone surrogate, which an agent's JSON may hold, becomes a "?"."""
+    body = json.dumps(record.model_dump(mode="json"), separators=(",", ":"), ensure_ascii=False)
+    return body.encode("utf-8", "replace") + b"\n"
 
 
 def _mended_start(descriptor: int, path: Path) -> bytes:
@@ -192,7 +199,7 @@ def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
 def write_whole(path: Path, text: str) -> None:
     """Write a small file so that readers see the old one or the new one, never a part."""
     aside = path.with_name(f".{path.name}.part")
-    with aside.open("w", encoding="utf-8") as file:
+    with aside.open("w", encoding="utf-8", errors="replace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

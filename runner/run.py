@@ -7,6 +7,7 @@ A run that is resumed takes the same steps with what its journal and ledger say 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from runner.collect import Collector
 from runner.conduct import Conduct, Ending, Props
 from runner.drivers import AgentDriver, Driver, OptimizerDriver
 from runner.engine import Engine
-from runner.errors import UserError
+from runner.errors import BakeoffError, UserError
 from runner.journal import Journal
 from runner.layout import RunDir
 from runner.parts import parts
@@ -32,6 +33,8 @@ from runner.trials.desk import TrialDesk
 from runner.trials.executor import Executor, Trainer
 from runner.trials.intake import Intake
 from runner.trials.lease import DeviceLease
+
+OPENED = "sandbox.opened"
 
 
 def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
@@ -52,8 +55,14 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
     run_dir.path.mkdir(parents=True)
     spec = spec.model_copy(update={"versions": versions(spec, engine, volume)})
     write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
+    stage = Stage(spec, engine, run_dir, task, volume, show)
     with held(run_dir):
-        return _perform(Stage(spec, engine, run_dir, task, volume, show), Spent())
+        try:
+            return _perform(stage, Spent())
+        except BakeoffError:
+            if not any(event.event == OPENED for event in stage.journal.events()):
+                shutil.rmtree(run_dir.path)  # nothing happened: the same command may be tried again
+            raise
 
 
 def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
@@ -88,8 +97,8 @@ def _perform(stage: Stage, before: Spent) -> RunResult:
         lambda: sandbox.contestant.container if stage.spec.kind == "agent" else "",
     )  # fmt: skip
     sandbox.keep_volumes = stage.resumed
-    with sandbox, stop_signals(stage.run_dir) as asked_to_stop:
-        stage.journal.write("sandbox.opened")
+    with stop_signals(stage.run_dir) as asked_to_stop, sandbox:
+        stage.journal.write(OPENED)
         sandbox.keep_volumes = True  # until everything is collected
         ending = _conduct(stage, sandbox, clock, collector, asked_to_stop)
         collector.finish()

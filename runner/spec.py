@@ -144,7 +144,7 @@ def prices() -> dict[str, ModelPrice]:
     return {model: ModelPrice.model_validate(fields) for model, fields in table.items()}
 
 
-def budget(**asked: float | None) -> Budget:
+def budget(**asked: float | str | None) -> Budget:
     """The budget, checked.
 
     Raises:
@@ -157,7 +157,8 @@ def budget(**asked: float | None) -> Budget:
         name = str(first["loc"][0])
         raise UserError(
             f"setting the budget: {name.upper()} is {asked.get(name)!r}",
-            hint="a budget is a number above 0; leave the variable out for no such bound",
+            hint="a budget is a number above 0; leave the variable out for no such bound "
+            "(HOURS=none for no wall bound)",
         ) from error
     if all(value is None for value in made.as_dict().values()):
         raise UserError(
