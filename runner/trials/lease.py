@@ -34,7 +34,9 @@ class DeviceLease:
 
     def __init__(self, engine_id: str, device: str, folder: Path | None = None) -> None:
         place = folder or Path(tempfile.gettempdir()) / "bakeoff-leases"
-        place.mkdir(mode=0o1777, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            place.mkdir(parents=True)
+            place.chmod(0o1777)  # all users' as /tmp is; a mode given to mkdir is cut by the umask
         name = re.sub(r"[^A-Za-z0-9]+", "-", f"{engine_id}-{device}")
         self._path = place / f"{name}.lock"
 
