@@ -58,7 +58,7 @@ _APPEND_ROW = """\
 import csv, datetime, pathlib
 columns = {columns!r}
 row = {row!r}
-row["timestamp"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+row["timestamp"] = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 path = pathlib.Path("experiments.csv")
 new = not path.exists()
 if not new and any(r.get("experiment") == row["experiment"] for r in csv.DictReader(path.open())):

@@ -28,6 +28,8 @@ _HEAD = re.compile(r"\bhead:([0-9a-f]{7,40})")
 _STILL_RUNNING = re.compile(r"Process running with session ID (\d+)")
 _TIME_IS_UP = re.compile(r"time is up|budget is spent|run is over", re.IGNORECASE)
 TRAINED, FAILED, SPENT = 0, 1, 4  # exit codes of `trial`; all others: there was no trial
+NO_ANSWER = -1  # a shell that runs nothing
+MOST_WAITS = 50
 
 
 class Lost(Exception):  # noqa: N818 - an event of the story, no error
@@ -185,13 +187,16 @@ def _trial(
         pass
     number = int(_last(_ACCEPTED, seen) or notebook.trials + 1)
     heard = seen != ""
-    while not (code := _last(_EXIT_CODE, seen)):
+    for _ in range(MOST_WAITS):
+        if _EXIT_CODE.search(seen):
+            break
         seen = yield from _surely(commands.trial_wait(number), f"wait for trial {number}")
-    if int(code) in (TRAINED, FAILED):
+    code = int(_last(_EXIT_CODE, seen) or NO_ANSWER)
+    if code in (TRAINED, FAILED):
         notebook.trials = number
     elif not heard:
         raise TimeIsUp if notebook.over else Lost
-    return int(code), _last(_VAL_BPB, seen) if int(code) == TRAINED else ""
+    return code, _last(_VAL_BPB, seen) if code == TRAINED else ""
 
 
 def _report(notebook: Notebook, goodbye: str) -> Work:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def test_rows_are_proper_csv(repo: Path) -> None:
         written = list(csv.DictReader(file))
     assert list(written[0]) == list(commands.COLUMNS)
     assert [w["hypothesis"] for w in written] == [row["hypothesis"]]
-    assert written[0]["timestamp"].endswith("+00:00")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", written[0]["timestamp"])
 
 
 def test_trial_tells_its_exit_code(repo: Path) -> None:
