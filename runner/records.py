@@ -6,6 +6,7 @@ lenient, because a run may have been cut at any byte.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from runner.errors import HostError
 
 SCHEMA_VERSION = 1
 
@@ -156,16 +159,29 @@ def append_line(path: Path, record: Record) -> None:
     """Append the record as one JSON line and fsync it: after the return, a crash keeps it.
 
     Raises:
-        OSError: the disk is full or the file is not writable.
+        HostError: the disk is full or the file is not writable.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with _explained(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            left = memoryview(_mended_start(descriptor, path) + _line(record))
+            while left:  # a disk that is nearly full takes a part and refuses the rest
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        left = memoryview(_mended_start(descriptor, path) + _line(record))
-        while left:  # a disk that is nearly full takes a part and refuses the rest
-            left = left[os.write(descriptor, left) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        yield
+    except OSError as error:
+        raise HostError(
+            f"writing {path}: {error.strerror or error}",
+            hint="make room or mend the permissions; a run that this cut is gone on with by "
+            "`make resume`",
+        ) from error
 
 
 def _line(record: Record) -> bytes:
@@ -197,13 +213,18 @@ def read_lines(path: Path, kind: type[R]) -> Iterator[R]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that readers see the old one or the new one, never a part."""
+    """Write a small file so that readers see the old one or the new one, never a part.
+
+    Raises:
+        HostError: the disk is full or the folder is not writable.
+    """
     aside = path.with_name(f".{path.name}.part")
-    with aside.open("w", encoding="utf-8", errors="replace") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with _explained(path):
+        with aside.open("w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
 
 
 def to_json(record: Record) -> str:
