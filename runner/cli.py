@@ -159,7 +159,7 @@ def logs(
         for line in overview.log_lines(
             engine, RUNS, specs.check_run_id(run_id), role=role, follow=follow
         ):
-            console.print(escape(line), highlight=False)
+            console.print(escape(line), highlight=False, soft_wrap=True)
 
 
 @app.command()

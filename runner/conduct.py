@@ -27,6 +27,7 @@ from runner.trials.desk import Began, Broke, Ended, TrialDesk, Waits
 
 TICK_SECONDS = 0.5
 CLOCK_SECONDS = 15.0
+FIRST_BAD_STATUS = 400
 MODEL_BUDGETS = ("usd", "tokens", "requests")
 
 
@@ -68,6 +69,7 @@ class Conduct:
         self._cap: str | None = None
         self._gone = False
         self._clock_read_at = 0.0
+        self._last_status = 0
 
     def go(self) -> Ending:
         """Loop until the contestant is done or may do no more; returns why.
@@ -121,7 +123,12 @@ class Conduct:
         if spent is not None:
             return Ending(spent, "budget", f"left: {self._p.clock.left()}")
         gave_up = self._p.driver.gave_up()
-        return None if gave_up is None else Ending("gave_up", "agent", gave_up)
+        if gave_up is None:
+            return None
+        if self._last_status >= FIRST_BAD_STATUS:
+            detail = f"the provider's last answer was HTTP {self._last_status}; {gave_up}"
+            return Ending("gave_up", "provider", detail)
+        return Ending("gave_up", "agent", gave_up)
 
     def _end(self, ending: Ending) -> None:
         self._ending = ending
@@ -192,6 +199,7 @@ class Conduct:
             self._p.journal.write("gateway.usage_unreadable", error=str(error)[:500])
             return
         append_line(self._p.run_dir.usage, record)
+        self._last_status = record.status
         self._p.clock.usd += record.cost_usd
         self._p.clock.tokens += record.tokens
         self._p.clock.requests += 1
