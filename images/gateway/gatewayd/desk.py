@@ -29,6 +29,7 @@ class Desk:
     accounts: Accounts
     budget: Budget
     outages: Outages
+    news: News
     recorder: Recorder | None
 
 
@@ -58,6 +59,7 @@ async def open_desk(
                 accounts=accounts,
                 budget=budget,
                 outages=outages,
+                news=news,
                 recorder=_recorder(settings, state) if settings.record else None,
             )
     finally:

@@ -65,9 +65,7 @@ class Exchange:
     async def _answer(self) -> Answer:
         limits = self._desk.settings.limits
         try:
-            answer = await with_retries(
-                self._attempt, self._client.gone, limits.retry_seconds, self._failed
-            )
+            answer = await with_retries(self._attempt, self._client.gone, limits, self._failed)
         except Trouble as trouble:
             self._status = trouble.status
             self._charge(Tokens())
@@ -79,6 +77,8 @@ class Exchange:
             if self._retrying:
                 self._desk.outages.leave()
         self._desk.outages.worked(answer.began)
+        if answer.status in (401, 403):
+            self._desk.news.problem("provider", f"it refuses the key (status {answer.status})")
         return answer
 
     def _failed(self, trouble: Trouble) -> None:

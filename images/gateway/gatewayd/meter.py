@@ -29,6 +29,11 @@ class StreamMeter:
         self._bytes = 0
         self._too_long = False
 
+    @property
+    def kept_bytes(self) -> int:
+        """What is held of a line that has not ended yet, in bytes."""
+        return sum(map(len, self._pieces))
+
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes of the response."""
         head, newline, rest = chunk.partition(b"\n")

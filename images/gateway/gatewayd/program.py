@@ -19,7 +19,7 @@ from .server import Door, Service
 from .settings import Settings, SettingsError, read_settings
 from .voice import Voice
 
-TERMINATED_GRACE_SECONDS = 2.0
+TERMINATED_GRACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)

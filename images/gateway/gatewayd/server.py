@@ -36,6 +36,8 @@ MAX_CONNECTIONS = 512
 MAX_HEADER_BYTES = 16 * 1024
 REFUSED_HEADERS = ("Upgrade", "Trailer", "TE", "Content-Encoding", "Proxy-Connection")
 DEFAULT_WAIT_SECONDS = 10.0
+# Header bytes that are no UTF-8 come out of the parser as surrogates.
+ANY_BYTES = ("utf-8", "surrogateescape")
 
 
 @dataclass
@@ -119,7 +121,9 @@ class Door:
         target = request.raw_path
         found = [(one, one.route(request.method, target)) for one in self._dialects]
         dialect, route = next(((d, r) for d, r in found if r), (self._dialects[0], None))
-        if not hmac.compare_digest(dialect.presented(request.headers).encode(), self._token):
+        if not hmac.compare_digest(
+            dialect.presented(request.headers).encode(*ANY_BYTES), self._token
+        ):
             raise Refusal(Reason.TOKEN, "the token of this run is missing or wrong")
         if route is None:
             named = f"{request.method[:16]} {target[:200]}"

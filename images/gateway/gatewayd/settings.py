@@ -48,6 +48,7 @@ class Limits(_Table):
     body_bytes: int = Field(default=16 * 1024 * 1024, ge=1)
     queue_seconds: float = Field(default=30, ge=0)
     retry_seconds: float = Field(default=150, ge=0)
+    backoff_seconds: float = Field(default=0.25, gt=0)
     silence_seconds: float = Field(default=600, gt=0)
 
 

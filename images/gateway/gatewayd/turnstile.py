@@ -26,7 +26,7 @@ class Turnstile:
         # A burst of a quarter of a minute's requests may come at once.
         self._burst_seconds = 15.0
         self._queue_seconds = limits.queue_seconds
-        self._free_at = time.monotonic()
+        self._free_at = time.monotonic() - self._burst_seconds
         self._waiting = 0
 
     @asynccontextmanager

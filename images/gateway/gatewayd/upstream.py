@@ -21,12 +21,11 @@ import tenacity
 from .dialects.base import Dialect
 from .meter import data_of
 from .refusal import Reason, Refusal
-from .settings import Settings
+from .settings import Limits, Settings
 
 CONNECT_SECONDS = 15.0
 MAX_ERROR_BYTES = 1024 * 1024
 MAX_ATTEMPTS = 12
-FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 20.0
 RETRIED = frozenset({408, 425, 429})
 # A 429 that waiting does not cure: the account has no money left.
@@ -216,7 +215,7 @@ class _StopWhen(tenacity.stop.stop_base):
 async def with_retries(
     attempt: Callable[[], Awaitable[Answer]],
     give_up: Callable[[], bool],
-    seconds: float,
+    limits: Limits,
     failed: Callable[[Trouble], None],
 ) -> Answer:
     """Tries until an answer can be passed on.
@@ -224,7 +223,7 @@ async def with_retries(
     Args:
         attempt: sends the request once.
         give_up: whether nobody waits for the answer any more.
-        seconds: how long to go on, waits that a provider asks for included.
+        limits: how long to go on, waits that a provider asks for included, and the first wait.
         failed: told of every failed attempt.
 
     Raises:
@@ -242,14 +241,14 @@ async def with_retries(
         if isinstance(error, Trouble):
             failed(error)
 
-    backoff = tenacity.wait_random_exponential(FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
+    backoff = tenacity.wait_random_exponential(limits.backoff_seconds, LONGEST_WAIT_SECONDS)
     policy = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(Trouble),
         wait=wait,
         stop=tenacity.stop_any(
             _StopWhen(give_up),
             tenacity.stop_after_attempt(MAX_ATTEMPTS),
-            tenacity.stop_before_delay(seconds),
+            tenacity.stop_before_delay(limits.retry_seconds),
         ),
         after=tell,
         sleep=asyncio.sleep,

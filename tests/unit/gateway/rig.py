@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,9 +153,16 @@ class Background:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
 
     def close(self) -> None:
+        self.run(self._cancel_all())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+
+    async def _cancel_all(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 @dataclass
@@ -184,8 +192,6 @@ class Live:
 
     async def _up(self) -> None:
         model = self.folder / "model.sock"
-        model.unlink(missing_ok=True)
-        server = await serve(self.standin, model)
         settings = read_settings(
             {
                 "provider": self.api.provider,
@@ -194,13 +200,17 @@ class Live:
                 "token": TOKEN,
                 "models": [self.api.model],
                 "deadline_seconds": 600,
+                "limits": {"backoff_seconds": 0.02} | self.config.get("limits", {}),
             }
-            | self.config
+            | {name: value for name, value in self.config.items() if name != "limits"}
         )
+        prices = Prices(settings)
         state = self.folder / "state"
         state.mkdir(exist_ok=True)
-        manager = open_desk(settings, Prices(settings), self.news, state)
+        manager = open_desk(settings, prices, self.news, state)
         self.desk: Desk = await manager.__aenter__()
+        model.unlink(missing_ok=True)
+        server = await serve(self.standin, model)
         service = Service(Door(self.desk, self.news), self.socket)
         await service.start()
 
@@ -233,7 +243,8 @@ class Live:
         if not isinstance(body, bytes):
             body = json.dumps(body or self.api.body(plan or {}, stream, **more)).encode()
         to = target or (self.api.streamed if stream else self.api.whole)
-        sent = {"Content-Type": "application/json"} | (headers or self.api.auth)
+        sent = {"Content-Type": "application/json"}
+        sent |= self.api.auth if headers is None else headers
         connection = UnixConnection(self.socket)
         try:
             connection.request(method, to, body=body, headers=sent)
@@ -246,10 +257,22 @@ class Live:
         finally:
             connection.close()
 
+    def settled(self, requests: int) -> list[dict[str, Any]]:
+        """The usage records, once there are so many."""
+        self.news.until(lambda: len(self.news.records) >= requests)
+        return self.news.records
+
+    def seen(self, requests: int) -> None:
+        """Waits until so many requests have reached the provider."""
+        end = time.monotonic() + 10
+        while len(self.served) < requests:
+            assert time.monotonic() < end, "the provider was not asked"
+            time.sleep(0.005)
+
     def raw(self, data: bytes) -> bytes:
         """Sends bytes as they are and reads until the gateway closes, or is silent for a while."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(0.5)
+            connection.settimeout(0.25)
             connection.connect(str(self.socket))
             connection.sendall(data)
             got = b""

@@ -29,7 +29,8 @@ class Plan:
 
     Attributes:
         faults: one an attempt: `status` (with `retry_after`, `body`), `refuse` (close at once),
-            `cut` (close after so many bytes of the body), `silence` (seconds before anything).
+            `cut` (close after so many bytes of the body), `first_event` (a stream of one error),
+            `silence` (seconds before anything).
         chunks: pieces of text in a stream.
         chunk_bytes: length of each piece of text.
         pause: seconds between two pieces.
@@ -64,6 +65,7 @@ class Served:
     output: int = 0
     whole: bool = False
     status: int = 0
+    usage: str = ""
     sent: bytes = b""
 
 
@@ -129,9 +131,16 @@ class StandIn:
         seen.input = _prompt(plan, seen.body)
         seen.output = min(plan.output, _limit(seen.body)) + plan.extra_output
         seen.status = 200
+        seen.usage = plan.usage
         kind = "text/event-stream" if streamed(target, seen.body) else "application/json"
         await wire.begin(kind)
+        if "first_event" in fault:
+            await wire.piece(_event({"type": "error", "error": {"type": fault["first_event"]}}))
+            await wire.end()
+            return True
         left = fault.get("cut")
+        if left == 0:
+            return False
         for frame in frames(target, seen, plan):
             piece = frame if left is None else frame[:left]
             seen.sent += piece if self._keep_bytes else b""

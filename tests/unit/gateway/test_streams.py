@@ -26,7 +26,7 @@ def test_an_answer_passes_byte_for_byte(live: Live, stream: bool) -> None:
 def test_tokens_are_counted_by_kind_and_priced(live: Live, stream: bool) -> None:
     """Input without cached, cached, output with reasoning: the provider's figures, in dollars."""
     live.ask(PLAN, stream=stream)
-    [record] = live.news.records
+    [record] = live.settled(1)
     assert record["input_tokens"] == 1000
     assert record["cached_read_tokens"] == 500
     assert record["output_tokens"] == 70
@@ -43,7 +43,7 @@ def test_cache_writes_have_two_prices(make: Make, stream: bool) -> None:
     """Anthropic's five-minute and one-hour cache writes are told apart and priced apart."""
     live = make("anthropic")
     live.ask({"input": 0, "write_5m": 1000, "write_1h": 2000, "output": 0}, stream=stream)
-    [record] = live.news.records
+    [record] = live.settled(1)
     assert (record["cache_write_5m_tokens"], record["cache_write_1h_tokens"]) == (1000, 2000)
     assert record["cost_usd"] == pytest.approx((1000 * 6.25 + 2000 * 10) / 1e6)
 
@@ -65,11 +65,12 @@ def test_the_answer_carries_no_cookie(live: Live) -> None:
     assert "set-cookie" not in reply.headers
 
 
-def test_a_body_of_many_tiny_chunks_passes(live: Live) -> None:
+def test_a_body_of_many_tiny_chunks_passes(make: Make) -> None:
     """Ten thousand chunks arrive in order, and the usage behind them is found."""
+    live = make("anthropic")
     reply = live.ask({"chunks": 10_000, "chunk_bytes": 1})
     assert reply.body == live.served[0].sent
-    assert live.news.records[0]["output_tokens"] == 20
+    assert live.settled(1)[0]["output_tokens"] == 20
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -79,6 +80,6 @@ def test_an_answer_without_true_usage_is_charged_its_worst_case(
 ) -> None:
     """No usage, or one of negative numbers, is charged by the reservation and marked so."""
     live.ask({"usage": usage}, stream=stream)
-    [record] = live.news.records
+    [record] = live.settled(1)
     assert record["charged_by"] == "reservation"
     assert record["cost_usd"] > 0

@@ -1,0 +1,327 @@
+"""The program itself, as a process: how it starts, ends, dies, and keeps its secret."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from images.gateway.gatewayd.settings import SettingsError, read_settings
+from runner.protocol import (
+    Denied,
+    Message,
+    Problem,
+    Ready,
+    Start,
+    Started,
+    Stop,
+    Stopped,
+    Usage,
+    decode,
+    encode,
+)
+
+from .conftest import Make
+from .rig import APIS, KEY, TOKEN, Live
+
+ROOT = Path(__file__).parents[3]
+# What the image's layout makes of the files: the program, its package, and the shared protocol.
+BOOT = """
+import sys
+sys.path[:0] = [{images!r}, {runner!r}]
+import gateway
+from gatewayd import program
+from pathlib import Path
+program.Places.__init__.__defaults__ = (Path({folder!r}) / "llm.sock", Path({folder!r}))
+sys.exit(gateway.main())
+"""
+M = TypeVar("M", bound=Message)
+
+
+class Process:
+    """A gateway process and the runner's end of it."""
+
+    def __init__(self, folder: Path, protocol_folder: Path) -> None:
+        code = BOOT.format(
+            images=str(ROOT / "images/gateway"), runner=str(protocol_folder), folder=str(folder)
+        )
+        self.popen = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+        )
+        self.messages: list[Message] = []
+        self.output = b""
+        self._said = threading.Condition()
+        self._threads = [
+            threading.Thread(target=self._read, args=(pipe,))
+            for pipe in (self.popen.stdout, self.popen.stderr)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def say(self, message: Message | bytes) -> None:
+        assert self.popen.stdin is not None
+        self.popen.stdin.write(message if isinstance(message, bytes) else encode(message))
+        self.popen.stdin.flush()
+
+    def next(self, kind: type[M], seconds: float = 20) -> M:
+        """The first message of this kind."""
+        self.until(lambda: any(isinstance(one, kind) for one in self.messages), seconds)
+        return next(one for one in self.messages if isinstance(one, kind))
+
+    def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        with self._said:
+            assert self._said.wait_for(condition, seconds), (self.messages, self.output)
+
+    def begin(self, **config: Any) -> Started:
+        self.next(Ready)
+        self.say(Start(config))
+        return self.next(Started)
+
+    def end(self, seconds: float = 20) -> int:
+        """Waits for its exit and reads what it said last; the exit code."""
+        code = self.popen.wait(seconds)
+        for thread in self._threads:
+            thread.join(5)
+        return code
+
+    def close(self) -> None:
+        self.popen.kill()
+        self.end()
+        for pipe in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _read(self, pipe: Any) -> None:
+        for line in pipe:
+            message = decode(line) if pipe is self.popen.stdout else None
+            with self._said:
+                self.output += line
+                if message is not None:
+                    self.messages.append(message)
+                self._said.notify_all()
+
+
+Spawn = Callable[[], Process]
+
+
+@pytest.fixture
+def world(make: Make) -> Live:
+    """A stand-in provider; the gateway beside it is not the one under test."""
+    return make("anthropic")
+
+
+@pytest.fixture
+def spawn(world: Live, tmp_path: Path) -> Iterator[Spawn]:
+    """Starts gateway processes that share one folder, as one volume."""
+    made: list[Process] = []
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "protocol.py").write_bytes((ROOT / "runner/protocol.py").read_bytes())
+
+    def _spawn() -> Process:
+        made.append(Process(folder, shared))
+        return made[-1]
+
+    yield _spawn
+    for process in made:
+        process.close()
+
+
+def config(world: Live, **more: Any) -> dict[str, Any]:
+    return {
+        "provider": "anthropic",
+        "base_url": f"unix://{world.folder / 'model.sock'}",
+        "api_key": KEY,
+        "token": TOKEN,
+        "models": ["claude-opus-4-6"],
+        "deadline_seconds": 60,
+    } | more
+
+
+def client(world: Live, spawn_folder: Path) -> Live:
+    """Speaks to the process instead of the gateway of `world`."""
+    return Live(world.background, spawn_folder, APIS["anthropic"], {})
+
+
+def test_a_life_from_ready_to_stopped(world: Live, spawn: Spawn, tmp_path: Path) -> None:
+    """Ready, start, started with a socket that answers, usage, stop, stopped, exit 0."""
+    process = spawn()
+    assert process.next(Ready).program == "gateway"
+    assert process.begin(**config(world)).details["spent_usd"] == 0
+    talk = client(world, tmp_path / "volume")
+    assert talk.socket.stat().st_mode & 0o777 == 0o666
+    assert talk.ask().status == 200
+    assert process.next(Usage).record["output_tokens"] == 20
+    assert talk.ask(headers={}).status == 401
+    assert process.next(Denied).reason == "token"
+    process.say(Stop("the run is over", 5))
+    assert process.end() == 0
+    assert process.next(Stopped).reason == "the run is over"
+    assert not talk.socket.exists()
+
+
+def test_the_key_is_nowhere_but_in_memory(world: Live, spawn: Spawn, tmp_path: Path) -> None:
+    """Not in argv, environment, output, files or a core; and nobody may trace the process."""
+    process = spawn()
+    process.begin(**config(world, record=True))
+    talk = client(world, tmp_path / "volume")
+    error = {"error": {"type": "x", "message": f"bad key {KEY}"}}
+    talk.ask({"id": "a", "faults": [{"status": 401, "body": error}]})
+    talk.ask(never_heard_of=KEY)
+    pid = process.popen.pid
+    assert KEY.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    assert "Max core file size        0                    0" in limits
+    process.popen.send_signal(signal.SIGABRT)
+    process.end()
+    assert KEY.encode() not in process.output
+    for path in (tmp_path / "volume").rglob("*"):
+        assert path.is_dir() or path.is_socket() or KEY.encode() not in path.read_bytes()
+
+
+def test_nobody_may_trace_it_or_dump_its_memory() -> None:
+    """The kernel says that the process is not dumpable."""
+    ask_kernel = "import ctypes, gateway; gateway.close_up(); print(ctypes.CDLL(None).prctl(3))"
+    paths = f"{ROOT / 'images/gateway'}:{ROOT / 'runner'}"
+    said = subprocess.run(
+        [sys.executable, "-c", ask_kernel],
+        env={"PYTHONPATH": paths},
+        capture_output=True,
+        check=True,
+    )
+    assert said.stdout == b"0\n"
+
+
+def test_a_start_that_cannot_be_used_is_told_and_ends_it(world: Live, spawn: Spawn) -> None:
+    """Exit 2, the field and the reason, and not a letter of any value."""
+    process = spawn()
+    process.next(Ready)
+    process.say(Start(config(world, never_heard_of=KEY)))
+    assert process.end() == 2
+    assert process.next(Problem).during == "reading the start message"
+    assert KEY.encode() not in process.output
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"provider": "somebody"},
+        {"base_url": "ftp://x"},
+        {"base_url": "file:///etc/passwd"},
+        {"api_key": "two words " + KEY},
+        {"api_key": KEY + "\r\nx-evil: 1"},
+        {"api_key": ""},
+        {"token": KEY + "é"},
+        {"models": []},
+        {"caps": {"usd": -1}},
+        {"caps": {"usd": KEY}},
+        {"deadline_seconds": 0},
+        {"never_heard_of": KEY},
+    ],
+)
+def test_a_wrong_setting_is_named_and_not_quoted(world: Live, wrong: dict[str, Any]) -> None:
+    """Every field is checked before anything starts; the message holds no value."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings(config(world) | wrong)
+    assert next(iter(wrong)) in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_noise_on_stdin_is_survived(world: Live, spawn: Spawn) -> None:
+    """Text, messages it does not know, and half a key are passed over, and not repeated."""
+    process = spawn()
+    process.next(Ready)
+    process.say(b"hello\n")
+    process.say(b'{"event":"unknown","api_key":"' + KEY.encode() + b'"}\n')
+    process.say(b'{"event":"start","config":"' + KEY.encode() + b"\n")
+    process.begin(**config(world))
+    assert len([one for one in process.messages if isinstance(one, Problem)]) == 2
+    assert KEY.encode() not in process.output
+
+
+def test_an_end_of_input_is_no_end(world: Live, spawn: Spawn, tmp_path: Path) -> None:
+    """The runner may die and come back; until then the gateway serves."""
+    process = spawn()
+    process.begin(**config(world))
+    assert process.popen.stdin is not None
+    process.popen.stdin.close()
+    assert client(world, tmp_path / "volume").ask().status == 200
+    assert process.popen.poll() is None
+
+
+def test_the_deadline_ends_it_without_a_host(world: Live, spawn: Spawn) -> None:
+    """Nobody says stop; it stops."""
+    process = spawn()
+    process.begin(**config(world, deadline_seconds=0.3))
+    assert process.end() == 0
+    assert process.next(Stopped).reason == "deadline"
+
+
+def test_sigterm_ends_it_in_time_with_its_books_in_order(
+    world: Live, spawn: Spawn, tmp_path: Path
+) -> None:
+    """Within five seconds, with an endless request under way and charged."""
+    process = spawn()
+    process.begin(**config(world))
+    asked = threading.Thread(target=client(world, tmp_path / "volume").ask, args=({"pause": 30},))
+    asked.start()
+    world.seen(1)
+    began = time.monotonic()
+    process.popen.terminate()
+    assert process.end(10) == 0
+    assert time.monotonic() - began < 5
+    asked.join()
+    assert process.next(Usage).record["charged_by"] == "reservation"
+
+
+def test_a_killed_gateway_charges_what_was_under_way_in_its_next_life(
+    world: Live, spawn: Spawn, tmp_path: Path
+) -> None:
+    """Nothing is said at the end of the first life; the second one settles before it serves."""
+    first = spawn()
+    first.begin(**config(world))
+    talk = client(world, tmp_path / "volume")
+    talk.ask()
+    first.next(Usage)
+    asked = threading.Thread(target=swallow, args=(talk,))
+    asked.start()
+    world.seen(2)
+    first.popen.kill()
+    first.end()
+    asked.join()
+    second = spawn()
+    started = second.begin(**config(world))
+    record = second.next(Usage).record
+    assert (record["request"], record["charged_by"]) == ("000002", "reservation")
+    assert started.details["requests"] == 2
+    spent = first.next(Usage).record["cost_usd"] + record["cost_usd"]
+    assert started.details["spent_usd"] == pytest.approx(spent)
+    assert talk.ask().status == 200
+
+
+def swallow(talk: Live) -> None:
+    """A request whose gateway dies."""
+    with pytest.raises(ConnectionError):
+        talk.ask({"pause": 30, "faults": [{"silence": 30}], "id": "a"})
+
+
+def test_it_is_ready_at_once_and_small(world: Live, spawn: Spawn) -> None:
+    """Ready before anything heavy is loaded; under 80 MB of memory once it serves."""
+    process = spawn()
+    process.begin(**config(world))
+    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    resident_kb = int(status.partition("VmHWM:")[2].split()[0])
+    assert resident_kb < 80_000
