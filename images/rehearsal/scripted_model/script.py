@@ -11,10 +11,10 @@ import random
 import re
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from . import commands
 from .conversation import Observation, Output, Poll, Say, Shell, Step
+from .notebook import Notebook
 from .plan import CRASH, DEFAULT_PLAN, Experiment, experiments
 
 Work = Generator[Step, Observation, None]
@@ -40,53 +40,6 @@ class TimeIsUp(Exception):  # noqa: N818 - an event of the story, no error
     """The runner said so, or `trial` did: write STATUS.md and stop."""
 
 
-@dataclass
-class Notebook:
-    """What the agent remembers.
-
-    `best` is the val_bpb (bits per byte) of `kept_commit`; `trials` the number of the last trial;
-    `over` says that the run ended while a trial ran.
-    """
-
-    rows: list[dict[str, str]] = field(default_factory=list)
-    best: float | None = None
-    kept_commit: str = "HEAD"
-    trials: int = 0
-    over: bool = False
-
-    def judge(
-        self, experiment: Experiment, change: str, commit: str, val_bpb: str
-    ) -> dict[str, str]:
-        """Decide by the measured val_bpb: keep, revert or crash (empty). Returns the row for it."""
-        value = float(val_bpb) if val_bpb else None
-        delta = "" if value is None or self.best is None else f"{value - self.best:+.6f}"
-        better = value is not None and (self.best is None or value < self.best)
-        if better:
-            self.best, self.kept_commit = value, commit
-        row = {
-            "experiment": str(len(self.rows) + 1),
-            "commit": commit,
-            "hypothesis": experiment.hypothesis,
-            "category": experiment.category,
-            "change": change,
-            "val_bpb": val_bpb,
-            "delta": delta,
-            "status": "keep" if better else "crash" if value is None else "revert",
-        }
-        self.rows.append(row)
-        return row
-
-    def status(self) -> str:
-        """The text of STATUS.md."""
-        tried = [
-            f"- {row['experiment']}: {row['change']}: {row['val_bpb'] or 'none'} ({row['status']})"
-            for row in self.rows
-        ]
-        best = f"val_bpb {self.best} at commit {self.kept_commit}" if self.best else "none yet"
-        lines = ["# Status", "", "## Best", best, "", "## Tried", *tried, ""]
-        return "\n".join([*lines, "## Next", "More changes of one knob around the best commit."])
-
-
 def work(seed: int, plan: tuple[str, ...] = DEFAULT_PLAN) -> Work:
     """The whole run of one rehearsed agent: research in turns until the time is up, then a report.
 
@@ -95,11 +48,11 @@ def work(seed: int, plan: tuple[str, ...] = DEFAULT_PLAN) -> Work:
         plan: the first experiments, in the words of `plan.experiments`.
     """
     notebook = Notebook()
-    todo, rng = experiments(seed, plan), random.Random(f"turns {seed}")
+    todo, rng = experiments(seed, plan, notebook.improved), random.Random(f"turns {seed}")
     with suppress(TimeIsUp):
         yield from _research(notebook, todo, rng)
     with suppress(TimeIsUp):
-        yield from _surely(commands.go_back(notebook.kept_commit), "leave the best commit behind")
+        yield from _tidy(notebook)
     while True:
         with suppress(TimeIsUp):
             yield from _report(notebook, "The time is up; STATUS.md says what is best.")
@@ -114,6 +67,13 @@ def _research(notebook: Notebook, todo: Iterator[Experiment], rng: random.Random
             yield from _persist(notebook, next(todo))
         yield from _report(notebook, goodbye)
         goodbye = "I will stop here for now; STATUS.md says where I am."
+
+
+def _tidy(notebook: Notebook) -> Work:
+    """What the end of the run may have cut off: the last row, the way back to the best commit."""
+    for row in notebook.rows[-1:]:
+        yield from _surely(commands.append_row(row), "see that the last experiment is logged")
+    yield from _surely(commands.go_back(notebook.kept_commit), "leave the best commit behind")
 
 
 def _prepare(notebook: Notebook) -> Work:
@@ -148,7 +108,7 @@ def _experiment(notebook: Notebook, experiment: Experiment) -> Work:
         raise TimeIsUp
     if code in (TRAINED, FAILED):
         row = notebook.judge(experiment, changed, commit, val_bpb)
-        purpose = f"log experiment {row['experiment']}: {row['status']}"
+        purpose = f"log experiment {row['experiment']}: val_bpb {val_bpb or '-'}, {row['status']}"
         yield from _surely(commands.append_row(row), purpose)
     if notebook.over:
         raise TimeIsUp
@@ -186,16 +146,21 @@ def _trial(
     except Lost:
         pass
     number = int(_last(_ACCEPTED, seen) or notebook.trials + 1)
-    heard = seen != ""
+    code, val_bpb = yield from _settled(number, seen)
+    if code in (TRAINED, FAILED):
+        notebook.trials = number
+    elif not seen:
+        raise TimeIsUp if notebook.over else Lost
+    return code, val_bpb
+
+
+def _settled(number: int, seen: str) -> Generator[Step, Observation, tuple[int, str]]:
+    """Exit code and val_bpb of a trial of which `seen` was printed so far; waits for its end."""
     for _ in range(MOST_WAITS):
         if _EXIT_CODE.search(seen):
             break
         seen = yield from _surely(commands.trial_wait(number), f"wait for trial {number}")
     code = int(_last(_EXIT_CODE, seen) or NO_ANSWER)
-    if code in (TRAINED, FAILED):
-        notebook.trials = number
-    elif not heard:
-        raise TimeIsUp if notebook.over else Lost
     return code, _last(_VAL_BPB, seen) if code == TRAINED else ""
 
 

@@ -10,7 +10,7 @@ from string import Template
 import pytest
 
 from images.rehearsal.scripted_model.conversation import Event, Output, Prompt, Said
-from images.rehearsal.scripted_model.plan import BASELINE, BROKEN, checked, experiments
+from images.rehearsal.scripted_model.plan import BASELINE, BETTER, BROKEN, checked, experiments
 
 from .play import CLOSING, FIRST, NUDGE, Cli, Sandbox, new_cli, new_session, whole_run
 
@@ -24,7 +24,8 @@ PROMPT_FIELDS = (
 def rows(cli: Cli) -> list[dict[str, str]]:
     """The rows that the model wrote to experiments.csv, out of its commands."""
     found = [re.search(r"^row = (\{.*\})$", c, re.MULTILINE) for c in cli.commands()]
-    return [ast.literal_eval(match[1]) for match in found if match]
+    written = [ast.literal_eval(match[1]) for match in found if match]
+    return list({row["experiment"]: row for row in written}.values())  # a second time is no row
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -114,6 +115,15 @@ def test_trial_cut_by_the_end_of_the_run_is_logged() -> None:
     assert "time is up" in cli.turn(CLOSING)
     assert [row["status"] for row in rows(cli)] == ["crash"]
     assert sandbox.trials == 1
+
+
+def test_row_cut_by_the_end_of_the_run_is_written() -> None:
+    """A turn that ended between a trial and its row leaves the row to the closing turn."""
+    cli = new_cli(Sandbox())
+    cli.turn(FIRST, stop_before="python3")  # the first program is the one that writes the row
+    before = len(cli.commands())
+    assert "time is up" in cli.turn(CLOSING)
+    assert "'experiment': '1'" in cli.commands()[before]
 
 
 @pytest.mark.parametrize(("name", "ends"), [("first", False), ("nudge", False), ("closing", True)])
@@ -232,9 +242,19 @@ def test_seeds_differ() -> None:
 
 def test_plan_is_taken_in_order() -> None:
     """A plan of its own puts the named experiments first."""
-    todo = experiments(1, checked(["crash", "baseline", "explore"]))
+    todo = experiments(1, checked(["crash", "baseline", "explore"]), lambda: True)
     assert [next(todo), next(todo)] == [BROKEN, BASELINE]
     assert next(todo).knob not in ("", BROKEN.knob)
+
+
+def test_sure_gains_go_first_until_one_is_kept() -> None:
+    """As long as nothing beat the baseline, the model tries what surely helps; then all else."""
+    sandbox = Sandbox(limit=7, scores=[2.5, 2.6, 0.0, 2.9, 2.4, 2.45, 2.45])
+    cli = new_cli(sandbox)
+    whole_run(cli, sandbox)
+    sure = {experiment.hypothesis for experiment in BETTER}
+    assert [row["hypothesis"] in sure for row in rows(cli)][4:] == [True, False, False]
+    assert rows(cli)[4]["status"] == "keep"
 
 
 def test_unknown_word_in_a_plan() -> None:
