@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
 
-class UnknownTask(LookupError):
+class UnknownTaskError(LookupError):
     """There is no task of that name."""
 
 
@@ -33,6 +35,8 @@ class Task:
         network: whether preparing the data needs the internet.
         needs_input: whether it needs text of the user's own.
         space: the section of `search_space.toml` for baselines.
+        urls: files to download, in the order that the source wants.
+        sha256: what each of them must be; empty where only the server can tell.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Task:
     network: bool
     needs_input: bool
     space: str
+    urls: tuple[str, ...] = ()
+    sha256: tuple[str, ...] = ()
 
 
 def task_names() -> list[str]:
@@ -57,13 +63,27 @@ def task_names() -> list[str]:
     return sorted(path.stem for path in (HERE / "tasks").glob("*.toml"))
 
 
-def load_task(name: str) -> Task:
+def named_task(name: str) -> Task:
     """The constants of a task.
 
     Raises:
-        UnknownTask: there is none of that name.
+        UnknownTaskError: there is none of that name.
     """
     if name not in task_names():
-        raise UnknownTask(f"no task {name!r}; there are {', '.join(task_names())}")
+        raise UnknownTaskError(f"no task {name!r}; there are {', '.join(task_names())}")
     table = tomllib.loads((HERE / "tasks" / f"{name}.toml").read_text())
-    return Task(name=name, **table["task"])
+    return make_task({"name": name, **table["task"]})
+
+
+def make_task(fields: dict[str, Any]) -> Task:
+    """A task from a table, lists as tuples, and what is no constant left out."""
+    known = {field.name for field in dataclasses.fields(Task)}
+    constants: dict[str, Any] = {key: value for key, value in fields.items() if key in known}
+    for key in ("urls", "sha256"):
+        constants[key] = tuple(constants.get(key, ()))
+    return Task(**constants)
+
+
+def token_type(task: Task) -> str:
+    """The smallest unsigned integer that holds every token, as numpy names it."""
+    return "<u2" if task.vocabulary <= 2**16 else "<u4"

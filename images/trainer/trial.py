@@ -1,8 +1,8 @@
 """PID 1 of a trial: runs one submitted train.py, forwards what it prints, and ends all it started.
 
-The text comes from a contestant and may fork, sleep, flood or fake. Invariant: whatever it does, this
-program ends by its deadline, nothing that the text started outlives it, no line of its output is
-taken for a message, and its last message is `trial.exited`.
+The text comes from a contestant and may fork, sleep, flood or fake. Invariant: whatever it does,
+this program ends by its deadline, nothing that the text started outlives it, no line of its output
+is taken for a message, and its last message is `trial.exited`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REAP_SECONDS = 3.0
 COULD_NOT_START, ENDED_BY_DEADLINE = 2, 3
 
 
-class Terminated(Exception):
+class TerminatedError(Exception):
     """SIGTERM came: the runner wants the trial's end."""
 
 
@@ -69,12 +69,12 @@ def main() -> None:
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         send(protocol.Problem("reading start", repr(error)))
         sys.exit(COULD_NOT_START)
-    except Terminated:
+    except TerminatedError:
         sys.exit(0)
     hard_deadline(config.deadline_seconds)
     try:
         run(config)
-    except Terminated:
+    except TerminatedError:
         sys.exit(0)
 
 
@@ -101,7 +101,7 @@ def spawn(config: Config, forwarder: Forwarder) -> subprocess.Popen[bytes]:
         **os.environ,
         "PYTHONPATH": str(TRAINER),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "HOME": "/tmp",  # noqa: S108 - a tmpfs of this container alone
+        "HOME": "/tmp",  # a tmpfs of this container alone
         "BAKEOFF_DATA": "/data",
         "BAKEOFF_TRAIN_SECONDS": f"{config.train_seconds:g}",
         "OMP_NUM_THREADS": str(config.threads),
@@ -135,7 +135,7 @@ def watch(child: subprocess.Popen[bytes], forwarder: Forwarder, limit: float) ->
             reap_orphans(child)
             if status is not None:
                 return Ending("exited", status) if status >= 0 else Ending("signal", 128 - status)
-    except Terminated:
+    except TerminatedError:
         return Ending("signal", 128 + signal.SIGTERM)
 
 
@@ -187,7 +187,7 @@ def _give_up(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
+    raise TerminatedError
 
 
 def wait_for_start() -> dict[str, Any]:
