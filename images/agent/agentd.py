@@ -184,7 +184,14 @@ class Agentd:
         """Run in the background; an unforeseen error ends the container loudly."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            send(Problem("working in the background", repr(error)[:2000]))
+            self._finish("an error of agentd")
 
 
 def send(message: Message) -> None:

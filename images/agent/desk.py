@@ -76,8 +76,10 @@ class Desk:
         )
 
     def close(self, reason: str) -> None:
-        """Refuse every later request for good."""
+        """Refuse for good every later request, and those that the runner has not taken."""
         self._closed_because = reason
+        for ticket in self._unanswered():
+            self.answer(self._final_refusal(ticket.request.request))
 
     def answer(self, message: Answer) -> None:
         """Take the runner's word on a request and pass it to whoever waits for it."""
@@ -113,7 +115,11 @@ class Desk:
 
     def _log(self, ticket: Ticket, line: str) -> None:
         if ticket.log is None:
-            file, _ = self._logs.create(f"{ticket.trial or 0:04}.log")
+            try:
+                file, _ = self._logs.create(f"{ticket.trial or 0:04}.log")
+            except OSError as error:
+                self._say(f"keeping the output of trial {ticket.trial}: {error}")
+                return
             ticket.log = BoundedFile(file, LOG_HEAD_BYTES, LOG_TAIL_BYTES)
         ticket.log.write(line.encode("utf-8", "replace") + b"\n")
 
@@ -130,7 +136,8 @@ class Desk:
         if not keep_open:
             writer.close()
             return
-        await reader.read()  # until the client goes
+        while await reader.read(MAX_CLIENT_LINE_BYTES):
+            pass  # a client says nothing more, and is listened to only for its end
         for ticket in self._tickets.values():
             ticket.watchers.discard(writer)
         writer.close()
@@ -158,15 +165,19 @@ class Desk:
 
     def _reason_to_refuse(self, request: TrialRequested) -> TrialRefused | None:
         if self._closed_because:
-            return TrialRefused(
-                request.request, f"the run is over: {self._closed_because}",
-                "no further trial will run; write STATUS.md now", final=True,
-            )  # fmt: skip
-        unanswered = [t for t in self._tickets.values() if t.trial is None and t.verdict is None]
-        if len(unanswered) >= MAX_UNANSWERED:
+            return self._final_refusal(request.request)
+        if len(self._unanswered()) >= MAX_UNANSWERED:
             hint = "wait for them with `trial list` and `trial wait ID`"
             return TrialRefused(request.request, "too many trials asked for at once", hint)
         return None
+
+    def _unanswered(self) -> list[Ticket]:
+        tickets = self._tickets.values()
+        return [t for t in tickets if t.trial is None and t.verdict is None]
+
+    def _final_refusal(self, request: str) -> TrialRefused:
+        reason = f"the run is over: {self._closed_because}"
+        return TrialRefused(request, reason, "no further trial will run; write STATUS.md", True)
 
     def _wait(self, name: str, writer: asyncio.StreamWriter) -> bool:
         ticket = self._find(name)

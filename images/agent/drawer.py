@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 
 class Drawer:
-    """A folder held open by descriptor.
+    """A folder held open by descriptor, and made anew when the agent has removed it.
 
     Args:
         path: its absolute path. What stands there and is no folder is removed first.
@@ -26,27 +26,37 @@ class Drawer:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        folder = Path(path)
+        self._fd = self._open()
+
+    def _open(self) -> int:
+        folder = Path(self.path)
         if folder.is_symlink() or not folder.is_dir():
             folder.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+        return os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)
 
     def create(self, name: str) -> tuple[BinaryIO, str]:
         """A new file and its full path; another name is taken when something blocks this one.
 
         Raises:
-            OSError: the volume is full, or the folder is gone.
+            OSError: the volume is full.
         """
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self._fd)
         try:
-            descriptor = os.open(name, flags, 0o644, dir_fd=self._fd)
+            descriptor = self._create(name)
         except FileExistsError:
             name = f"{secrets.token_hex(4)}-{name}"
-            descriptor = os.open(name, flags, 0o644, dir_fd=self._fd)
+            descriptor = self._create(name)
+        except FileNotFoundError:
+            os.close(self._fd)
+            self._fd = self._open()
+            descriptor = self._create(name)
         return os.fdopen(descriptor, "wb", buffering=0), f"{self.path}/{name}"
+
+    def _create(self, name: str) -> int:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+        return os.open(name, flags, 0o644, dir_fd=self._fd)
 
 
 class BoundedFile:

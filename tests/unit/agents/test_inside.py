@@ -96,6 +96,15 @@ def test_a_drawer_replaces_a_link_in_its_own_place(tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_a_drawer_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    """An agent that tidies up its home does not end its run."""
+    drawer = Drawer(str(tmp_path / "drawer"))
+    (tmp_path / "drawer").rmdir()
+    file, path = drawer.create("a.log")
+    file.close()
+    assert Path(path).is_file()
+
+
 def test_a_name_that_is_blocked_is_changed(tmp_path: Path) -> None:
     """A folder in the way of a transcript does not stop a turn."""
     drawer = Drawer(str(tmp_path))
