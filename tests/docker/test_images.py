@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from runner import images
-from runner.engine import ContainerSpec, Engine
+from runner.containers import ContainerSpec
+from runner.engine import Engine
 from runner.errors import ImageError, UserError
 
 DOCKERFILE = """
