@@ -1,0 +1,114 @@
+"""The device lease: one holder at a time, within a process and between processes."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.layout import ROOT
+from runner.trials.lease import DeviceLease, LeaseAbandonedError
+
+NEVER = threading.Event()
+HOLD = """
+import sys, threading, pathlib
+from runner.trials.lease import DeviceLease
+with DeviceLease("engine", "cpu", pathlib.Path(sys.argv[1])).held(threading.Event()):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def lease(folder: Path, device: str = "cpu") -> DeviceLease:
+    return DeviceLease("engine", device, folder)
+
+
+def test_a_free_device_is_had_at_once(tmp_path: Path) -> None:
+    """Nobody waits for a device that nobody holds, a second time included."""
+    for _ in range(2):
+        with lease(tmp_path).held(NEVER) as waited:
+            assert waited < 0.5
+
+
+def test_one_holder_at_a_time_and_the_wait_is_measured(tmp_path: Path) -> None:
+    """Threads that want the same device have it one after the other, and know how long it took."""
+    holders: list[int] = []
+    most: list[int] = []
+    waits: list[float] = []
+    all_began = threading.Barrier(4)
+
+    def use(number: int) -> None:
+        all_began.wait()
+        with lease(tmp_path).held(NEVER) as waited:
+            holders.append(number)
+            most.append(len(holders))
+            began = time.monotonic()
+            while time.monotonic() - began < 0.05:
+                most.append(len(holders))
+            waits.append(waited)
+            holders.remove(number)
+
+    threads = [threading.Thread(target=use, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert set(most) == {1}
+    assert len(waits) == 4
+    assert waits == sorted(waits)
+    assert waits[-1] >= 3 * 0.05
+
+
+def test_a_runner_that_is_killed_frees_its_device(tmp_path: Path) -> None:
+    """Another process's lease is waited for, and ends with that process however it ends."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        enough = threading.Event()
+        threading.Timer(0.3, enough.set).start()
+        with pytest.raises(LeaseAbandonedError), lease(tmp_path).held(enough):
+            pass
+        child.kill()
+        child.wait()
+    with lease(tmp_path).held(NEVER) as waited:
+        assert waited < 5
+
+
+def test_a_run_that_is_over_waits_no_longer(tmp_path: Path) -> None:
+    """An abandoned trial is not given the device, free or not."""
+    over = threading.Event()
+    over.set()
+    with pytest.raises(LeaseAbandonedError), lease(tmp_path).held(over):
+        pass
+
+
+def test_another_device_is_another_lease(tmp_path: Path) -> None:
+    """Two GPUs are used at the same time."""
+    with lease(tmp_path, "gpu-0").held(NEVER), lease(tmp_path, "gpu-1").held(NEVER) as waited:
+        assert waited < 0.5
+
+
+def test_an_error_of_the_holder_frees_the_device(tmp_path: Path) -> None:
+    """A trial whose engine failed keeps nobody waiting."""
+    with pytest.raises(RuntimeError), lease(tmp_path).held(NEVER):
+        raise RuntimeError
+    with lease(tmp_path).held(NEVER) as waited:
+        assert waited < 0.5
+
+
+def test_the_folder_of_leases_is_everybodys(tmp_path: Path) -> None:
+    """Users of one machine share its devices: all may write there, whatever the umask."""
+    folder = tmp_path / "leases"
+    with lease(folder).held(NEVER):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
+        (file,) = folder.iterdir()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o666
