@@ -6,6 +6,9 @@ restart and whenever the runner says `start` again; an answer that came twice is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from channel import say, send
 from protocol import (
     Message,
@@ -69,7 +72,7 @@ class Loop:
         self._refusals = 0
         self._last = self._last or message.last
         number = _number(message.request)
-        if self._told(number, message.request, message.status, message.val_bpb):
+        if self._told(message, message.status, message.val_bpb, message.summary):
             outcome = (
                 f"{message.val_bpb:.6g}"
                 if message.val_bpb is not None
@@ -87,15 +90,21 @@ class Loop:
         number = _number(message.request)
         send(Problem(during=f"asking trial {number}", message=f"refused: {message.reason}"))
         say(f"trial {number} was refused: {message.reason}")
-        self._told(number, message.request, "refused", None)
+        self._told(message, "refused", None, {})
         self._ask_up_to_parallel()
 
-    def _told(self, number: int, request: str, status: str, val_bpb: float | None) -> bool:
+    def _told(
+        self,
+        answer: TrialFinished | TrialRefused,
+        status: str,
+        val_bpb: float | None,
+        summary: Mapping[str, Any],
+    ) -> bool:
         """Whether the study learned something new; an answer to nothing is a problem, no end."""
         try:
-            return self._search.tell(number, status, val_bpb)
+            return self._search.tell(_number(answer.request), status, val_bpb, summary)
         except UnknownTrialError:
-            send(Problem(during="telling", message=f"nobody asked for {request!r}"))
+            send(Problem(during="telling", message=f"nobody asked for {answer.request!r}"))
             return False
 
     def _ask_up_to_parallel(self) -> None:

@@ -8,9 +8,12 @@ sequence) Optuna itself keeps in the study's journal.
 
 A failed trial is FAIL in the journal, without a value. Optuna's samplers pass over such trials, and
 a Gaussian process, which has learned nothing from the failure, then asks for much the same setting
-for ever. So a sampler with `learns_from_failures` is shown each failure as no better than the worst
+for ever. So a sampler with `learns_from_trials` is shown each failure as no better than the worst
 val_bpb that was measured: the mildest value that still says "not there". CMA-ES fills its
 generation up with new draws instead: a made-up value would enter its covariance.
+
+The same samplers see a knob that train.py had to round (a batch that does not divide) at the value
+that was run, not at the one that they suggested.
 """
 
 from __future__ import annotations
@@ -104,18 +107,18 @@ class Entry:
 
     Args:
         make: the sampler for one ask, from the run's seed and the trial's number.
-        learns_from_failures: show it failures as the worst that was measured. Only for samplers
-            that keep nothing in the study but its trials.
+        learns_from_trials: show it the trials as they were run, and failures as the worst that was
+            measured. Only for samplers that keep nothing in the study but its trials.
     """
 
     make: Callable[[int, int], BaseSampler]
-    learns_from_failures: bool = False
+    learns_from_trials: bool = False
 
 
 SAMPLERS: dict[str, Entry] = {
     "random": Entry(random),
     "qmc": Entry(qmc),
-    "tpe": Entry(tpe, learns_from_failures=True),
-    "gp": Entry(gp, learns_from_failures=True),
+    "tpe": Entry(tpe, learns_from_trials=True),
+    "gp": Entry(gp, learns_from_trials=True),
     "cmaes": Entry(cmaes),
 }

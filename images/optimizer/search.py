@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from space import Knob, points
 
 STUDY = "bakeoff"
 OWNER = "bakeoff.owner"
+RAN = "bakeoff.ran"
 
 
 class SearchError(Exception):
@@ -99,12 +100,14 @@ class Search:
             self._study.sampler = sampler
             if number == 0:
                 self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
-            elif self._entry.learns_from_failures:
+            elif self._entry.learns_from_trials:
                 self._study.enqueue_trial(suggested(sampler, trials, self._distributions))
             trial = self._study.ask(self._distributions)
         return Ask(trial.number, trial.params)
 
-    def tell(self, number: int, status: str, val_bpb: float | None) -> bool:
+    def tell(
+        self, number: int, status: str, val_bpb: float | None, summary: Mapping[str, Any]
+    ) -> bool:
         """Record what became of a trial; False when that was known already.
 
         A failure is told as a failure. A large number in its place would be a measurement that
@@ -114,6 +117,7 @@ class Search:
             number: the trial's number, as asked.
             status: the ledger's: ok, pruned, crash, oom, timeout or killed.
             val_bpb: bits per byte for ok and pruned.
+            summary: the closing block, where train.py names a knob that it had to round.
 
         Raises:
             UnknownTrialError: no such trial was asked for.
@@ -124,6 +128,8 @@ class Search:
         if trials[number].state.is_finished():
             return False
         with self._transaction():
+            if ran := self._rounded(summary):
+                self._storage.set_trial_user_attr(self._trial_id(number), RAN, ran)
             if val_bpb is None or not math.isfinite(val_bpb) or status not in ("ok", "pruned"):
                 self._study.tell(number, state=TrialState.FAIL)
             elif status == "ok":
@@ -144,10 +150,22 @@ class Search:
 
     def _tell_pruned(self, number: int, val_bpb: float) -> None:
         """Optuna reads a pruned trial's worth from its last intermediate value."""
-        study_id = self._storage.get_study_id_from_name(STUDY)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        self._storage.set_trial_intermediate_value(trial_id, 0, val_bpb)
+        self._storage.set_trial_intermediate_value(self._trial_id(number), 0, val_bpb)
         self._study.tell(number, state=TrialState.PRUNED)
+
+    def _rounded(self, summary: Mapping[str, Any]) -> dict[str, float]:
+        """The knobs without a grid that a summary names, with the numbers that were run."""
+        named = [knob for knob in self._space if knob.type != "categorical" and not knob.step]
+        said = {knob: summary[knob.name] for knob in named if knob.name in summary}
+        return {
+            knob.name: int(value) if knob.type == "int" else value
+            for knob, value in said.items()
+            if isinstance(value, (int, float)) and knob.low <= value <= knob.high
+        }
+
+    def _trial_id(self, number: int) -> int:
+        study_id = self._storage.get_study_id_from_name(STUDY)
+        return int(self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
     def _trials(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
@@ -184,16 +202,23 @@ def distribution(knob: Knob) -> BaseDistribution:
 def suggested(
     sampler: BaseSampler, trials: list[FrozenTrial], distributions: dict[str, BaseDistribution]
 ) -> dict[str, Any]:
-    """What a sampler suggests when failed trials count as the worst value that was measured."""
+    """What a sampler suggests when it sees what was run, and failures as the worst measured."""
     seen = optuna.create_study(sampler=sampler)
     worst = max((t.value for t in trials if t.value is not None), default=None)
-    failed = TrialState.FAIL if worst is not None else None  # nothing measured: nothing to compare
-    seen.add_trials(_with_value(t, worst) if t.state == failed else t for t in trials)
+    seen.add_trials(_as_run(trial, worst) for trial in trials)
     return dict(seen.ask(distributions).params)
 
 
-def _with_value(trial: FrozenTrial, value: float | None) -> FrozenTrial:
-    return create_trial(value=value, params=trial.params, distributions=trial.distributions)
+def _as_run(trial: FrozenTrial, worst: float | None) -> FrozenTrial:
+    """The trial with the values that train.py rounded to, and a value for a failed one."""
+    failed = trial.state == TrialState.FAIL and worst is not None  # else: nothing to compare with
+    return create_trial(
+        state=TrialState.COMPLETE if failed else trial.state,
+        value=worst if failed else trial.value,
+        params=trial.params | trial.user_attrs.get(RAN, {}),
+        distributions=trial.distributions,
+        intermediate_values=trial.intermediate_values,
+    )
 
 
 def _open_storage(journal: Path) -> JournalStorage:

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import pytest
 
 from runner import samplers
-from runner.engine import Channel, ContainerSpec, ContainerState, Engine, Mount
+from runner.channel import Channel
+from runner.containers import ContainerSpec, ContainerState, Mount
+from runner.engine import Engine
 from runner.protocol import (
     Message,
     Problem,
@@ -56,7 +58,9 @@ def answer(request: TrialRequested) -> TrialFinished:
     number = int(request.request.rpartition("-")[2])
     status = {CRASHED: "crash", PRUNED: "pruned"}.get(number, "ok")
     value = None if status == "crash" else loss(request.knobs)
-    return TrialFinished(request.request, number, status, value, 1.0)
+    batch = request.knobs["TOTAL_BATCH_SIZE"]
+    summary = {"depth": 4.0, "TOTAL_BATCH_SIZE": 4096.0 * round(batch / 4096)}
+    return TrialFinished(request.request, number, status, value, 1.0, summary)
 
 
 @dataclass
@@ -209,6 +213,20 @@ def test_a_gaussian_process_leaves_a_region_where_training_fails(make: Make) -> 
         optimizer.say(TrialFinished(request.request, number, status, value, 1.0))
     assert any(crashed[:12])
     assert sum(crashed[12:]) <= 6
+
+
+@pytest.mark.parametrize(("good", "bad"), [(0.02, 0.19), (0.19, 0.02)])
+def test_a_rounded_knob_is_learned_as_it_was_run(make: Make, good: float, bad: float) -> None:
+    """Whatever was asked for, train.py ran one of two rates: the next ask is near the good one."""
+    optimizer = make("tpe")
+    optimizer.up()
+    for number in range(16):
+        request = optimizer.next(TrialRequested)
+        rate, value = (good, 2.0) if number % 2 else (bad, 3.0)
+        summary = {"MATRIX_LR": rate, "WINDOW_PATTERN": "S", "WARMUP_RATIO": 7.0}
+        optimizer.say(TrialFinished(request.request, number, "ok", value, 1.0, summary))
+    asked = optimizer.next(TrialRequested).knobs["MATRIX_LR"]
+    assert abs(math.log(asked / good)) < abs(math.log(asked / bad))
 
 
 def test_an_unanswered_question_is_repeated_as_it_was(make: Make) -> None:
