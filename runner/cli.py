@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -34,8 +36,14 @@ app = typer.Typer(
 console = Console()
 errors = Console(stderr=True)
 
-RUNS = ROOT / "runs"
-RESULTS = ROOT / "results"
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the runs lie, and where their comparison goes."""
+
+    runs: Path
+    results: Path
+
 
 Seed = Annotated[int, typer.Option(help="The replicate: seeds the sampler, part of the run's id.")]
 Hours = Annotated[
@@ -56,13 +64,19 @@ DEFAULT_HOURS = "8"
 
 @app.callback()
 def configure(
+    context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+    folder: Annotated[
+        Path, typer.Option("--runs", help="Where runs lie; results/ goes beside it.")
+    ] = ROOT / "runs",
 ) -> None:
     log.configure(verbose=verbose)
+    context.obj = Folders(folder.absolute(), folder.absolute().parent / "results")
 
 
 @app.command("run")
 def run_agent(
+    context: typer.Context,
     agent: Annotated[str, typer.Argument(help=f"One of {', '.join(agent_names())}.")],
     seed: Seed = 1,
     hours: Hours = DEFAULT_HOURS,
@@ -86,11 +100,12 @@ def run_agent(
         seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
         rehearsal=rehearsal, record=record, base_url=base_url, allow_unpriced=allow_unpriced,
     )  # fmt: skip
-    _start(plan.agent_run(agent, asked, budget, plan.environment()))
+    _start(context.obj, plan.agent_run(agent, asked, budget, plan.environment()))
 
 
 @app.command()
 def baseline(
+    context: typer.Context,
     sampler: Annotated[str, typer.Argument(help=f"One of {', '.join(samplers.load())}.")],
     seed: Seed = 1,
     hours: Hours = DEFAULT_HOURS,
@@ -106,50 +121,54 @@ def baseline(
     """Let a classical optimiser work on the task, under the very same conditions."""
     budget = _budget(hours, train_hours, trials, usd, tokens)
     asked = plan.Asked(seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu)
-    _start(plan.baseline_run(sampler, asked, budget))
+    _start(context.obj, plan.baseline_run(sampler, asked, budget))
 
 
 @app.command()
-def resume(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+def resume(context: typer.Context, run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
     """Go on with a run whose runner died; its budgets are as they were."""
-    made = runs.read_spec(RUNS, specs.check_run_id(run_id))
+    folders: Folders = context.obj
+    made = runs.read_spec(folders.runs, specs.check_run_id(run_id))
     with _engine() as engine:
-        result = run.resume(plan.with_key(made, plan.environment()), engine, RUNS, _show)
-    _finish(result)
+        result = run.resume(plan.with_key(made, plan.environment()), engine, folders.runs, _show)
+    _finish(folders, result)
 
 
 @app.command()
-def stop(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+def stop(context: typer.Context, run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
     """End a run gracefully; one whose runner died is collected and cleared away."""
-    if runs.request_stop(RUNS, specs.check_run_id(run_id)):
+    folders: Folders = context.obj
+    if runs.request_stop(folders.runs, specs.check_run_id(run_id)):
         console.print(f"{run_id}: asked to stop; its agent has a grace period for STATUS.md")
         return
     with _engine() as engine:
-        result = run.close_abandoned(engine, RUNS, run_id)
-    console.print(f"{run_id}: ended by {result.ended_by}; collected in {RUNS / run_id}")
+        result = run.close_abandoned(engine, folders.runs, run_id)
+    console.print(f"{run_id}: ended by {result.ended_by}; collected in {folders.runs / run_id}")
 
 
 @app.command()
-def collect() -> None:
+def collect(context: typer.Context) -> None:
     """Compare all runs: a table here; CSV files, a page and a plot in results/."""
-    rows = results.write_results(overview.run_folders(RUNS), RESULTS)
+    folders: Folders = context.obj
+    rows = results.write_results(overview.run_folders(folders.runs), folders.results)
     if not rows:
         console.print("no runs yet: `make demo`, or `make run AGENT=gpt SEED=1 REHEARSAL=1`")
         return
     _print_rows(rows)
-    console.print(f"files: {RESULTS}/summary.md, runs.csv, trials.csv, experiments.csv")
+    console.print(f"files: {folders.results}/summary.md, runs.csv, trials.csv, experiments.csv")
 
 
 @app.command()
-def ps() -> None:
+def ps(context: typer.Context) -> None:
     """All runs, and every container and volume of ours on the engine."""
     with _engine() as engine:
-        for table in overview.tables(engine, RUNS):
+        for table in overview.tables(engine, context.obj.runs):
             console.print(table)
 
 
 @app.command()
 def logs(
+    context: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="RUN")],
     role: Annotated[str, typer.Option(help="agent, optimizer, gateway, rehearsal.")] = "",
     follow: Annotated[bool, typer.Option("--follow/--no-follow")] = True,
@@ -157,15 +176,15 @@ def logs(
     """What a run's contestant prints, or its journal when its containers are gone."""
     with _engine() as engine:
         for line in overview.log_lines(
-            engine, RUNS, specs.check_run_id(run_id), role=role, follow=follow
+            engine, context.obj.runs, specs.check_run_id(run_id), role=role, follow=follow
         ):
             console.print(escape(line), highlight=False, soft_wrap=True)
 
 
 @app.command()
-def doctor() -> None:
+def doctor(context: typer.Context) -> None:
     """Check this machine: engine, images, disk, GPU, keys. Starts nothing."""
-    findings = preflight.doctor(plan.environment(), RUNS)
+    findings = preflight.doctor(plan.environment(), context.obj.runs)
     table = Table("", "what", "is so")
     for finding in findings:
         table.add_row("ok" if finding.ok else "[red]no[/]", finding.what, escape(finding.said))
@@ -176,12 +195,15 @@ def doctor() -> None:
 
 @app.command("clean-runs")
 def clean_runs(
+    context: typer.Context,
     run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
     task_data: Annotated[bool, typer.Option("--data", help="Prepared data volumes too.")] = False,
 ) -> None:
     """Remove what dead runs left on the engine; with RUN, that run's directory too."""
+    if run_id is not None:
+        specs.check_run_id(run_id)
     with _engine() as engine:
-        for line in overview.clean(engine, RUNS, run_id, task_data=task_data):
+        for line in overview.clean(engine, context.obj.runs, run_id, task_data=task_data):
             console.print(escape(line))
 
 
@@ -197,27 +219,29 @@ def build_images(
 
 @app.command()
 def demo(
+    context: typer.Context,
     trials: Annotated[int, typer.Option(help="Trials of each contestant.")] = 6,
     trial_seconds: Annotated[float, typer.Option(help="Training seconds of a trial.")] = 5.0,
 ) -> None:
     """A rehearsed agent and an Optuna baseline on real text, and their comparison."""
-    asked = plan.Asked(
-        seed=overview.free_seed(RUNS, ("gpt", "tpe")), trial_seconds=trial_seconds, rehearsal=True
-    )
+    folders: Folders = context.obj
+    seed = overview.free_seed(folders.runs, ("gpt", "tpe"))
+    asked = plan.Asked(seed=seed, trial_seconds=trial_seconds, rehearsal=True)
     budget = specs.budget(hours=1.0, trials=trials)
     _demo_run(
+        folders,
         "1/2 a rehearsed agent: the real Codex CLI, a scripted model, real trials",
         plan.agent_run("gpt", asked, budget, plan.environment()),
     )
-    _demo_run("2/2 an Optuna baseline: TPE", plan.baseline_run("tpe", asked, budget))
-    collect()
+    _demo_run(folders, "2/2 an Optuna baseline: TPE", plan.baseline_run("tpe", asked, budget))
+    collect(context)
 
 
-def _demo_run(title: str, made: RunSpec) -> None:
+def _demo_run(folders: Folders, title: str, made: RunSpec) -> None:
     console.rule(title, align="left")
     with _engine() as engine:
-        result = run.start(made, engine, RUNS, _show)
-    _print_result(result)
+        result = run.start(made, engine, folders.runs, _show)
+    _print_result(folders, result)
 
 
 # --- shared by the commands ---------------------------------------------------------------------
@@ -234,20 +258,20 @@ def _budget(
     return specs.budget(hours=wall, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens)
 
 
-def _start(made: RunSpec) -> None:
+def _start(folders: Folders, made: RunSpec) -> None:
     data.input_files(made.data, specs.load_task(made.task))
     with _engine() as engine:
-        result = run.start(made, engine, RUNS, _show)
-    _finish(result)
+        result = run.start(made, engine, folders.runs, _show)
+    _finish(folders, result)
 
 
-def _finish(result: RunResult) -> None:
-    _print_result(result)
+def _finish(folders: Folders, result: RunResult) -> None:
+    _print_result(folders, result)
     if result.cause not in ("budget", "user"):
         raise typer.Exit(1)
 
 
-def _print_result(result: RunResult) -> None:
+def _print_result(folders: Folders, result: RunResult) -> None:
     best = result.best_measured
     said = f"val_bpb {best.val_bpb:.4f} (trial {best.trial})" if best else "none"
     marked = " [yellow](rehearsed: a scripted model, no money spent)[/]" if result.rehearsed else ""
@@ -255,7 +279,7 @@ def _print_result(result: RunResult) -> None:
     if result.cause not in ("budget", "user"):
         console.print(f"  cause: {result.cause}: {escape(result.detail)}")
     console.print(f"  best measured: {said}; trials: {result.trials_by_status}")
-    console.print(f"  files: {RUNS / result.run_id}")
+    console.print(f"  files: {folders.runs / result.run_id}")
 
 
 def _print_rows(rows: list[results.Row]) -> None:
