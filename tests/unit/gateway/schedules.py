@@ -83,7 +83,9 @@ def schedules(rounds: int, together: int) -> st.SearchStrategy[Schedule]:
         Schedule,
         api=st.sampled_from(sorted(APIS)),
         cap_usd=st.sampled_from(["0", "0.3", "2", "5", "200"]),
-        rounds=st.lists(st.lists(steps(), min_size=1, max_size=together), max_size=rounds),
+        rounds=st.lists(
+            st.lists(steps(), min_size=1, max_size=together), min_size=1, max_size=rounds
+        ),
     )
 
 

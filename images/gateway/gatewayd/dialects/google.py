@@ -22,7 +22,7 @@ from .base import Ask, Dialect, Report, Route, kept
 # --- the policy table ------------------------------------------------------------------------
 
 TARGET = re.compile(
-    r"/v1beta/models/(?P<model>[A-Za-z0-9][A-Za-z0-9._-]{0,127})"
+    r"/(?P<version>v1|v1beta)/models/(?P<model>[A-Za-z0-9][A-Za-z0-9._-]{0,127})"
     r":(?P<call>generateContent|streamGenerateContent\?alt=sse|countTokens)"
 )
 FIELDS = policy.words(
@@ -118,7 +118,8 @@ class GoogleGenerate(Dialect):
         return lowered | {"generationConfig": generation | {"maxOutputTokens": output_tokens}}
 
     def counting(self, ask: Ask) -> tuple[str, dict[str, Any]]:
-        path = f"/v1beta/models/{ask.model}:countTokens"
+        version = ask.route.path.split("/")[1]
+        path = f"/{version}/models/{ask.model}:countTokens"
         inner = _one_spelling(ask.body, "request") | {"model": f"models/{ask.model}"}
         return path, {"generateContentRequest": inner}
 
