@@ -16,7 +16,9 @@ import faulthandler
 import os
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import processes
 import protocol
@@ -46,6 +48,7 @@ from turns import Turn
 
 START_SECONDS = 600.0  # a runner that died before `start` leaves no container behind
 BUNDLE_SECONDS = 30.0
+TURN_END_SECONDS = 10.0
 LAST_RESORT_SECONDS = 90.0  # past the deadline; even if this program hangs
 
 
@@ -58,6 +61,7 @@ class Agentd:
         self._start: asyncio.Future[Start] = loop.create_future()
         self._end: asyncio.Future[str] = loop.create_future()
         self._turn: Turn | None = None
+        self._turn_task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._drawer = Drawer(STATE)
@@ -135,7 +139,7 @@ class Agentd:
             send(Problem("starting a turn", f"turn {order.turn}: not now, another is under way"))
             return
         self._turn = Turn(order, self._drawer, say)
-        self._spawn(self._run_turn(self._turn))
+        self._turn_task = self._spawn(self._run_turn(self._turn))
 
     async def _run_turn(self, turn: Turn) -> None:
         """Run a turn; one that began after `stop` is the last."""
@@ -170,9 +174,9 @@ class Agentd:
         """Kill what runs, pack the repository, and say the last word."""
         reason = self._end.result()
         say(f"ending: {reason}")
-        if self._turn is not None:
-            await self._turn.interrupt()
         await processes.kill_everything()
+        if self._turn_task is not None:  # it kills once more, which git below must not meet
+            await asyncio.wait([self._turn_task], timeout=TURN_END_SECONDS)
         if self._start.done() and reason != "SIGTERM":  # that one leaves 5 s
             try:
                 await workspace.write_bundle(self._reaper, BUNDLE_SECONDS)
@@ -180,11 +184,12 @@ class Agentd:
                 send(Problem("packing the repository", str(error)[:2000]))
         send(Stopped(reason))
 
-    def _spawn(self, work: asyncio._CoroutineLike[None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run in the background; an unforeseen error ends the container loudly."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

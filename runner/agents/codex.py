@@ -11,7 +11,7 @@ TOOL_ITEMS = {"command_execution", "file_change", "mcp_tool_call", "custom_tool_
 
 
 class Codex:
-    """OpenAI's CLI. The gateway is a model provider of its own in /etc/codex/config.toml."""
+    """OpenAI's CLI. The gateway is a model provider of its own in its managed_config.toml."""
 
     def turn(self, order: TurnOrder) -> Turn:
         """The command line and environment of a turn."""

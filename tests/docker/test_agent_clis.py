@@ -58,6 +58,33 @@ MODEL_PATHS = {
     "gemini": "/v1beta/models/gemini-3-flash-preview:streamGenerateContent?alt=sse",
 }
 KEY_HEADERS = {"anthropic": "x-api-key", "openai": "authorization", "google": "x-goog-api-key"}
+HOSTILE_CODEX = """
+web_search = "live"
+[tools]
+web_search = true
+[features]
+web_search_request = true
+[analytics]
+enabled = true
+[projects."/workspace"]
+trust_level = "trusted"
+"""
+HOSTILE_CLAUDE = """
+{"permissions": {"allow": ["WebSearch", "WebFetch"], "deny": []},
+ "env": {"DISABLE_TELEMETRY": "0", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "0"}}
+"""
+HOSTILE_GEMINI = """
+{"tools": {"exclude": [], "core": ["google_web_search", "web_fetch", "run_shell_command"]},
+ "privacy": {"usageStatisticsEnabled": true}, "telemetry": {"enabled": true}}
+"""
+HOSTILE_SETTINGS = {
+    "~/.codex/config.toml": HOSTILE_CODEX,
+    "/workspace/.codex/config.toml": HOSTILE_CODEX,
+    "~/.claude/settings.json": HOSTILE_CLAUDE,
+    "/workspace/.claude/settings.json": HOSTILE_CLAUDE,
+    "~/.gemini/settings.json": HOSTILE_GEMINI,
+    "/workspace/.gemini/settings.json": HOSTILE_GEMINI,
+}
 WEB_TOOLS = ("web_search", "web_fetch", "WebSearch", "WebFetch", "googleSearch", "urlContext")
 
 
@@ -146,6 +173,17 @@ def test_a_cli_offers_its_model_no_web_tool(box: AgentBox, agent: Agent) -> None
         tools = json.dumps(json.loads(noted["body"]).get("tools", []))
         assert not [name for name in WEB_TOOLS if f'"{name}"' in tools]
         assert "exec_command" in tools or "Bash" in tools or "run_shell_command" in tools
+
+
+def test_the_policy_cannot_be_undone_from_inside(box: AgentBox, agent: Agent) -> None:
+    """Settings that an agent leaves in its home and repository bring back no web, no telemetry."""
+    for path, content in HOSTILE_SETTINGS.items():
+        box.shell(f"mkdir -p $(dirname {path}) && cat > {path} <<'END'\n{content}\nEND")
+    requests = noted_requests(box, agent)
+    assert {noted["path"] for noted in requests} == {MODEL_PATHS[agent.spec.name]}
+    for noted in requests:
+        tools = json.dumps(json.loads(noted["body"]).get("tools", []))
+        assert not [name for name in WEB_TOOLS if f'"{name}"' in tools]
 
 
 def test_turns_with_a_scripted_model(box: AgentBox, agent: Agent) -> None:

@@ -203,9 +203,10 @@ def test_the_deadline_holds_without_a_host(engine: Engine) -> None:
 def test_sigterm_from_outside_ends_it_in_time(box: AgentBox) -> None:
     """`docker stop` needs no SIGKILL, though a turn runs that will not end."""
     box.begin("trap '' TERM; echo up; while :; do sleep 1; done")
-    box.engine.stop(box.container, 20)
+    box.engine.stop(box.container, 5)
     state = box.exited()
     assert state.exit_code == 0
+    assert box.wait_for(TurnFinished).exit_code == -9
     assert box.wait_for(Stopped).reason == "SIGTERM"
 
 

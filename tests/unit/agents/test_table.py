@@ -101,7 +101,7 @@ def test_resuming_is_another_command_line(name: str) -> None:
 
 def test_every_cli_is_sent_to_the_relay() -> None:
     """By its environment, or by the policy file in its image."""
-    codex = tomllib.loads((ROOT / "images/agent/codex/etc/codex/config.toml").read_text())
+    codex = tomllib.loads((ROOT / "images/agent/codex/etc/codex/managed_config.toml").read_text())
     assert codex["model_providers"][codex["model_provider"]]["base_url"] == f"{RELAY_URL}/v1"
     for name, variable in (("opus", "ANTHROPIC_BASE_URL"), ("gemini", "GOOGLE_GEMINI_BASE_URL")):
         assert load_agent(name).turn("go", resume=False, token=TOKEN).env[variable] == RELAY_URL
