@@ -117,7 +117,7 @@ class Search:
             number: the trial's number, as asked.
             status: the ledger's: ok, pruned, crash, oom, timeout or killed.
             val_bpb: bits per byte for ok and pruned.
-            summary: the closing block, where train.py names a knob that it had to round.
+            summary: the ledger's, which names the knobs that train.py had to round.
 
         Raises:
             UnknownTrialError: no such trial was asked for.

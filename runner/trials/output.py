@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 SUMMARY_LINE = re.compile(r"([a-z][a-z0-9_]*(?:_MB|_M)?)\s*:\s*(\S{1,64})\s*$", re.IGNORECASE)
 PAIR = re.compile(r"([a-z_]+)=([-+.0-9einfa]+)", re.IGNORECASE)
+ROUNDED = re.compile(r"rounded: ([A-Z][A-Z0-9_]*) \S{1,64} -> (\S{1,64})\s*$")
 MAX_SUMMARY_KEYS = 32
 MAX_ESTIMATES = 64
 TAIL_LINES = 12
@@ -29,7 +30,10 @@ def number(text: str) -> float | None:
 
 @dataclass
 class TrialOutput:
-    """The closing block, the estimates on the way, and the last lines of a trial's output."""
+    """The closing block, the estimates on the way, and the last lines of a trial's output.
+
+    The summary begins with the knobs that train.py had to round, at the values that it ran.
+    """
 
     summary: dict[str, float | str] = field(default_factory=dict)
     estimates: list[dict[str, float]] = field(default_factory=list)
@@ -37,17 +41,20 @@ class TrialOutput:
     train_seconds: float = 0.0
     failed: bool = False
     _closing: bool = False
+    _rounded: dict[str, float | str] = field(default_factory=dict)
 
     def take(self, line: str) -> None:
         """Read one line, without its newline."""
         if line.strip():
             self.tail.append(line[:500])
         if line.strip() == "---":
-            self._closing, self.summary = True, {}
+            self._closing, self.summary = True, dict(self._rounded)
         elif self._closing:
             self._take_summary(line)
         elif line.startswith("val_estimate:"):
             self._take_estimate(line)
+        elif line.startswith("rounded:"):
+            self._take_rounded(line)
         elif line.startswith("progress:"):
             self._take_progress(line)
         if line.strip() == "FAIL":
@@ -70,6 +77,12 @@ class TrialOutput:
         if found and len(self.summary) < MAX_SUMMARY_KEYS:
             value = number(found[2])
             self.summary[found[1]] = found[2] if value is None else value
+
+    def _take_rounded(self, line: str) -> None:
+        found = ROUNDED.match(line)
+        value = number(found[2]) if found else None
+        if found and value is not None and len(self._rounded) < MAX_SUMMARY_KEYS // 2:
+            self._rounded[found[1]] = value
 
     def _take_estimate(self, line: str) -> None:
         pairs = {key: number(value) for key, value in PAIR.findall(line[:500])}

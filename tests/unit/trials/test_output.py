@@ -27,6 +27,7 @@ LINES = st.lists(
     ),
     max_size=30,
 )
+ROUNDED = ["rounded: HEAD_DIM 100 -> 96", "rounded: DEPTH x -> nan", "rounded: -> 1"]
 CLOSING = ["step 1", "---", "val_bpb: 1.25", "training_seconds: 4.5", "depth: 4", "device: cpu"]
 
 
@@ -113,3 +114,18 @@ def test_fail_is_seen() -> None:
     """A line FAIL marks the trial, a word in a sentence does not."""
     assert read(["FAIL"]).failed
     assert not read(["will it FAIL?"]).failed
+
+
+def test_rounded_knobs_stand_in_the_summary_as_they_were_run() -> None:
+    """The last value of each counts, what is no number does not, and their count is bounded."""
+    output = TrialOutput()
+    for line in ["rounded: HEAD_DIM 100 -> 112", *ROUNDED, *CLOSING]:
+        output.take(line)
+    assert output.summary["HEAD_DIM"] == 96.0
+    assert "DEPTH" not in output.summary
+    assert output.val_bpb == 1.25
+    flooded = TrialOutput()
+    for line in [*(f"rounded: K{n} 1 -> 2" for n in range(99)), *CLOSING]:
+        flooded.take(line)
+    assert flooded.val_bpb == 1.25
+    assert len(flooded.summary) <= MAX_SUMMARY_KEYS
