@@ -22,7 +22,7 @@ from typing import IO
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runner import ingredients
+from runner import certificates, ingredients
 from runner.build_display import BuildDisplay
 from runner.engine import Engine
 from runner.errors import HostError, ImageError, unknown_name
@@ -63,7 +63,7 @@ class Workshop:
     @classmethod
     def of(cls, engine: Engine, root: Path = ROOT) -> Workshop:
         """The workshop of a checkout, with the machine's certificates in place."""
-        ingredients.sync_certificates(root)
+        certificates.sync(root)
         return cls(root, load_table(root), ingredients.machine_args(engine))
 
     def args(self, name: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runner
-from runner import images, ingredients
+from runner import certificates, debian, images
 from runner.errors import HostError
 from runner.layout import ROOT
 
@@ -227,8 +227,8 @@ def test_the_main_archive_is_told_from_updates_and_other_vendors() -> None:
         "http://mirror.example/debian/ bookworm contrib",
         "http://mirror.example/debian/ bookworm main",
     ]
-    assert ingredients.main_mirror(lines, "bookworm") == "http://mirror.example/debian/"
-    assert ingredients.main_mirror(lines[:-1], "bookworm") == ""
+    assert debian.main_mirror(lines, "bookworm") == "http://mirror.example/debian/"
+    assert debian.main_mirror(lines[:-1], "bookworm") == ""
 
 
 def pem(der: bytes) -> str:
@@ -241,19 +241,19 @@ def test_only_certificates_beyond_the_public_ones_are_extra(tmp_path: Path) -> N
     """A bundle that holds the world's CAs and one of a company's adds that one."""
     bundle = tmp_path / "bundle.pem"
     bundle.write_text(Path(certifi.where()).read_text() + pem(b"company"))
-    without = ingredients.extra_certificates({})
-    added = ingredients.extra_certificates({"SSL_CERT_FILE": str(bundle)})
+    without = certificates.extra({})
+    added = certificates.extra({"SSL_CERT_FILE": str(bundle)})
     assert added - without == {b"company"}
 
 
 def test_a_named_bundle_that_is_not_there_adds_nothing(tmp_path: Path) -> None:
     """A stale SSL_CERT_FILE breaks other tools, not our builds."""
     gone = {"REQUESTS_CA_BUNDLE": str(tmp_path / "gone.pem")}
-    assert ingredients.extra_certificates(gone) == ingredients.extra_certificates({})
+    assert certificates.extra(gone) == certificates.extra({})
 
 
 @given(st.text(max_size=300))
 def test_garbage_in_a_bundle_never_breaks_a_build(text: str) -> None:
     """Whatever lies in a file that calls itself a bundle, reading it raises nothing."""
     block = f"-----BEGIN CERTIFICATE-----{text}-----END CERTIFICATE-----"
-    assert len(ingredients.certificates_of(block)) <= 1 + text.count("BEGIN CERTIFICATE")
+    assert len(certificates.certificates_of(block)) <= 1 + text.count("BEGIN CERTIFICATE")
