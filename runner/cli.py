@@ -14,6 +14,7 @@ from typing import Annotated
 
 import structlog
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -283,10 +284,21 @@ def _print_result(folders: Folders, result: RunResult) -> None:
 
 
 def _print_rows(rows: list[results.Row]) -> None:
-    table = Table(*results.HEADINGS)
+    """The comparison within 80 columns; results/summary.md has every column."""
+    headings = ("contestant", "trials", "val_bpb", "claimed", "time", "cost", "ended by", "files")
+    table = Table(*headings, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in table.columns:
+        column.no_wrap = True
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row.cells()))
+        dollars, *rehearsed = row.cost.split(maxsplit=1)
+        cost = f"{dollars}*" if rehearsed else dollars
+        time = row.wall_time.replace(" h", "h").replace(" min", "m").replace(" s", "s")
+        cells = (row.contestant, row.trials, row.best_measured, row.best_claimed, time, cost)
+        table.add_row(*(escape(cell) for cell in (*cells, row.ended_by, row.files)))
     console.print(table)
+    console.print("trials: all (ok/failed); val_bpb: the best one measured; claimed: by the agent")
+    if any("rehearsed" in row.cost for row in rows):
+        console.print("* rehearsed: what a scripted model would have cost; nobody spent it")
 
 
 def _show(role: str, line: str) -> None:
