@@ -14,7 +14,6 @@ from typing import Annotated
 
 import structlog
 import typer
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -286,7 +285,7 @@ def _print_result(folders: Folders, result: RunResult) -> None:
 def _print_rows(rows: list[results.Row]) -> None:
     """The comparison within 80 columns; results/summary.md has every column."""
     headings = ("contestant", "trials", "val_bpb", "claimed", "time", "cost", "ended by", "files")
-    table = Table(*headings, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(*headings, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in table.columns:
         column.no_wrap = True
     for row in rows:
