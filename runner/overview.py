@@ -78,7 +78,7 @@ def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: boo
     """
     container = _container_of(engine.containers(run_id), role)
     if container is not None:
-        yield from _readable(engine.logs(container.id, follow=follow))
+        yield from readable(engine.logs(container.id, follow=follow))
         return
     run_dir = RunDir(runs / run_id)
     if not run_dir.path.exists():
@@ -91,7 +91,8 @@ def _container_of(states: list[ContainerState], role: str) -> ContainerState | N
     return next((state for state in states if state.role in wanted), None)
 
 
-def _readable(chunks: Iterable[bytes]) -> Iterator[str]:
+def readable(chunks: Iterable[bytes]) -> Iterator[str]:
+    """The lines of a log that are for people, of a stream cut anywhere."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")

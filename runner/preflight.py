@@ -77,7 +77,8 @@ def doctor(env: Mapping[str, str], runs: Path) -> list[Finding]:
     try:
         engine = Engine.connect()
     except BakeoffError as error:
-        return [*rows, Finding("engine", False, f"{error.message}; {error.hint}")]
+        none = Finding("engine", False, f"{error.message}; {error.hint}")
+        return [*rows, none, *_key_rows(env)]
     try:
         rows += _engine_rows(engine)
     finally:

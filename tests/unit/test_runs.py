@@ -1,0 +1,112 @@
+"""Who holds a run, how it is asked to stop, and what its journal says it had spent."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from runner import runs
+from runner.errors import UserError
+from runner.journal import Journal
+from runner.layout import RunDir
+from runner.records import Spent
+from runner.spec import Budget, RunSpec
+
+
+def spec() -> RunSpec:
+    return RunSpec(
+        run_id="gpt-s1", kind="agent", contestant="gpt", seed=1, task="pystdlib",
+        budget=Budget(trials=1), trial_seconds=5,
+    )  # fmt: skip
+
+
+def test_a_run_is_held_by_one_runner(run_dir: RunDir) -> None:
+    """A second runner is refused while the first has it, and not afterwards."""
+    assert not runs.alive(run_dir)
+    with runs.held(run_dir):
+        assert runs.alive(run_dir)
+        with pytest.raises(UserError, match="a runner has it") as caught, runs.held(run_dir):
+            pass
+        assert "make stop RUN=gpt-s1" in caught.value.hint
+    assert not runs.alive(run_dir)
+
+
+def test_a_live_run_is_asked_to_stop(run_dir: RunDir) -> None:
+    """The request reaches the runner that holds the run, and says whose it was."""
+    with runs.held(run_dir), runs.stop_signals(run_dir) as asked:
+        assert asked() is None
+        assert runs.request_stop(run_dir.path.parent, "gpt-s1")
+        assert asked() == "`bakeoff stop`"
+
+
+def test_a_dead_run_is_not_asked(run_dir: RunDir) -> None:
+    """Nobody would read the request, so none is left for a later life of the run."""
+    assert not runs.request_stop(run_dir.path.parent, "gpt-s1")
+    assert list(run_dir.path.iterdir()) == []
+
+
+def test_an_unknown_run_cannot_be_stopped(tmp_path: Path) -> None:
+    """A run that is not there is an error, and no directory is made for it."""
+    with pytest.raises(UserError, match="no such run"):
+        runs.request_stop(tmp_path, "gpt-s9")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_asks_once_and_insists_the_second_time(
+    run_dir: RunDir, number: signal.Signals
+) -> None:
+    """The first Ctrl-C ends the run gracefully, the second one at once; then all is as before."""
+    before = signal.getsignal(number)
+    with runs.stop_signals(run_dir) as asked:
+        os.kill(os.getpid(), number)
+        assert asked() == f"{number.name} to the runner"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_spec_is_read_back(run_dir: RunDir) -> None:
+    """What was written is what is read."""
+    run_dir.spec.write_text(spec().model_dump_json())
+    assert runs.read_spec(run_dir.path.parent, "gpt-s1") == spec()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "not json", '{"run_id": 1}'])
+def test_a_broken_spec_is_an_error(run_dir: RunDir, text: str) -> None:
+    """A spec that was cut or edited is named, not guessed at."""
+    run_dir.spec.write_text(text)
+    with pytest.raises(UserError, match=r"reading .*spec\.json"):
+        runs.read_spec(run_dir.path.parent, "gpt-s1")
+
+
+def test_a_missing_spec_is_an_error(tmp_path: Path) -> None:
+    """The error says where it was looked for and how to see what there is."""
+    with pytest.raises(UserError, match="gpt-s7") as caught:
+        runs.read_spec(tmp_path, "gpt-s7")
+    assert "make ps" in caught.value.hint
+
+
+def test_the_last_reading_of_the_clock_counts(run_dir: RunDir) -> None:
+    """A resumed run goes on from the newest reading, or from nothing when there is none."""
+    journal = Journal(run_dir)
+    assert runs.last_spent(journal) == Spent()
+    for trials in (1, 2):
+        journal.write("clock.read", **Spent(trials=trials, usd=0.5 * trials).model_dump())
+        journal.write("trial.finished", trial=trials)
+    assert runs.last_spent(Journal(run_dir)) == Spent(trials=2, usd=1.0)
+
+
+def test_a_journal_goes_on_where_it_was_cut(run_dir: RunDir) -> None:
+    """A reading that a crash tore is not believed; the one before it is."""
+    journal = Journal(run_dir)
+    journal.write("clock.read", **Spent(trials=1).model_dump())
+    journal.write("clock.read", **Spent(trials=2).model_dump())
+    whole = run_dir.events.read_bytes()
+    run_dir.events.write_bytes(whole[:-20])
+    assert runs.last_spent(journal) == Spent(trials=1)
+    journal.write("run.resumed")
+    assert [event.event for event in journal.events()] == ["clock.read", "run.resumed"]
