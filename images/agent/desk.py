@@ -18,6 +18,7 @@ import protocol
 from drawer import BoundedFile, Drawer
 from places import OUTBOX, TRIAL_SOCKET
 from protocol import Message, TrialAccepted, TrialFinished, TrialLog, TrialRefused, TrialRequested
+from render import shorten
 
 MAX_CLIENT_LINE_BYTES = 64 * 1024
 MAX_TEXT_CHARS = 2000
@@ -50,7 +51,7 @@ class Ticket:
                 state = status if val_bpb is None else f"{status:8} val_bpb {val_bpb:.6f}"
             case _:
                 state = "running or queued" if self.trial is not None else "asked for"
-        return f"{name:>4}  {state:30}  {self.request.hypothesis[:80]}"
+        return f"{name:>4}  {state:30}  {shorten(self.request.hypothesis)[:80]}"
 
 
 class Desk:
@@ -210,6 +211,11 @@ def _bounded_request(body: dict[str, object]) -> TrialRequested:
         sha256=sha256,
         path=f"{OUTBOX}/{sha256}.py",
         commit=commit if HEX.fullmatch(commit) else "",
-        hypothesis=str(body.get("hypothesis", ""))[:MAX_TEXT_CHARS],
-        category=str(body.get("category", "other"))[:80],
+        hypothesis=_clean(body.get("hypothesis", ""))[:MAX_TEXT_CHARS],
+        category=_clean(body.get("category", "other"))[:80],
     )
+
+
+def _clean(text: object) -> str:
+    """Text that can be written as UTF-8: a shell may pass any bytes as an argument."""
+    return str(text).encode("utf-8", "replace").decode()

@@ -52,7 +52,7 @@ class CannotAskError(Exception):
 
 def main(argv: list[str]) -> int:
     """Run the command; the result is the exit code."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # sys.stdout is a TextIOWrapper
+    sys.stdout.reconfigure(line_buffering=True, errors="replace")  # type: ignore[union-attr]  # sys.stdout is a TextIOWrapper
     words = {"wait": wait, "log": print_log, "list": print_list}
     try:
         if argv and argv[0] in words:

@@ -26,6 +26,17 @@ done
 until [ $(pgrep -c sleep) -ge 20 ]; do :; done
 echo started
 """
+FORK_BOMB = """
+import os
+first = os.getpid()
+while True:
+    try:
+        os.fork()
+    except OSError:
+        if os.getpid() == first:
+            print("full")
+            break
+"""
 FORGED = '{"event":"stopped","reason":"forged"}'
 ECHO_GATEWAY = """
 import socketserver
@@ -112,6 +123,20 @@ def test_nothing_survives_its_turn(box: AgentBox) -> None:
     """Not twenty daemons in sessions of their own that ignore SIGTERM."""
     assert box.shell(LOOSE_PROCESSES) == "started\n"
     assert box.shell("ps -eo comm=; true").split() == ["python3", "bash", "ps"]
+
+
+def test_a_fork_bomb_ends_with_its_turn(box: AgentBox) -> None:
+    """The limit on processes holds it while it runs, and not one is left."""
+    box.begin(f"exec python3 -c '{FORK_BOMB}'")
+    assert box.end(60)[1] == "full\n"
+    assert box.shell("ps -eo comm=; true").split() == ["python3", "bash", "ps"]
+
+
+def test_a_turn_that_eats_all_memory_kills_only_itself(box: AgentBox) -> None:
+    """PID 1 is small; the kernel takes the largest process."""
+    box.begin("python3 -c 'x = [bytearray(1 << 26) for _ in range(64)]'; echo code $?")
+    assert box.end(60)[1] == "code 137\n"
+    assert box.shell("echo alive") == "alive\n"
 
 
 def test_an_interrupted_turn_ends_though_it_will_not(box: AgentBox) -> None:
