@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runner.engine import Channel, ContainerSpec, ContainerState, Engine, Mount
+from runner.channel import Channel
+from runner.containers import ContainerSpec, ContainerState, Mount
+from runner.engine import Engine
 from runner.protocol import Message, Ready, Start, Started, decode, encode
 
 GATEWAY_IMAGE = os.environ.get("BAKEOFF_TEST_GATEWAY_IMAGE", "bakeoff/gateway:0.1.0")
@@ -24,6 +26,7 @@ MODELS = {
     "google": ["gemini-3-flash-preview"],
 }
 STANDIN = Path(__file__).parents[1] / "unit" / "gateway" / "standin.py"
+STANDIN_FOLDER = "/run/upstream/standin"
 M = TypeVar("M", bound=Message)
 
 
@@ -54,8 +57,11 @@ class Program:
         return self.next(Started, before)
 
     def say(self, message: Message) -> None:
+        self.send(encode(message))
+
+    def send(self, data: bytes) -> None:
         assert self._channel is not None
-        self._channel.send(encode(message))
+        self._channel.send(data)
 
     def next(self, kind: type[M], after: int = 0, seconds: float = 30) -> M:
         """The first message of this kind from the index `after` on."""
@@ -108,7 +114,7 @@ class Rig:
         """A start config for the gateway."""
         return {
             "provider": provider,
-            "base_url": "unix:///run/upstream/model.sock",
+            "base_url": f"unix://{STANDIN_FOLDER}/model.sock",
             "api_key": KEY,
             "token": TOKEN,
             "models": MODELS[provider],
@@ -116,24 +122,34 @@ class Rig:
             "deadline_seconds": 600,
         } | more
 
-    def gateway(self) -> Program:
-        """The gateway's container, as a rehearsed run makes it."""
-        mounts = (
+    def gateway(self, state_bytes: int = 0) -> Program:
+        """The gateway's container, as a rehearsed run makes it.
+
+        Args:
+            state_bytes: size of a small file system for its state; 0 for a volume.
+        """
+        mounts = [
             self.mount("gateway", "/run/gateway"),
-            self.mount("state", "/state"),
             self.mount("upstream", "/run/upstream", read_only=True),
-        )
-        return self.program("gateway", GATEWAY_IMAGE, mounts, memory_bytes=256 << 20)
+        ]
+        if not state_bytes:
+            mounts.append(self.mount("state", "/state"))
+        small = {"/state": state_bytes} if state_bytes else None
+        return self.program("gateway", GATEWAY_IMAGE, tuple(mounts), 256 << 20, tmpfs=small)
 
     def standin(self) -> Program:
-        """The stand-in provider, serving."""
+        """The stand-in provider, serving.
+
+        Its folder is its own: the volume's root belongs to whoever the image says, here to nobody.
+        """
         made = self.program(
             "standin",
             BASE_IMAGE,
             (self.mount("upstream", "/run/upstream"),),
-            command=["python3", "/run/upstream/standin.py", "/run/upstream/model.sock"],
+            command=["python3", f"{STANDIN_FOLDER}/standin.py", f"{STANDIN_FOLDER}/model.sock"],
         )
-        self.engine.put_files(made.container, "/run/upstream", {"standin.py": STANDIN.read_bytes()})
+        program = {f"{Path(STANDIN_FOLDER).name}/standin.py": STANDIN.read_bytes()}
+        self.engine.put_files(made.container, "/run/upstream", program)
         made.up()
         made.line("serving")
         return made
@@ -145,6 +161,7 @@ class Rig:
         mounts: tuple[Mount, ...],
         memory_bytes: int = 1 << 30,
         command: list[str] | None = None,
+        tmpfs: dict[str, int] | None = None,
     ) -> Program:
         """A container of this run, not started yet."""
         spec = ContainerSpec(
@@ -154,7 +171,7 @@ class Rig:
             role=role,
             command=command,
             mounts=mounts,
-            tmpfs={"/tmp": 64 << 20},
+            tmpfs={"/tmp": 64 << 20} | (tmpfs or {}),
             memory_bytes=memory_bytes,
             cpus=2.0,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import threading
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ def _state(prices: Prices, budget: Budget) -> dict[str, Any]:
 
 
 def _stopped(voice: Voice, reason: str) -> int:
-    voice.say(f"stopped: {reason}")
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    voice.say(f"stopped: {reason}; it took at most {peak_mb:.0f} MB of memory")
     voice.emit(protocol.Stopped(reason))
     return 0

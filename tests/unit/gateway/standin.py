@@ -111,6 +111,8 @@ class StandIn:
         model = body.get("model") or target.rpartition("/")[2].partition(":")[0]
         seen = Served(f"{method} {target}", model, headers, body)
         self.served.append(seen)
+        if not self._keep_bytes:
+            print(method, target.partition("?")[0], len(self.served), flush=True)
         plan = plan_in(body)
         attempt = self._attempts[plan.id] = self._attempts.get(plan.id, 0) + 1
         fault = plan.faults[attempt - 1] if attempt <= len(plan.faults) else {}
