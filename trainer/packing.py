@@ -71,7 +71,7 @@ def _refill(
             return
         counts.documents += 1
         counts.tokens_in += len(document)
-        # The arrival breaks ties, the earliest last among equals, where the choice begins.
+        # Among equals the earliest stands last, and is taken first.
         bisect.insort(waiting, (len(document), -counts.documents, document), key=lambda w: w[:2])
 
 
@@ -79,6 +79,7 @@ def _take(waiting: list[tuple[int, int, Tokens]], space: int, counts: Packed) ->
     fitting = bisect.bisect_right(waiting, space, key=lambda w: w[0])
     if fitting:
         return waiting.pop(fitting - 1)[2]
-    length, _, document = waiting.pop(0)
+    shortest = bisect.bisect_right(waiting, waiting[0][0], key=lambda w: w[0]) - 1
+    length, _, document = waiting.pop(shortest)
     counts.tokens_cropped += length - space
     return document[:space]

@@ -1,0 +1,178 @@
+"""Muon, AdamW and their schedules, against formulas written out for one matrix at a time."""
+# mypy: disable-error-code="import-not-found"
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import train
+from catalog import named_task
+from device import Device
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from trainer_source import with_knobs
+
+CPU = Device(torch.device("cpu"), torch.float32, False, None)
+
+
+def polar(matrix: Tensor) -> Tensor:
+    """The published polynomials, applied to the singular values themselves."""
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    values = values / (matrix.norm() * 1.02 + 1e-6)
+    for a, b, c in train.POLAR_EXPRESS:
+        values = a * values + b * values**3 + c * values**5
+    return left @ torch.diag(values) @ right
+
+
+def slow_muon(weight: Tensor, gradients: list[Tensor], lr: float, decay: float) -> Tensor:
+    """A matrix after some steps, written for float64 and nothing else."""
+    rows, columns = weight.shape
+    along = 1 if rows >= columns else 0
+    momentum, variance = torch.zeros_like(weight), torch.zeros(1)
+    for step, gradient in enumerate(gradients):
+        mu = 0.85 + (0.95 - 0.85) * min(step / 300, 1)
+        momentum = mu * momentum + (1 - mu) * gradient
+        update = polar((1 - mu) * gradient + mu * momentum)
+        squares = update.square().mean(dim=along, keepdim=True)
+        variance = 0.95 * variance + 0.05 * squares
+        scaled = update / variance.sqrt()
+        scaled = scaled * update.norm() / scaled.norm()
+        same_way = (scaled * weight >= 0).double()
+        rate = lr * max(1, rows / columns) ** 0.5
+        weight = weight - rate * scaled - rate * decay * weight * same_way
+    return weight
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (48, 16), (16, 48), (2, 32)])
+def test_muon_is_the_formula(shape: tuple[int, int]) -> None:
+    """Square, tall, wide and gate-shaped matrices, several steps with decay, in one stack."""
+    torch.manual_seed(6)
+    weights = [torch.nn.Parameter(torch.randn(shape)) for _ in range(3)]
+    gradients = [[torch.randn(shape) for _ in range(4)] for _ in weights]
+    expected = [
+        slow_muon(w.detach().double(), [g.double() for g in gs], lr=0.02, decay=0.3)
+        for w, gs in zip(weights, gradients, strict=True)
+    ]
+    muon = train.Muon(weights, 0.02, torch.float32)
+    for step in range(4):
+        muon.param_groups[0]["momentum"] = 0.85 + 0.1 * step / 300
+        muon.param_groups[0]["weight_decay"] = 0.3
+        for weight, some in zip(weights, gradients, strict=True):
+            weight.grad = some[step].clone()
+        muon.step()
+    for weight, wanted in zip(weights, expected, strict=True):
+        torch.testing.assert_close(weight.detach().double(), wanted, rtol=2e-3, atol=2e-4)
+
+
+def test_orthogonalized_matrices_have_singular_values_about_one() -> None:
+    """Within what five polynomials promise, for tall and wide."""
+    torch.manual_seed(7)
+    for shape in ((2, 64, 32), (2, 32, 64)):
+        values = torch.linalg.svdvals(train.orthogonalize(torch.randn(shape)))
+        assert values.min() > 0.6
+        assert values.max() < 1.3
+
+
+def model_and_optimizers(module: Any = train) -> tuple[Any, Any]:
+    """A small model with its optimisers."""
+    torch.manual_seed(8)
+    model = module.GPT(module.Shape(2, 2, 16, 8, 24), CPU)
+    return model, module.Optimizers(model, CPU)
+
+
+def test_every_parameter_has_one_optimizer_and_its_rate() -> None:
+    """Matrices go to Muon, the rest to AdamW; its rates of tables and head grow as 1/√width."""
+    model, optimizers = model_and_optimizers()
+    held = [p for group in optimizers.groups for p in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in model.parameters()}
+    assert len(held) == len(list(model.parameters()))
+    scale = (32 / 768) ** -0.5
+    adamw = [group["lr"] for group in optimizers.adamw.param_groups]
+    assert adamw == pytest.approx([0.004 * scale, 0.6 * scale, 0.005, 0.5])
+    assert optimizers.adamw.param_groups[3]["betas"] == (0.96, 0.95)
+    assert all(group["eps"] == 1e-10 for group in optimizers.adamw.param_groups)
+    assert all(p.dim() == 2 for group in optimizers.muon.param_groups for p in group["params"])
+
+
+def test_adamw_is_the_formula() -> None:
+    """The head after two steps, its moments written out."""
+    model, optimizers = model_and_optimizers()
+    head = model.head.weight
+    expected, first, second = head.detach().double(), 0.0, 0.0
+    for step in range(2):
+        gradients = {p: torch.randn_like(p) for p in model.parameters()}
+        for parameter, gradient in gradients.items():
+            parameter.grad = gradient
+        g = gradients[head].double()
+        first, second = 0.8 * first + 0.2 * g, 0.95 * second + 0.05 * g * g
+        denominator = (second / (1 - 0.95 ** (step + 1))).sqrt() + 1e-10
+        rate = 0.004 * (32 / 768) ** -0.5
+        expected = expected - rate * (first / (1 - 0.8 ** (step + 1))) / denominator
+        optimizers.step(step, 0.0)
+    torch.testing.assert_close(head.detach().double(), expected, rtol=1e-5, atol=1e-7)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_momentum_rises_and_decay_falls() -> None:
+    """From .85 to .95 over 300 steps, and to nothing at the end."""
+    model, optimizers = model_and_optimizers()
+    for step, progress, momentum, decay in (
+        (0, 0.0, 0.85, 0.2),
+        (150, 0.5, 0.9, 0.1),
+        (900, 1.0, 0.95, 0.0),
+    ):
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizers.step(step, progress)
+        for group in optimizers.muon.param_groups:
+            assert group["momentum"] == pytest.approx(momentum)
+            assert group["weight_decay"] == pytest.approx(decay)
+
+
+@given(
+    warmup=st.floats(0, 0.5), warmdown=st.floats(0, 0.5), final=st.floats(0, 0.5),
+    progress=st.floats(0, 1),
+)  # fmt: skip
+def test_rates_go_up_along_and_down(
+    warmup: float, warmdown: float, final: float, progress: float
+) -> None:
+    """Linear parts that meet, for any knobs, a warm-down of 0 included."""
+    module = with_knobs(WARMUP_RATIO=warmup, WARMDOWN_RATIO=warmdown, FINAL_LR_FRAC=final)
+    factor = module.lr_factor(progress)
+    if progress < warmup:
+        assert factor == pytest.approx(progress / warmup)
+    elif progress <= 1 - warmdown:
+        assert factor == 1.0
+    else:
+        left = (1 - progress) / warmdown
+        assert factor == pytest.approx(left + (1 - left) * final, abs=1e-9)
+
+
+@given(total=st.integers(1, 2**19), rows=st.integers(1, 256))
+def test_batches_that_do_not_divide_are_the_nearest_that_do(total: int, rows: int) -> None:
+    """No assert ends a trial: the tokens of a step are as near as whole sequences allow."""
+    module = with_knobs(TOTAL_BATCH_SIZE=total, DEVICE_BATCH_SIZE=rows)
+    task = named_task("pystdlib")
+    found_rows, passes = module.plan_batch(task)
+    assert 1 <= found_rows <= rows
+    made = found_rows * passes * task.sequence_tokens
+    assert abs(made - total) <= max(
+        task.sequence_tokens, found_rows * task.sequence_tokens / 2 + 128
+    )
+
+
+@pytest.mark.parametrize(("asked", "given"), [(64, 64), (100, 96), (7, 16), (250, 256), (1, 16)])
+def test_head_sizes_are_rounded_and_said(
+    asked: int, given: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To the nearest multiple of 16, with a line that says so; the width is a multiple of it."""
+    module = with_knobs(HEAD_DIM=asked, DEPTH=3, ASPECT_RATIO=30)
+    shape = module.plan_shape(named_task("pystdlib"))
+    assert shape.head_dim == given
+    assert shape.width >= 90
+    assert shape.width - 90 < given
+    said = f"rounded: HEAD_DIM {asked} -> {given}\n" if asked != given else ""
+    assert capsys.readouterr().out == said
