@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from runner.engine import Channel, ContainerSpec, ContainerState, Engine, Mount
+from runner.channel import Channel
+from runner.containers import ContainerSpec, ContainerState, Mount
+from runner.engine import Engine
 from runner.protocol import Message, Problem, Ready, Start, Started, Stop, Stopped, decode, encode
 
 IMAGE = os.environ.get("BAKEOFF_TEST_REHEARSAL_IMAGE", "bakeoff/rehearsal:0.1.0")
@@ -105,13 +107,6 @@ class Rehearsal:
 
 
 Make = Callable[[], Rehearsal]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    connected = Engine.connect()
-    yield connected
-    connected.close()
 
 
 @pytest.fixture

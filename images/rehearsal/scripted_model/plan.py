@@ -45,22 +45,13 @@ BETTER = (
     Experiment("far smaller batches, more steps", "hyperparameter", "TOTAL_BATCH_SIZE", "old // 4"),
 )
 FURTHER = (
-    Experiment(
-        "a larger matrix rate learns faster in so short a time",
-        "optimizer",
-        "MATRIX_LR",
-        "old * 1.5",
-    ),
+    Experiment("a larger matrix rate learns faster", "optimizer", "MATRIX_LR", "old * 1.5"),
     Experiment("a smaller matrix rate wastes fewer steps", "optimizer", "MATRIX_LR", "old * 0.7"),
     Experiment("embeddings stand a larger rate", "hyperparameter", "EMBEDDING_LR", "old * 1.5"),
     Experiment("embeddings want a smaller rate", "hyperparameter", "EMBEDDING_LR", "old * 0.7"),
     Experiment("the head wants a larger rate", "hyperparameter", "UNEMBEDDING_LR", "old * 2"),
-    Experiment(
-        "a longer warm-down settles better", "schedule", "WARMDOWN_RATIO", "min(0.9, old + 0.2)"
-    ),
-    Experiment(
-        "a rest of the rate at the end keeps learning", "schedule", "FINAL_LR_FRAC", "old + 0.05"
-    ),
+    Experiment("a longer warm-down settles", "schedule", "WARMDOWN_RATIO", "min(0.9, old + 0.2)"),
+    Experiment("some rate left at the end learns on", "schedule", "FINAL_LR_FRAC", "old + 0.05"),
     Experiment("less decay in so few steps", "hyperparameter", "WEIGHT_DECAY", "old * 0.5"),
     Experiment("scalars may move faster", "hyperparameter", "SCALAR_LR", "old * 1.5"),
 )
