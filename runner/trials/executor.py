@@ -266,7 +266,8 @@ class Executor:
         if _out_of_memory(watched):
             return "oom", "out of memory"
         if exited is None:
-            return "crash", "the trial's container ended by itself"
+            code = "" if watched.state is None else f", exit code {watched.state.exit_code}"
+            return "crash", f"the trial's container ended by itself{code}"
         if exited.exit_code != 0 or output.failed:
             return "crash", _last_line(output) or f"exit code {exited.exit_code}"
         if output.val_bpb is None:

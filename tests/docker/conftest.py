@@ -1,0 +1,80 @@
+"""The real engine for all tests here, and the proof that they leave nothing on it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from filelock import FileLock, Timeout
+
+from runner import overview
+from runner.engine import Engine
+from runner.layout import ROOT
+
+LEAVING_SECONDS = 60.0  # for what is being removed at this moment
+SESSIONS = Path(tempfile.gettempdir()) / "bakeoff-test-sessions"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is marked `docker`."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.docker)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """The real engine; none is a failure and no reason to skip."""
+    connected = Engine.connect()
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left(engine: Engine) -> Iterator[None]:
+    """Fail when one container, volume or network of ours is there that was not there before.
+
+    The data volumes of tasks are kept on purpose. What a real run of this checkout made meanwhile
+    is its own affair, and so is what another session of these tests has there while it runs.
+    """
+    SESSIONS.mkdir(exist_ok=True)
+    with FileLock(SESSIONS / f"{os.getpid()}.lock"):
+        before = _ours(engine)
+        yield
+        until = time.monotonic() + LEAVING_SECONDS
+        while (left := _ours(engine) - before) and time.monotonic() < until:
+            if _another_session():
+                return
+            time.sleep(1.0)
+        assert not left, f"left on the engine by tests: {sorted(left)}"
+
+
+def _ours(engine: Engine) -> set[str]:
+    """Containers, volumes and networks of Bakeoff's that belong to no run of this checkout."""
+    runs = {path.name for path in overview.run_folders(ROOT / "runs")}
+    containers = {c.name for c in engine.containers() if c.run_id not in runs}
+    volumes = {v.name for v in engine.volumes() if v.run_id not in runs and not v.data}
+    client = docker.from_env()
+    try:
+        names = {str(network.name) for network in client.networks.list()}
+    finally:
+        client.close()
+    return containers | volumes | {name for name in names if name.startswith("bakeoff")}
+
+
+def _another_session() -> bool:
+    """Whether another process runs these tests now: it holds a lock that is not ours."""
+    for path in SESSIONS.glob("*.lock"):
+        if path.stem == str(os.getpid()):
+            continue
+        try:
+            with FileLock(path, timeout=0):
+                path.unlink(missing_ok=True)
+        except Timeout:
+            return True
+    return False
