@@ -86,6 +86,7 @@ def _fetch(url: str, part: Path, say: Callable[[str], None]) -> str:
                 _copy(reply, file, have, total, say)
             return redirects.sha256 or _stated(reply.headers)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             part.unlink()  # more than the whole: not this file's beginning
             raise InterruptedDownloadError("the part that was there does not fit") from None
@@ -100,9 +101,8 @@ def _fetch(url: str, part: Path, say: Callable[[str], None]) -> str:
         ConnectionError,
         TimeoutError,
     ) as error:
-        raise InterruptedDownloadError(
-            str(getattr(error, "reason", error)) or type(error).__name__
-        ) from None
+        reason = " ".join(str(getattr(error, "reason", error)).split())
+        raise InterruptedDownloadError(reason or type(error).__name__) from None
 
 
 def _copy(reply: Any, file: IO[bytes], have: int, total: int, say: Callable[[str], None]) -> None:

@@ -81,6 +81,8 @@ def _write_aside(task: Task, source: Path, downloads: Path, aside: Path) -> dict
         documents = SOURCES[task.source](material)
         return (d.text for d in documents if d.split == split and d.text.strip())
 
+    if next(texts("train"), None) is None:
+        raise BadInputError("there is no text: all documents are empty", "give some text")
     say(f"learning a vocabulary of {task.vocabulary} tokens")
     tokenizer = train_tokenizer(texts("train"), task)
     tokenizer.save(str(aside / "tokenizer.json"))
@@ -154,8 +156,8 @@ def write_rows(tokenizer: Tokenizer, texts: Iterable[str], task: Task, path: Pat
         os.fsync(file.fileno())
     if not counts.rows:
         raise BadInputError(
-            f"too little text: {counts.documents} documents that are not empty came to the "
-            f"{path.stem} split, {counts.tokens_in} tokens, and one row takes {row_tokens}",
+            f"too little text: {counts.documents} documents came to the {path.stem} split, "
+            f"{counts.tokens_in} tokens, and one row takes {row_tokens}",
             "give more text; some hundred kilobytes are the least that a model learns from",
         )
     cropped = counts.tokens_cropped / counts.tokens_in
