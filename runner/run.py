@@ -19,7 +19,7 @@ from runner.collect import Collector
 from runner.conduct import Conduct, Ending, Props
 from runner.drivers import AgentDriver, Driver, OptimizerDriver
 from runner.engine import Engine
-from runner.errors import BakeoffError, UserError
+from runner.errors import BakeoffError, HostError, UserError
 from runner.journal import Journal
 from runner.layout import RunDir
 from runner.parts import parts
@@ -52,7 +52,7 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
     files = data.input_files(spec.data, task)
     images.ensure(engine, image_names(spec))
     volume = data.ensure(engine, image_tag("trainer"), task, files, partial(show, "prepare"))
-    run_dir.path.mkdir(parents=True)
+    _make(run_dir)
     spec = spec.model_copy(update={"versions": versions(spec, engine, volume)})
     write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
     stage = Stage(spec, engine, run_dir, task, volume, show)
@@ -60,7 +60,7 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
         try:
             return _perform(stage, Spent())
         except BakeoffError:
-            if not any(event.event == OPENED for event in stage.journal.events()):
+            if not _was_opened(stage.journal):
                 shutil.rmtree(run_dir.path)  # nothing happened: the same command may be tried again
             raise
 
@@ -82,8 +82,32 @@ def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
     volume = data.ensure(engine, image_tag("trainer"), task, files, partial(show, "prepare"))
     with held(run_dir):
         (run_dir.path / STOP_FILE).unlink(missing_ok=True)
-        before = last_spent(Journal(run_dir))
-        return _perform(Stage(spec, engine, run_dir, task, volume, show, resumed=True), before)
+        sweep(engine, spec.run_id, volumes=False)  # a trial may still hold the device
+        opened = _was_opened(Journal(run_dir))
+        stage = Stage(spec, engine, run_dir, task, volume, show, resumed=opened)
+        return _perform(stage, last_spent(run_dir))
+
+
+def _make(run_dir: RunDir) -> None:
+    """Make the run's directory.
+
+    Raises:
+        UserError: another command has just made it.
+        HostError: it cannot be made.
+    """
+    try:
+        run_dir.path.mkdir(parents=True)
+    except FileExistsError:
+        preflight.check_new(run_dir)
+    except OSError as error:
+        raise HostError(
+            f"making {run_dir.path}: {error.strerror}", hint="mend the folder or use --runs"
+        ) from error
+
+
+def _was_opened(journal: Journal) -> bool:
+    """Whether the contestant has its repository and may have worked."""
+    return any(event.event == OPENED for event in journal.events())
 
 
 def _perform(stage: Stage, before: Spent) -> RunResult:
@@ -102,9 +126,9 @@ def _perform(stage: Stage, before: Spent) -> RunResult:
         sandbox.keep_volumes = True  # until everything is collected
         ending = _conduct(stage, sandbox, clock, collector, asked_to_stop)
         collector.finish()
+        result = _result(stage, clock, ending, began_at)
+        write_whole(stage.run_dir.result, to_json(result))
         sandbox.keep_volumes = False
-    result = _result(stage, clock, ending, began_at)
-    write_whole(stage.run_dir.result, to_json(result))
     stage.journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
     return result
 
@@ -200,7 +224,7 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
         agents = [c.id for c in engine.containers(run_id) if c.role == "agent"]
         Collector(engine, run_dir, journal, lambda: agents[0] if agents else "").finish()
         sweep(engine, run_id)
-        clock = Clock(spec.budget, last_spent(journal))
+        clock = Clock(spec.budget, last_spent(run_dir))
         stage = Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
         ending = Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
         began = journal.events()

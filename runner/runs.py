@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import signal
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,7 +16,7 @@ from pydantic import ValidationError
 from runner.errors import UserError
 from runner.journal import Journal
 from runner.layout import RunDir
-from runner.records import Spent
+from runner.records import Event, Spent, TrialRecord, UsageRecord, read_lines
 from runner.spec import RunSpec
 
 STOP_FILE = "stop"
@@ -36,12 +39,43 @@ def read_spec(runs: Path, run_id: str) -> RunSpec:
         raise UserError(f"reading {path}: {error}") from error
 
 
-def last_spent(journal: Journal) -> Spent:
-    """What earlier lives of a run had spent when its clock was last read."""
-    for event in reversed(journal.events()):
-        if event.event == "clock.read":
-            return Spent.model_validate(event.fields)
-    return Spent()
+def last_spent(run_dir: RunDir) -> Spent:
+    """What earlier lives of a run had spent.
+
+    Trials and money are counted from the ledger and the usage, time from the journal.
+    """
+    trials = list(read_lines(run_dir.trials, TrialRecord))
+    usage = list(read_lines(run_dir.usage, UsageRecord))
+    return _time_spent(Journal(run_dir).events()).model_copy(
+        update={
+            "trials": len(trials),
+            "train_seconds": math.fsum(trial.train_seconds for trial in trials),
+            "usd": math.fsum(request.cost_usd for request in usage),
+            "tokens": sum(request.tokens for request in usage),
+            "requests": len(usage),
+        }
+    )
+
+
+def _time_spent(events: list[Event]) -> Spent:
+    """The last reading of the clock, and what passed from there to that life's last event."""
+    readings = [i for i, event in enumerate(events) if event.event == "clock.read"]
+    if not readings:
+        return Spent()
+    reading = events[readings[-1]]
+    life = itertools.takewhile(lambda e: e.event != "run.resumed", events[readings[-1] :])
+    since = (_moment(list(life)[-1]) - _moment(reading)).total_seconds()
+    spent = Spent.model_validate(reading.fields)
+    return spent.model_copy(
+        update={
+            "wall_seconds": spent.wall_seconds + since,
+            "elapsed_seconds": spent.elapsed_seconds + since,
+        }
+    )
+
+
+def _moment(event: Event) -> datetime:
+    return datetime.fromisoformat(event.at)
 
 
 @contextlib.contextmanager

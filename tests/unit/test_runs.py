@@ -12,7 +12,7 @@ from runner import runs
 from runner.errors import UserError
 from runner.journal import Journal
 from runner.layout import RunDir
-from runner.records import Spent
+from runner.records import Event, Spent, TrialRecord, UsageRecord, append_line
 from runner.spec import Budget, RunSpec
 
 
@@ -90,23 +90,49 @@ def test_a_missing_spec_is_an_error(tmp_path: Path) -> None:
     assert "make ps" in caught.value.hint
 
 
-def test_the_last_reading_of_the_clock_counts(run_dir: RunDir) -> None:
-    """A resumed run goes on from the newest reading, or from nothing when there is none."""
+def write_at(run_dir: RunDir, second: int, event: str, **fields: object) -> None:
+    """One event of the journal, at that second of a fixed minute."""
+    at = f"2026-01-01T00:00:{second:02d}.000Z"
+    append_line(run_dir.events, Event(at=at, event=event, fields=fields))
+
+
+def test_time_goes_on_from_the_last_reading_to_the_last_event(run_dir: RunDir) -> None:
+    """A life's time counts to its last sign; the time in which no runner lived does not."""
+    assert runs.last_spent(run_dir) == Spent()
+    write_at(run_dir, 10, "clock.read", **Spent(wall_seconds=9, elapsed_seconds=12).model_dump())
+    write_at(run_dir, 14, "trial.started")
+    assert runs.last_spent(run_dir) == Spent(wall_seconds=13, elapsed_seconds=16)
+    write_at(run_dir, 50, "run.resumed")
+    assert runs.last_spent(run_dir).wall_seconds == 13
+
+
+def test_trials_and_money_are_counted_from_their_records(run_dir: RunDir) -> None:
+    """What was recorded after the last reading of the clock counts too."""
     journal = Journal(run_dir)
-    assert runs.last_spent(journal) == Spent()
-    for trials in (1, 2):
-        journal.write("clock.read", **Spent(trials=trials, usd=0.5 * trials).model_dump())
-        journal.write("trial.finished", trial=trials)
-    assert runs.last_spent(Journal(run_dir)) == Spent(trials=2, usd=1.0)
+    journal.write("clock.read", **Spent().model_dump())
+    append_line(
+        run_dir.trials,
+        TrialRecord(trial=1, source="agent", request="r-1", status="ok", train_seconds=5.0),
+    )
+    for number in ("1", "2"):
+        append_line(
+            run_dir.usage,
+            UsageRecord(
+                at="", request=number, provider="openai", model="m", output_tokens=7, cost_usd=0.5
+            ),
+        )
+    spent = runs.last_spent(run_dir)
+    assert (spent.trials, spent.train_seconds) == (1, 5.0)
+    assert (spent.usd, spent.tokens, spent.requests) == (1.0, 14, 2)
 
 
 def test_a_journal_goes_on_where_it_was_cut(run_dir: RunDir) -> None:
     """A reading that a crash tore is not believed; the one before it is."""
     journal = Journal(run_dir)
-    journal.write("clock.read", **Spent(trials=1).model_dump())
-    journal.write("clock.read", **Spent(trials=2).model_dump())
+    journal.write("clock.read", **Spent(outage_seconds=1).model_dump())
+    journal.write("clock.read", **Spent(outage_seconds=2).model_dump())
     whole = run_dir.events.read_bytes()
     run_dir.events.write_bytes(whole[:-20])
-    assert runs.last_spent(journal) == Spent(trials=1)
+    assert runs.last_spent(run_dir).outage_seconds == 1
     journal.write("run.resumed")
     assert [event.event for event in journal.events()] == ["clock.read", "run.resumed"]
