@@ -95,13 +95,11 @@ def agent(request: pytest.FixtureRequest) -> Agent:
 
 
 @pytest.fixture
-def box(agent: Agent) -> Iterator[AgentBox]:
+def box(engine: Engine, agent: Agent) -> Iterator[AgentBox]:
     """Its container, which has taken `start`."""
-    engine = Engine.connect()
     with agent_box(engine, agent.spec.name) as made:
         made.start()
         yield made
-    engine.close()
 
 
 def run_turn(box: AgentBox, agent: Agent, prompt: str, *, resume: bool = False) -> TurnFinished:
@@ -215,10 +213,9 @@ def test_a_turn_that_is_interrupted_is_not_good(box: AgentBox, agent: Agent) -> 
     assert not agent.judge(box.read(finished.transcript).splitlines(), finished.exit_code).good
 
 
-def test_the_two_opus_differ_in_their_window_alone() -> None:
+def test_the_two_opus_differ_in_their_window_alone(engine: Engine) -> None:
     """The long one asks for the long context by its beta; both send the same model."""
     betas = {}
-    engine = Engine.connect()
     for name in ("opus", "opus-1m"):
         agent = load_agent(name)
         with agent_box(engine, name) as box:
@@ -227,6 +224,5 @@ def test_the_two_opus_differ_in_their_window_alone() -> None:
             headers = {key.lower(): value for key, value in noted["headers"].items()}
             betas[name] = set(headers["anthropic-beta"].split(","))
             assert json.loads(noted["body"])["model"] == "claude-opus-4-6"
-    engine.close()
     assert {beta.rpartition("-2")[0] for beta in betas["opus-1m"] - betas["opus"]} == {"context-1m"}
     assert betas["opus"] <= betas["opus-1m"]

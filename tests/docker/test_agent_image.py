@@ -70,13 +70,6 @@ except OSError:
 """
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine.connect()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def box(engine: Engine) -> Iterator[AgentBox]:
     """An agent's container that has taken `start`."""

@@ -24,13 +24,11 @@ TRACEBACK = ["Traceback (most recent call last):", "ZeroDivisionError: division 
 
 
 @pytest.fixture(scope="module")
-def box() -> Iterator[AgentBox]:
+def box(engine: Engine) -> Iterator[AgentBox]:
     """One container for all tests of this module: trials are numbered on, as in a run."""
-    engine = Engine.connect()
     with agent_box(engine) as made:
         made.start()
         yield made
-    engine.close()
 
 
 def accept(box: AgentBox, trial: int) -> TrialRequested:
