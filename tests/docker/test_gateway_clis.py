@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,15 @@ from runner.agents.claude import ClaudeCode
 from runner.agents.codex import Codex
 from runner.agents.gemini import GeminiCli
 from runner.engine import Engine
-from runner.protocol import Denied, TurnFinished, TurnStart, Usage
+from runner.protocol import (
+    CapReached,
+    Denied,
+    Outage,
+    Problem,
+    TurnFinished,
+    TurnStart,
+    Usage,
+)
 from tests.docker.gateway_rig import KEY, MODELS, REHEARSAL_IMAGE, TOKEN, Program, Rig
 
 CLIS: dict[str, tuple[str, AgentCli]] = {
@@ -42,9 +51,15 @@ def agent(rig: Rig, provider: str) -> Program:
     return made
 
 
-def turn(program: Program, provider: str, number: int, resume: bool = False) -> TurnFinished:
+def turn(
+    program: Program,
+    provider: str,
+    number: int = 1,
+    resume: bool = False,
+    prompt: str = "Read program.md and begin.",
+) -> TurnFinished:
     """One invocation of the CLI, to its end."""
-    order = TurnOrder(MODELS[provider][0], "Read program.md and begin.", resume, TOKEN)
+    order = TurnOrder(MODELS[provider][0], prompt, resume, TOKEN)
     made = CLIS[provider][1].turn(order)
     before = len(program.messages)
     program.say(TurnStart(number, made.argv, made.env))
@@ -59,7 +74,7 @@ def test_a_cli_works_through_the_gateway_over_two_turns(rig: Rig, provider: str)
     gateway = rig.gateway()
     gateway.begin(rig.config(provider, base_url="unix:///run/upstream/model.sock"))
     program = agent(rig, provider)
-    first = turn(program, provider, 1)
+    first = turn(program, provider)
     second = turn(program, provider, 2, resume=True)
     assert (first.exit_code, second.exit_code) == (0, 0), program.text[-40:]
     assert gateway.heard(Denied) == []
@@ -67,3 +82,32 @@ def test_a_cli_works_through_the_gateway_over_two_turns(rig: Rig, provider: str)
     assert len(records) >= 4
     assert all(record["status"] == 200 and record["cost_usd"] > 0 for record in records)
     assert all(record["charged_by"] == "usage" and record["rehearsed"] for record in records)
+
+
+@pytest.mark.parametrize("provider", sorted(CLIS))
+def test_a_cli_survives_an_outage(rig: Rig, provider: str) -> None:
+    """The gateway's patience is short, so the CLI sees the trouble too: it waits, and goes on."""
+    rig.standin()
+    gateway = rig.gateway()
+    gateway.begin(rig.config(provider, limits={"retry_seconds": 0.5}))
+    faults = [{"status": 529}, {"status": 429, "retry_after": 1}, {"status": 500}, {"refuse": True}]
+    plan = {"id": "a", "faults": faults}
+    ended = turn(agent(rig, provider), provider, prompt=f"Say hello. PLAN {json.dumps(plan)}")
+    assert ended.exit_code == 0, ended.stderr_tail
+    assert any(usage.record["output_tokens"] for usage in gateway.heard(Usage))
+    assert gateway.heard(Problem)
+    assert gateway.heard(Outage)
+
+
+@pytest.mark.parametrize("provider", sorted(CLIS))
+def test_a_spent_budget_ends_a_cli_at_once(rig: Rig, provider: str) -> None:
+    """It stops by itself within seconds and says why; Codex has words of its own for it."""
+    gateway = rig.gateway()
+    gateway.begin(rig.config(provider, caps={"usd": 0}))
+    program = agent(rig, provider)
+    ended = turn(program, provider, prompt="Say hello.")
+    assert ended.seconds < 20
+    assert [cap.budget for cap in gateway.heard(CapReached)] == ["usd"]
+    transcript = program.engine.get_file(program.container, ended.transcript, 1 << 20) or b""
+    words = b"Quota exceeded" if provider == "openai" else b"usd budget is spent"
+    assert words in transcript + ended.stderr_tail.encode()
