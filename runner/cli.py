@@ -213,7 +213,7 @@ def build_images(
 ) -> None:
     """Build the images whose inputs changed."""
     with _engine() as engine:
-        built = images.ensure(engine, names or list(images.load_table()))
+        built = images.ensure(engine, names or images.everyday())
     console.print(f"built: {', '.join(built)}" if built else "all images are up to date")
 
 

@@ -47,6 +47,7 @@ class ImageSpec(BaseModel):
     parent: str = ""
     unhashed: tuple[str, ...] = ()
     args: dict[str, str] = {}
+    for_tests: bool = False
 
 
 Table = Mapping[str, ImageSpec]
@@ -122,6 +123,11 @@ def load_table(root: Path = ROOT) -> dict[str, ImageSpec]:
         if spec.parent and spec.parent not in table:
             raise HostError(f"reading {path}: the parent of {name}, {spec.parent!r}, has no table")
     return table
+
+
+def everyday(root: Path = ROOT) -> list[str]:
+    """The names of all images but those that only tests use."""
+    return [name for name, spec in load_table(root).items() if not spec.for_tests]
 
 
 def needed_for(*, cli: str | None = None, rehearsal: bool = False) -> list[str]:

@@ -94,6 +94,8 @@ def _engine_rows(engine: Engine) -> list[Finding]:
         Finding("GPU", True, "the engine has a GPU runtime" if info.gpus else "none: CPU training"),
     ]
     for name, image in load_table().items():
+        if image.for_tests:
+            continue
         there = engine.image_labels(image.tag) is not None
         said = image.tag if there else f"{image.tag} is not built (`make images`, or at first use)"
         rows.append(Finding(f"image {name}", True, said))

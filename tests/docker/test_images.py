@@ -27,18 +27,10 @@ COPY {folder}/ /sent/
 """
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """The real engine, with the base image built."""
-    connected = Engine.connect()
-    images.ensure(connected, ["base"])
-    yield connected
-    connected.close()
-
-
 @pytest.fixture
 def checkout(engine: Engine, tmp_path: Path) -> Iterator[Path]:
     """A checkout of two small images of two stages each, `left` below `right`."""
+    images.ensure(engine, ["base"])
     name = f"bakeoff-test/{uuid.uuid4().hex[:12]}"
     (tmp_path / "images").mkdir()
     table = ""
@@ -124,7 +116,7 @@ def test_an_unknown_image_is_refused_with_the_nearest_name(engine: Engine, check
 
 def test_up_to_date_images_cost_next_to_nothing(engine: Engine) -> None:
     """Every command makes sure of its images, so being sure of all of them has to be quick."""
-    everything = list(images.load_table())
+    everything = images.everyday()
     images.ensure(engine, everything)
     began = time.perf_counter()
     assert images.ensure(engine, everything) == []
