@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.agents import Agent
+from runner.agents import Agent, instructions
 from runner.errors import HostError
 from runner.layout import ROOT
 from runner.sandbox import Part
@@ -20,7 +20,7 @@ PROVIDER_URLS = {
     "google": "https://generativelanguage.googleapis.com",
 }
 UPSTREAM_SOCKET = "unix:///run/upstream/model.sock"
-WORKSPACE_FILES = ("prepare.py", "program.md")
+NOT_IN_THE_COPY = {"__init__.py", "constants.py", "train.py"}  # the last comes with its knobs
 
 
 def parts(stage: Stage) -> list[Part]:
@@ -94,15 +94,20 @@ def _contestant(stage: Stage, agent: Agent) -> Part:
         "home": ("/home/agent", False),
         "gateway": ("/run/gateway", True),
     }
-    files = {} if stage.resumed else {"/workspace": repo_copy(stage.pristine, stage.task)}
+    files = {} if stage.resumed else {"/workspace": repo_copy(stage.pristine, stage.task, agent)}
     return Part("agent", agent.spec.image, config, volumes, files)
 
 
-def repo_copy(train_py: str, task: Task) -> dict[str, bytes]:
-    """What a contestant finds in its repository: name → content."""
+def repo_copy(train_py: str, task: Task, agent: Agent) -> dict[str, bytes]:
+    """What an agent finds in its repository: name → content."""
     folder = ROOT / "trainer"
-    names = [*WORKSPACE_FILES, f"tasks/{task.name}.toml"]
-    return {"train.py": train_py.encode(), **{n: (folder / n).read_bytes() for n in names}}
+    fixed = {path.name for path in folder.glob("*.py")} - NOT_IN_THE_COPY
+    names = ["program.md", f"tasks/{task.name}.toml", *sorted(fixed)]
+    return {
+        "train.py": train_py.encode(),
+        agent.cli.instructions_file: instructions(),
+        **{name: (folder / name).read_bytes() for name in names},
+    }
 
 
 def _secret(spec: RunSpec) -> str:

@@ -62,7 +62,12 @@ class TurnOutcome:
 
 
 class AgentCli(Protocol):
-    """One agent CLI. A new one is a file with these two functions and a row in `CLIS`."""
+    """One agent CLI. A new one is a file with these two functions and a row in `CLIS`.
+
+    `instructions_file` is what the CLI reads in a repository of its own accord, each session.
+    """
+
+    instructions_file: str
 
     def turn(self, order: TurnOrder) -> Turn:
         """The command line and environment of a turn."""

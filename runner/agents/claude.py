@@ -23,6 +23,8 @@ LOST_MARKS = ("no conversation found", "prompt is too long")
 class ClaudeCode:
     """Anthropic's CLI. What never changes between runs is in its managed-settings.json."""
 
+    instructions_file = "CLAUDE.md"
+
     def turn(self, order: TurnOrder) -> Turn:
         """The command line and environment of a turn."""
         argv = ["claude", "-p", order.prompt, "--model", _model(order)]

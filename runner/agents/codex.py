@@ -13,6 +13,8 @@ TOOL_ITEMS = {"command_execution", "file_change", "mcp_tool_call", "custom_tool_
 class Codex:
     """OpenAI's CLI. The gateway is a model provider of its own in its managed_config.toml."""
 
+    instructions_file = "AGENTS.md"
+
     def turn(self, order: TurnOrder) -> Turn:
         """The command line and environment of a turn."""
         argv = ["codex", "exec"] + (["resume", "--last"] if order.resume else [])

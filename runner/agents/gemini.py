@@ -25,6 +25,8 @@ LOST_MARKS = (
 class GeminiCli:
     """Google's CLI. It prints lines that are no JSON now and then, and its words in pieces."""
 
+    instructions_file = "GEMINI.md"
+
     def turn(self, order: TurnOrder) -> Turn:
         """The command line and environment of a turn."""
         argv = ["gemini", "--prompt", order.prompt, "--model", order.model]

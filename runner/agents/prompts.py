@@ -36,3 +36,16 @@ def render_prompt(name: PromptName, cli: str, values: Mapping[str, object]) -> s
             f"reading the prompt {path.name}: {error!r}",
             hint="setup_prompts/README.md lists what a prompt may name",
         ) from error
+
+
+def instructions() -> bytes:
+    """What stands in the repository for the CLI to read by itself; the same for every agent.
+
+    Raises:
+        HostError: the file cannot be read.
+    """
+    path = PROMPTS / "instructions.md"
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HostError(f"reading {path}: {error}") from error
