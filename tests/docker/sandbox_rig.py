@@ -1,0 +1,99 @@
+"""The containers of a rehearsed run, opened as the runner opens them, driven from a test."""
+
+from __future__ import annotations
+
+import queue
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from runner import plan
+from runner.engine import Engine
+from runner.layout import RunDir
+from runner.parts import parts
+from runner.plan import Asked
+from runner.protocol import Message, TurnFinished, TurnStart
+from runner.sandbox import Gone, Heard, Sandbox
+from runner.spec import Budget, RunSpec, load_task
+from runner.stage import Stage
+
+MAX_PRINTED_BYTES = 4 << 20
+M = TypeVar("M", bound=Message)
+
+
+def make_stage(engine: Engine, folder: Path, agent: str) -> Stage:
+    """The stage of a rehearsed run of its own, whose key is like no other text."""
+    asked = plan.agent_run(agent, Asked(rehearsal=True), Budget(hours=1), {})
+    spec: RunSpec = asked.model_copy(
+        update={
+            "run_id": f"test-{uuid.uuid4().hex[:8]}",
+            "api_key": SecretStr(f"key-{uuid.uuid4().hex}"),
+        }
+    )
+    run_dir = RunDir(folder / spec.run_id)
+    run_dir.path.mkdir(parents=True)
+    return Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
+
+
+@dataclass
+class SandboxRig:
+    """An open sandbox and what its containers say."""
+
+    stage: Stage
+    sandbox: Sandbox
+    passed_over: list[object] = field(default_factory=list)
+    _turn: int = 0
+
+    @classmethod
+    def of(cls, stage: Stage) -> SandboxRig:
+        return cls(stage, Sandbox(stage.engine, stage.spec.run_id, parts(stage), stage.inbox))
+
+    @property
+    def key(self) -> str:
+        assert self.stage.spec.api_key is not None
+        return self.stage.spec.api_key.get_secret_value()
+
+    def begin(self, argv: list[str], env: dict[str, str] | None = None) -> None:
+        """Start a turn that is any program instead of a CLI."""
+        self._turn += 1
+        assert self.sandbox.contestant.send(TurnStart(self._turn, argv, env or {}))
+
+    def python(self, script: str, env: dict[str, str] | None = None, seconds: float = 120) -> str:
+        """What a Python script prints, run as the agent; it must exit with 0."""
+        self.begin(["python3", "-c", script], env)
+        finished = self.heard("agent", TurnFinished, seconds)
+        agent = self.sandbox.contestant.container
+        printed = self.stage.engine.get_file(agent, finished.transcript, MAX_PRINTED_BYTES) or b""
+        assert finished.exit_code == 0, (finished, printed[-2000:])
+        return printed.decode("utf-8", "replace")
+
+    def heard(self, role: str, kind: type[M], seconds: float = 60) -> M:
+        """The next message of this kind from the container of this role.
+
+        What comes before it is kept in `passed_over`.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            item = self._next(until, kind.event)
+            if isinstance(item, Heard) and item.role == role and isinstance(item.message, kind):
+                return item.message
+            self.passed_over.append(item)
+
+    def gone(self, role: str, seconds: float = 60) -> Gone:
+        """The end of the container of this role."""
+        until = time.monotonic() + seconds
+        while True:
+            item = self._next(until, f"the end of {role}")
+            if isinstance(item, Gone) and item.role == role:
+                return item
+
+    def _next(self, until: float, wanted: str) -> object:
+        try:
+            return self.stage.inbox.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            words = self.sandbox.contestant.last_words()
+            raise TimeoutError(f"waited in vain for {wanted}; last words: {words}") from None
