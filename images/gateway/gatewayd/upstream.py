@@ -107,7 +107,7 @@ class Upstream:
             raise Trouble(f"no connection: {self._clean(str(error.os_error))}") from None
         except TimeoutError:
             raise Trouble("no answer in time", charged=True) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise Trouble(f"no answer: {type(error).__name__}") from None
         try:
             return await self._answered(dialect, response, began, streamed)

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from .process import ROOT, Process
 from .rig import APIS, Background, Live
 
 Make = Callable[..., Live]
+Spawn = Callable[..., Process]
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +44,22 @@ def make(background: Background, tmp_path: Path) -> Iterator[Make]:
 def live(request: pytest.FixtureRequest, make: Make) -> Live:
     """A gateway of each dialect in turn."""
     return make(request.param)
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Iterator[Spawn]:
+    """Starts gateway processes that share one folder, as one volume."""
+    made: list[Process] = []
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "protocol.py").write_bytes((ROOT / "runner/protocol.py").read_bytes())
+
+    def _spawn(**environment: str) -> Process:
+        made.append(Process(folder, shared, environment))
+        return made[-1]
+
+    yield _spawn
+    for process in made:
+        process.close()

@@ -7,137 +7,31 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from images.gateway.gatewayd.settings import SettingsError, read_settings
 from runner.protocol import (
     Denied,
-    Message,
     Problem,
     Ready,
     Start,
-    Started,
     Stop,
     Stopped,
     Usage,
-    decode,
-    encode,
 )
 
-from .conftest import Make
+from .conftest import Make, Spawn
+from .process import ROOT
 from .rig import APIS, KEY, TOKEN, Live
-
-ROOT = Path(__file__).parents[3]
-# What the image's layout makes of the files: the program, its package, and the shared protocol.
-BOOT = """
-import sys
-sys.path[:0] = [{images!r}, {runner!r}]
-import gateway
-from gatewayd import program
-from pathlib import Path
-program.Places.__init__.__defaults__ = (Path({folder!r}) / "llm.sock", Path({folder!r}))
-sys.exit(gateway.main())
-"""
-M = TypeVar("M", bound=Message)
-
-
-class Process:
-    """A gateway process and the runner's end of it."""
-
-    def __init__(self, folder: Path, protocol_folder: Path) -> None:
-        code = BOOT.format(
-            images=str(ROOT / "images/gateway"), runner=str(protocol_folder), folder=str(folder)
-        )
-        self.popen = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=folder,
-        )
-        self.messages: list[Message] = []
-        self.output = b""
-        self._said = threading.Condition()
-        self._threads = [
-            threading.Thread(target=self._read, args=(pipe,))
-            for pipe in (self.popen.stdout, self.popen.stderr)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def say(self, message: Message | bytes) -> None:
-        assert self.popen.stdin is not None
-        self.popen.stdin.write(message if isinstance(message, bytes) else encode(message))
-        self.popen.stdin.flush()
-
-    def next(self, kind: type[M], seconds: float = 20) -> M:
-        """The first message of this kind."""
-        self.until(lambda: any(isinstance(one, kind) for one in self.messages), seconds)
-        return next(one for one in self.messages if isinstance(one, kind))
-
-    def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
-        with self._said:
-            assert self._said.wait_for(condition, seconds), (self.messages, self.output)
-
-    def begin(self, **config: Any) -> Started:
-        self.next(Ready)
-        self.say(Start(config))
-        return self.next(Started)
-
-    def end(self, seconds: float = 20) -> int:
-        """Waits for its exit and reads what it said last; the exit code."""
-        code = self.popen.wait(seconds)
-        for thread in self._threads:
-            thread.join(5)
-        return code
-
-    def close(self) -> None:
-        self.popen.kill()
-        self.end()
-        for pipe in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def _read(self, pipe: Any) -> None:
-        for line in pipe:
-            message = decode(line) if pipe is self.popen.stdout else None
-            with self._said:
-                self.output += line
-                if message is not None:
-                    self.messages.append(message)
-                self._said.notify_all()
-
-
-Spawn = Callable[[], Process]
 
 
 @pytest.fixture
 def world(make: Make) -> Live:
     """A stand-in provider; the gateway beside it is not the one under test."""
     return make("anthropic")
-
-
-@pytest.fixture
-def spawn(world: Live, tmp_path: Path) -> Iterator[Spawn]:
-    """Starts gateway processes that share one folder, as one volume."""
-    made: list[Process] = []
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    (shared / "protocol.py").write_bytes((ROOT / "runner/protocol.py").read_bytes())
-
-    def _spawn() -> Process:
-        made.append(Process(folder, shared))
-        return made[-1]
-
-    yield _spawn
-    for process in made:
-        process.close()
 
 
 def config(world: Live, **more: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import Make
-from .rig import KEY, TOKEN, Live
+from .rig import APIS, KEY, TOKEN, Live
 
 FAULTS: dict[str, dict[str, Any]] = {
     "429": {"status": 429},
@@ -231,3 +231,39 @@ def test_a_flood_is_slowed_down(make: Make) -> None:
     statuses = [live.ask().status for _ in range(6)]
     assert statuses[:2] == [200, 200]
     assert statuses[-1] == 529
+
+
+@pytest.mark.parametrize(
+    "value", [b"\xff\xfe", b"a\tb", "é".encode(), b"\xed\xa0\x80", b"x" * 8000]
+)
+def test_no_header_of_the_client_makes_an_outage(live: Live, value: bytes) -> None:
+    """What cannot be passed on is left out; it does not look like a provider in trouble."""
+    body = json.dumps(live.api.body({})).encode()
+    head = f"POST {live.api.streamed} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    head += "".join(f"{name}: {text}\r\n" for name, text in live.api.auth.items())
+    head += f"Content-Length: {len(body)}\r\n"
+    names = (b"User-Agent", b"anthropic-version", b"anthropic-beta", b"x-goog-api-client")
+    odd = b"".join(b"%b: %b\r\n" % (name, value) for name in names)
+    answer = live.raw(head.encode() + odd + b"\r\n" + body)
+    assert answer.startswith(b"HTTP/1.1 200")
+    live.down()
+    assert (live.news.outages, live.news.problems) == ([], [])
+
+
+@pytest.mark.parametrize("api", sorted(APIS))
+@pytest.mark.parametrize("limit", [100, 10**6])
+def test_no_text_of_the_client_makes_an_outage(make: Make, api: str, limit: int) -> None:
+    """Any text that JSON can hold goes through, also where a lowered limit rewrites the body."""
+    prices = {APIS[api].model: {"input": 0.01, "output": 100}}
+    live = make(api, caps={"usd": 5}, prices=prices)
+    for prompt in ("\x00", "\ud800", "\uffff", "𝕏" * 1000, '"\\\n'):
+        body = live.api.body({"output": 1}, **live.api.limited(limit))
+        if api == "google":
+            body["systemInstruction"] = {"parts": [{"text": prompt}]}
+        elif api == "responses":
+            body["instructions"] = prompt
+        else:
+            body["messages"].insert(0, {"role": "system", "content": prompt})
+        assert live.ask(body=body).status == 200
+        live.settled(len(live.served))
+    assert live.news.outages == []

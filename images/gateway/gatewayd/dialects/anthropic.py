@@ -90,7 +90,8 @@ class AnthropicMessages(Dialect):
     def request_headers(self, client: Mapping[str, str], api_key: str) -> dict[str, str]:
         headers = {"anthropic-version": "2023-06-01"}
         headers |= kept(client, "anthropic-version", "User-Agent")
-        betas = [beta.strip() for beta in client.get("anthropic-beta", "").split(",")]
+        asked = kept(client, "anthropic-beta").get("anthropic-beta", "")
+        betas = [beta.strip() for beta in asked.split(",")]
         allowed = [beta for beta in betas if beta and not beta.startswith(DROPPED_BETAS)]
         if allowed:
             headers["anthropic-beta"] = ",".join(allowed)

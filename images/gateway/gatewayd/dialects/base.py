@@ -146,5 +146,10 @@ def bearer(headers: Mapping[str, str]) -> str:
 
 
 def kept(client: Mapping[str, str], *names: str) -> dict[str, str]:
-    """The named headers of the client that it sent."""
-    return {name: client[name] for name in names if name in client}
+    """The named headers of the client that it sent, where they are plain text.
+
+    What cannot be sent on would look like a failure of the provider, which is what a sandbox that
+    wants an outage on the books would try.
+    """
+    sent = {name: client[name] for name in names if name in client}
+    return {name: text for name, text in sent.items() if text.isascii() and text.isprintable()}
