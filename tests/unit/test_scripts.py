@@ -154,8 +154,13 @@ def test_pid_files_of_dead_engines_are_removed(engine_script: ModuleType, tmp_pa
 
 def test_a_dead_process_whose_parent_never_looks_is_dead(engine_script: ModuleType) -> None:
     """A killed engine stays a zombie in containers whose PID 1 is no init."""
-    with subprocess.Popen(["sleep", "60"]) as process:
-        assert engine_script.running_program(process.pid) == "sleep"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["cat"], stdin=pipe, stdout=pipe, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"!")
+        assert process.stdout.read(1) == b"!"  # by now it is cat and no longer a copy of us
+        assert engine_script.running_program(process.pid) == "cat"
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert engine_script.running_program(process.pid) == ""
