@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from dataclasses import dataclass
 
 import torch
 
-# Dense bf16 peaks in FLOP/s by a part of the device's name, from the vendors' data sheets.
+# Dense bf16 peaks in FLOP/s by words of the device's name, from the vendor's data sheets.
 PEAK_FLOPS = (
     ("B200", 2250e12), ("H200", 989.5e12), ("H100 PCIe", 756e12), ("H100 NVL", 835e12),
     ("H100", 989.5e12), ("A100", 312e12), ("L40S", 362e12), ("L4", 121e12), ("A10", 125e12),
-    ("RTX 4090", 165.2e12), ("RTX 3090", 71e12),
 )  # fmt: skip
 
 
@@ -27,12 +28,13 @@ class Device:
 def find_device() -> Device:
     """CUDA in bf16 and compiled, else Apple's, else the CPU: bf16 only where it has the circuits.
 
-    On the CPU a compiler costs more of a short trial than it gives back.
+    Compiling takes a C compiler; on the CPU it costs more of a short trial than it gives back.
     """
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
-        peak = next((flops for part, flops in PEAK_FLOPS if part in name), None)
-        return Device(torch.device("cuda"), torch.bfloat16, True, peak)
+        can_compile = any(map(shutil.which, ("cc", "gcc", "clang")))
+        peaks = (flops for words, flops in PEAK_FLOPS if re.search(rf"\b{words}\b", name))
+        return Device(torch.device("cuda"), torch.bfloat16, can_compile, next(peaks, None))
     if torch.backends.mps.is_available():
         return Device(torch.device("mps"), torch.float32, False, None)
     bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

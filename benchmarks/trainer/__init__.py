@@ -1,0 +1,1 @@
+"""How fast the trainer is, and what it loses on the way."""

@@ -1,0 +1,126 @@
+"""Runs inside a trial in train.py's place: a trainer's text, with a clock on what it does.
+
+A peer is a single-file trainer
+for CUDA: it gets this task's batches and measure under the names that it imports, and torch's own
+attention for its kernels; on a CPU its calls to CUDA do nothing and its compiling is off.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+TEXT, PEER = "", False  # put here by __main__.py
+SPENT = {"loading": 0.0, "evaluation": 0.0}
+FIRST_BATCH: list[float] = []
+
+
+def since_process_start() -> float:
+    """Seconds since this process was made, imports included."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def timed_batches(batches: Any) -> Any:
+    """`prepare.batches` with a clock on each batch."""
+
+    def wrapped(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        FIRST_BATCH.append(since_process_start())
+        loader = batches(*args, **kwargs)
+        while True:
+            began = time.perf_counter()
+            batch = next(loader)
+            SPENT["loading"] += time.perf_counter() - began
+            yield batch
+
+    return wrapped
+
+
+def timed_evaluation(evaluate: Any) -> Any:
+    """`prepare.evaluate_bpb` with a clock."""
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        result = evaluate(*args, **kwargs)
+        SPENT["evaluation"] += time.perf_counter() - began
+        return result
+
+    return wrapped
+
+
+def stand_in(prepare: Any, device: Any) -> None:
+    """Puts this task under the names that a peer imports from its own prepare and kernels."""
+    task = prepare.load_task()
+    module = types.ModuleType("prepare")
+    tokenizer = types.SimpleNamespace(get_vocab_size=lambda: task.vocabulary)
+    module.__dict__.update(
+        MAX_SEQ_LEN=task.sequence_tokens,
+        TIME_BUDGET=prepare.train_seconds(task),
+        Tokenizer=types.SimpleNamespace(from_directory=lambda: tokenizer),
+        make_dataloader=lambda _tokenizer, rows, _tokens, _split: prepare.batches(
+            task, rows, device
+        ),
+        evaluate_bpb=lambda model, _tokenizer, rows: prepare.evaluate_bpb(
+            model, task, rows, device
+        ),
+    )
+    kernels = types.ModuleType("kernels")
+    flash = types.SimpleNamespace(flash_attn_func=attention)
+    kernels.__dict__["get_kernel"] = lambda _name: types.SimpleNamespace(flash_attn_interface=flash)
+    sys.modules.update(prepare=module, kernels=kernels)
+
+
+def attention(q: Any, k: Any, v: Any, causal: bool, window_size: tuple[int, int]) -> Any:
+    """The kernels' attention by torch's own; q, k and v [B, T, H, D]."""
+    import torch
+
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    place = torch.arange(q.size(2), device=q.device)
+    back = place[:, None] - place[None, :]
+    mask = (back >= 0) & (back <= window_size[0])
+    whole = window_size[0] >= q.size(2)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    mixed = attend(q, k, v, is_causal=causal) if whole else attend(q, k, v, attn_mask=mask)
+    return mixed.transpose(1, 2)
+
+
+def without_cuda() -> None:
+    """Makes a peer's calls to CUDA do nothing, and its compiling as well."""
+    import torch
+
+    def as_it_is(function: Any = None, **_options: Any) -> Any:
+        return function or (lambda decorated: decorated)
+
+    torch.compile = as_it_is
+    for name, result in (
+        ("manual_seed", None), ("synchronize", None), ("max_memory_allocated", 0),
+        ("get_device_capability", (9, 0)),
+    ):  # fmt: skip
+        setattr(torch.cuda, name, lambda *_args, _result=result, **_kwargs: _result)
+
+
+def main() -> None:
+    """Runs the text and says where its time went."""
+    import prepare  # type: ignore[import-not-found]
+    import torch
+
+    prepare.batches = timed_batches(prepare.batches)
+    prepare.evaluate_bpb = timed_evaluation(prepare.evaluate_bpb)
+    text = TEXT
+    if PEER:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        stand_in(prepare, device)
+        if device.type == "cpu":
+            without_cuda()
+            text = text.replace('"cuda"', '"cpu"')
+    exec(compile(text, "train.py", "exec"), {"__name__": "__main__"})
+    spent = " ".join(f"{name}={seconds:.3f}" for name, seconds in SPENT.items())
+    print(f"bench: startup={FIRST_BATCH[0]:.3f} {spent} whole={since_process_start():.3f}")
+
+
+main()
