@@ -1,0 +1,1 @@
+"""What the gateway adds to a request, beside none and beside LiteLLM's proxy."""

@@ -1,0 +1,181 @@
+"""`make bench-gateway`: the same streams directly, through the gateway, and through LiteLLM.
+
+Everything runs on this machine and on loopback. The figures of the added time are differences of
+percentiles against the direct way in the same round, so the load generator's own share cancels.
+Results go to `benchmarks/results/gateway.json`; a table is printed for docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gateway import systems
+from benchmarks.gateway.container import start_seconds
+from benchmarks.gateway.load import Target, Timings, measure
+from benchmarks.gateway.systems import System
+
+RESULTS = Path(__file__).parents[1] / "results" / "gateway.json"
+VENV = Path(__file__).parents[1] / ".venv-litellm"
+LOCK = Path(__file__).parent / "litellm.lock"
+# Streams at once → streams in all; one takes about half a second.
+ROUNDS = {1: 40, 20: 600, 100: 800}
+SPREAD = 0.5
+BURST = 1000
+
+
+def main() -> None:
+    """Measures, prints, writes."""
+    _install_litellm()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        port = stack.enter_context(systems.upstream())
+        direct = System(Target("direct", "none", port=port))
+        ours = stack.enter_context(systems.gateway(port, folder))
+        theirs = stack.enter_context(systems.litellm(port, folder, _free_port()))
+        rows = [row for way in ROUNDS for row in _round(way, [direct, ours, theirs])]
+        bursts = [_burst(system) for system in (direct, ours, theirs)]
+        memory = {one.target.name: round(one.peak_mb(), 1) for one in (ours, theirs)}
+    result = {
+        "machine": _machine(),
+        "versions": {"aiohttp": version("aiohttp"), "litellm": _litellm_version()},
+        "streams": rows,
+        "burst": bursts,
+        "peak_memory_mb": memory,
+        "process_start_seconds": {one.target.name: one.start_seconds for one in (ours, theirs)},
+        "container_seconds": start_seconds(),
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    print(table(result))
+
+
+def _round(together: int, ways: list[System]) -> list[dict[str, Any]]:
+    """One row a system, all with the same number of streams at once."""
+    rows: list[dict[str, Any]] = []
+    base = Timings()
+    for system in ways:
+        asyncio.run(measure(system.target, together, together, "warm up"))
+        before = system.cpu_seconds()
+        timings = asyncio.run(measure(system.target, together, ROUNDS[together], "hello", SPREAD))
+        base = timings if system.target.name == "direct" else base
+        cpu_ms = 1000 * (system.cpu_seconds() - before) / ROUNDS[together]
+        rows.append(_row(system.target.name, together, timings, base, cpu_ms))
+        print(f"{rows[-1]}", file=sys.stderr, flush=True)
+    return rows
+
+
+def _row(
+    name: str, together: int, timings: Timings, base: Timings, cpu_ms: float
+) -> dict[str, Any]:
+    def added(of: Callable[[Timings], list[float]], share: int) -> float:
+        return round(1000 * (_percentile(of(timings), share) - _percentile(of(base), share)), 2)
+
+    return {
+        "system": name,
+        "streams_at_once": together,
+        "streams": len(timings.first),
+        "failed": timings.failed,
+        "byte_equal": timings.equal,
+        "first_byte_p50_ms": round(1000 * _percentile(timings.first, 50), 2),
+        "first_byte_added_p50_ms": added(lambda one: one.first, 50),
+        "first_byte_added_p99_ms": added(lambda one: one.first, 99),
+        "last_byte_added_p50_ms": added(lambda one: one.last, 50),
+        "last_byte_added_p99_ms": added(lambda one: one.last, 99),
+        "cpu_ms_per_stream": round(cpu_ms, 2),
+    }
+
+
+def _burst(system: System) -> dict[str, Any]:
+    """Requests a second when the provider answers at once, 20 at a time."""
+    share = BURST if system.target.name != "LiteLLM" else BURST // 5
+    timings = asyncio.run(measure(system.target, 20, share, "at once"))
+    rate = len(timings.first) / timings.wall
+    return {"system": system.target.name, "requests_per_second": round(rate, 1)}
+
+
+def _percentile(values: list[float], share: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[share - 1]
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = [
+        f"Machine: {result['machine']}. LiteLLM {result['versions']['litellm']}, "
+        f"aiohttp {result['versions']['aiohttp']}.",
+        "",
+        "| streams at once | system | added to first byte, p50 / p99 (ms) | added to last byte, "
+        "p50 / p99 (ms) | CPU a stream (ms) | byte-equal streams |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["streams"]:
+        lines.append(
+            f"| {row['streams_at_once']} | {row['system']} "
+            f"| {row['first_byte_added_p50_ms']} / {row['first_byte_added_p99_ms']} "
+            f"| {row['last_byte_added_p50_ms']} / {row['last_byte_added_p99_ms']} "
+            f"| {row['cpu_ms_per_stream']} | {row['byte_equal']} of {row['streams']} |"
+        )
+    rates = ", ".join(f"{r['system']} {r['requests_per_second']}/s" for r in result["burst"])
+    memory = ", ".join(f"{name} {mb} MB" for name, mb in result["peak_memory_mb"].items())
+    starts = ", ".join(
+        f"{name} {seconds:.2f} s" for name, seconds in result["process_start_seconds"].items()
+    )
+    lines += ["", f"Requests a second, provider answering at once, 20 at a time: {rates}.  "]
+    lines += [f"Peak memory: {memory}. From process start to serving: {starts}.  "]
+    container = result["container_seconds"]
+    if container:
+        lines += [
+            f"Container, from the engine's start (median of {container['starts']}): `ready` after "
+            f"{container['ready']:.2f} s, `started` (socket answers) after "
+            f"{container['started']:.2f} s."
+        ]
+    return "\n".join(lines)
+
+
+def _install_litellm() -> None:
+    stamp = VENV / "stamp"
+    if stamp.exists() and stamp.read_text() == LOCK.read_text():
+        return
+    print(f"installing LiteLLM into {VENV.name}, for this benchmark only", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+    install = [str(VENV / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "--require-hashes", "-r", str(LOCK)], check=True)
+    stamp.write_text(LOCK.read_text())
+
+
+def _litellm_version() -> str:
+    line = next(one for one in LOCK.read_text().splitlines() if one.startswith("litellm=="))
+    return line.split("==")[1].split()[0]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _machine() -> str:
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    cpu = names[0] if names else platform.processor()
+    return (
+        f"{len(names)} cores, {cpu}, Linux {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+if __name__ == "__main__":
+    main()
