@@ -1,0 +1,197 @@
+"""The one door to Docker: what it makes is locked, what it reads bounded, what it raises ours."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+
+from runner.containers import ContainerSpec, Mount
+from runner.engine import Engine
+from runner.errors import EngineError, ImageError
+from runner.stage import image_tag
+
+ECHO = "import sys\nfor line in sys.stdin:\n    print('heard', line.strip(), flush=True)\n"
+LEAVE_THINGS = """
+import os
+os.chdir("/work/put")
+open("text.txt", "w").write("0123456789")
+os.symlink("text.txt", "link.txt")
+os.symlink("/etc/passwd", "passwd")
+os.mkdir("folder")
+os.mkfifo("pipe")
+print(open("/work/put/deep/file.txt").read(), os.stat("/work/put/deep").st_uid)
+"""
+Make = Callable[..., str]
+
+
+@pytest.fixture
+def run_id(engine: Engine) -> Iterator[str]:
+    """A run of this test's own; whatever carries its label is removed afterwards."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    yield name
+    for state in engine.containers(name):
+        engine.remove(state.id)
+    for volume in engine.volumes(name):
+        engine.remove_volume(volume.name)
+
+
+@pytest.fixture
+def make(engine: Engine, run_id: str) -> Make:
+    """Makes containers of the base image that run a Python program."""
+
+    def _make(program: str, **fields: object) -> str:
+        spec = {
+            "name": f"bakeoff-{run_id}-{uuid.uuid4().hex[:6]}", "image": image_tag("base"),
+            "run_id": run_id, "role": "agent", "command": ["python3", "-uc", program], **fields,
+        }  # fmt: skip
+        return engine.create(ContainerSpec(**spec))  # type: ignore[arg-type]
+
+    return _make
+
+
+def test_a_container_is_locked_unless_a_field_says_otherwise(engine: Engine, make: Make) -> None:
+    """Network, capabilities, root, user, privileges, resources and log size are all bounded."""
+    client = docker.from_env()
+    try:
+        body = client.api.inspect_container(make("pass", memory_bytes=64 << 20, pids=9))
+    finally:
+        client.close()
+    host = body["HostConfig"]
+    assert host["NetworkMode"] == "none"
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert "no-new-privileges" in host["SecurityOpt"]
+    assert host["ReadonlyRootfs"]
+    assert not host["Privileged"]
+    assert host["Memory"] == host["MemorySwap"] == 64 << 20
+    assert host["PidsLimit"] == 9
+    assert host["NanoCpus"] == 10**9
+    assert host["LogConfig"]["Config"] == {"max-size": "20m", "max-file": "3"}
+    assert not host["Binds"]
+    assert not host["PortBindings"]
+    assert body["Config"]["User"] == "1000:1000"
+    assert body["Config"]["OpenStdin"]
+    assert not body["Config"]["StdinOnce"]
+
+
+def test_stdio_is_a_channel_that_can_be_taken_up_again(engine: Engine, make: Make) -> None:
+    """Lines go both ways; after hanging up, a new client goes on with the same program."""
+    container = make(ECHO)
+    for number, word in enumerate(("one", "two")):
+        channel = engine.attach(container)
+        if number == 0:
+            engine.start(container)
+        channel.send(f"{word}\n".encode())
+        assert next(channel.lines()) == (True, f"heard {word}")
+        channel.close()
+    assert b"".join(engine.logs(container)) == b"heard one\nheard two\n"
+
+
+def test_writing_to_a_container_that_has_ended_is_an_error(engine: Engine, make: Make) -> None:
+    """A closed channel says so, as an error of ours."""
+    channel = engine.attach(make("pass"))
+    channel.close()
+    with pytest.raises(EngineError, match="it is gone"):
+        channel.send(b"anybody?\n")
+
+
+def test_files_go_in_and_regular_ones_come_out(engine: Engine, make: Make, run_id: str) -> None:
+    """What is put in belongs to the container's user; links, folders and pipes stay inside."""
+    volume = f"bakeoff-{run_id}-work"
+    engine.create_volume(volume, run_id=run_id)
+    container = make(LEAVE_THINGS, mounts=(Mount(volume, "/work"),))
+    engine.put_files(container, "/work", {"put/deep/file.txt": b"put in"})
+    engine.start(container)
+    state = engine.wait_exit(container, 30)
+    assert state is not None
+    assert b"".join(engine.logs(container)) == b"put in 1000\n"
+    assert engine.get_file(container, "/work/put/text.txt", 100) == b"0123456789"
+    assert engine.get_file(container, "/work/put/text.txt", 4) == b"0123"
+    for path in ("link.txt", "passwd", "folder", "pipe", "missing", "folder/missing"):
+        assert engine.get_file(container, f"/work/put/{path}", 100) is None, path
+
+
+def test_an_end_is_waited_for_and_no_longer(engine: Engine, make: Make) -> None:
+    """The exit code comes when it is there; a container that goes on is told apart."""
+    ended, runs = make("raise SystemExit(7)"), make("import time\ntime.sleep(1000)")
+    for container in (ended, runs):
+        engine.start(container)
+    state = engine.wait_exit(ended, 30)
+    assert state is not None
+    assert (state.status, state.exit_code) == ("exited", 7)
+    assert engine.wait_exit(runs, 0.2) is None
+    engine.kill(runs)
+    killed = engine.wait_exit(runs, 30)
+    assert killed is not None
+    assert killed.exit_code == 137
+
+
+def test_ending_twice_and_ending_nothing_are_fine(engine: Engine, make: Make) -> None:
+    """Kill, stop and remove may come late: for an ended or missing container they do nothing."""
+    container = make("pass")
+    engine.start(container)
+    assert engine.wait_exit(container, 30)
+    for _ in range(2):
+        engine.kill(container)
+        engine.stop(container, 1)
+        engine.remove(container)
+    assert engine.inspect(container) is None
+    assert engine.wait_exit(container, 1) is None
+    engine.remove_volume("bakeoff-test-no-such-volume")
+
+
+def test_what_is_ours_is_found_by_its_run(engine: Engine, make: Make, run_id: str) -> None:
+    """Containers and volumes are listed by run, and all of ours together."""
+    container = make("pass", role="trial")
+    engine.create_volume(f"bakeoff-{run_id}-home", run_id=run_id)
+    (state,) = engine.containers(run_id)
+    assert (state.id, state.run_id, state.role, state.status) == (
+        container, run_id, "trial", "created",
+    )  # fmt: skip
+    assert [volume.name for volume in engine.volumes(run_id)] == [f"bakeoff-{run_id}-home"]
+    assert container in [each.id for each in engine.containers()]
+    assert f"bakeoff-{run_id}-home" in [each.name for each in engine.volumes()]
+    assert engine.containers("test-nobody") == []
+
+
+def test_a_volume_in_use_is_not_removed(engine: Engine, make: Make, run_id: str) -> None:
+    """The engine's refusal is an error of ours, and the volume stays."""
+    volume = f"bakeoff-{run_id}-used"
+    engine.create_volume(volume, run_id=run_id)
+    make("pass", mounts=(Mount(volume, "/work"),))
+    with pytest.raises(EngineError, match="the engine refused"):
+        engine.remove_volume(volume)
+    assert [each.name for each in engine.volumes(run_id)] == [volume]
+
+
+def test_a_missing_image_names_the_way_out(engine: Engine, make: Make) -> None:
+    """The error says which container wanted it, the hint how to build it."""
+    with pytest.raises(ImageError, match="creating container") as caught:
+        make("pass", image="bakeoff/no-such-image:0")
+    assert "make images" in caught.value.hint
+    assert engine.image_labels("bakeoff/no-such-image:0") is None
+    assert engine.image_digest("bakeoff/no-such-image:0") == ""
+
+
+def test_an_engine_knows_what_it_is(engine: Engine) -> None:
+    """The machine's size is what limits are reckoned from."""
+    info = engine.info()
+    assert info.id
+    assert info.version
+    assert info.cpus >= 1
+    assert info.memory_bytes > 1 << 30
+
+
+def test_output_without_an_end_stays_bounded(engine: Engine, make: Make) -> None:
+    """A line that never ends comes in pieces, and hanging up ends the reading."""
+    container = make("import sys\nwhile True:\n    sys.stdout.write('x' * 65536)")
+    channel = engine.attach(container)
+    engine.start(container)
+    lines = channel.lines()
+    pieces = [next(lines) for _ in range(3)]
+    channel.close()
+    engine.kill(container)
+    assert all(set(text) == {"x"} and len(text) <= 2 << 20 for _, text in pieces)
