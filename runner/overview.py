@@ -119,14 +119,22 @@ def clean(engine: Engine, runs: Path, run_id: str | None, *, task_data: bool) ->
         yield from _clean_named(engine, runs, run_id, known=run_id in names)
         return
     for name in sorted(names):
-        if alive(RunDir(runs / name)):
-            yield f"{name}: under way, left alone"
-        elif (runs / name / "spec.json").exists() and not (runs / name / "result.json").exists():
-            yield f"{name}: unfinished, left alone; `make resume` or `make stop` it"
-        else:
+        reason = _reason_to_leave(RunDir(runs / name))
+        if reason is None:
             yield f"{name}: removed {sweep(engine, name)} containers and volumes"
+        else:
+            yield f"{name}: left alone: {reason}"
     if task_data:
         yield from _clean_data(engine)
+
+
+def _reason_to_leave(run_dir: RunDir) -> str | None:
+    """Why a run that nobody named keeps what it has on the engine, or None."""
+    if not run_dir.path.exists():
+        return f"it is not in {run_dir.path.parent}; `make clean-runs RUN={run_dir.path.name}`"
+    if alive(run_dir):
+        return "it is under way"
+    return None if run_dir.result.exists() else "it is unfinished: `make resume` or `make stop` it"
 
 
 def _clean_named(engine: Engine, runs: Path, run_id: str, *, known: bool) -> Iterator[str]:
