@@ -118,6 +118,8 @@ def main() -> None:
         if device.type == "cpu":
             without_cuda()
             text = text.replace('"cuda"', '"cpu"')
+            # Its first eleven steps compile and are not timed. Here nothing compiles: count them.
+            text = text.replace("step > 10", "step >= 0")
     exec(compile(text, "train.py", "exec"), {"__name__": "__main__"})
     spent = " ".join(f"{name}={seconds:.3f}" for name, seconds in SPENT.items())
     print(f"bench: startup={FIRST_BATCH[0]:.3f} {spent} whole={since_process_start():.3f}")
