@@ -5,6 +5,8 @@ The one place for paths under `runs/` and for names on the engine.
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +62,19 @@ class RunDir:
     def trial(self, number: int) -> Path:
         """The directory of one trial: train.py, diff.patch, train.log."""
         return self.path / "trials" / f"{number:04d}"
+
+
+def shared_folder(name: str) -> Path:
+    """A folder for locks that all users of this machine share.
+
+    It is open to all and, unlike /tmp, not sticky: in a sticky folder the kernel lets nobody open
+    a file of another user's for writing (fs.protected_regular).
+    """
+    folder = Path(tempfile.gettempdir()) / name
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)  # a mode given to mkdir is cut by the umask
+    return folder
 
 
 def container_name(run_id: str, role: str) -> str:

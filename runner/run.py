@@ -56,13 +56,13 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
     spec = spec.model_copy(update={"versions": versions(spec, engine, volume)})
     write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
     stage = Stage(spec, engine, run_dir, task, volume, show)
-    with held(run_dir):
-        try:
+    try:
+        with held(run_dir):
             return _perform(stage, Spent())
-        except BakeoffError:
-            if not _was_opened(stage.journal):
-                shutil.rmtree(run_dir.path)  # nothing happened: the same command may be tried again
-            raise
+    except BakeoffError:
+        if not _was_opened(stage.journal):
+            shutil.rmtree(run_dir.path)  # nothing happened: the same command may be tried again
+        raise
 
 
 def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from runner.errors import UserError
 from runner.journal import Journal
-from runner.layout import RunDir
+from runner.layout import RunDir, shared_folder
 from runner.records import Event, Spent, TrialRecord, UsageRecord, read_lines
 from runner.spec import RunSpec
 
@@ -82,21 +82,24 @@ def _moment(event: Event) -> datetime:
 def held(run_dir: RunDir) -> Iterator[None]:
     """Hold the run: one runner at a time.
 
+    Its id is held too, for the whole machine: a run of that name in another folder would have
+    containers and volumes of the same names.
+
     Raises:
         UserError: another runner has it.
     """
-    lock = FileLock(run_dir.lock)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"taking run {run_dir.path.name}: a runner has it already",
-            hint=f"`make stop RUN={run_dir.path.name}` ends it gracefully",
-        ) from None
-    try:
+    run_id = run_dir.path.name
+    everywhere = FileLock(shared_folder("bakeoff-runs") / f"{run_id}.lock", mode=0o666)
+    with contextlib.ExitStack() as locks:
+        try:
+            locks.enter_context(FileLock(run_dir.lock, timeout=0))
+            locks.enter_context(everywhere.acquire(timeout=0))
+        except Timeout:
+            raise UserError(
+                f"taking run {run_id}: a runner has it already",
+                hint=f"`make stop RUN={run_id}` ends it gracefully",
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager
@@ -140,7 +143,7 @@ def alive(run_dir: RunDir) -> bool:
     if not run_dir.lock.exists():
         return False
     try:
-        with held(run_dir):
+        with FileLock(run_dir.lock, timeout=0):
             return False
-    except UserError:
+    except Timeout:
         return True

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from runner.layout import shared_folder
 
 POLL_SECONDS = 0.1
 
@@ -33,10 +34,7 @@ class DeviceLease:
     """
 
     def __init__(self, engine_id: str, device: str, folder: Path | None = None) -> None:
-        place = folder or Path(tempfile.gettempdir()) / "bakeoff-leases"
-        with contextlib.suppress(FileExistsError):
-            place.mkdir(parents=True)
-            place.chmod(0o1777)  # all users' as /tmp is; a mode given to mkdir is cut by the umask
+        place = folder or shared_folder("bakeoff-leases")
         name = re.sub(r"[^A-Za-z0-9]+", "-", f"{engine_id}-{device}")
         self._path = place / f"{name}.lock"
 

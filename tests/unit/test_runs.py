@@ -136,3 +136,17 @@ def test_a_journal_goes_on_where_it_was_cut(run_dir: RunDir) -> None:
     assert runs.last_spent(run_dir).outage_seconds == 1
     journal.write("run.resumed")
     assert [event.event for event in journal.events()] == ["clock.read", "run.resumed"]
+
+
+def test_a_name_is_held_for_the_whole_machine(run_dir: RunDir, tmp_path: Path) -> None:
+    """A run of the same id in another folder would have the same containers, so it has to wait."""
+    elsewhere = RunDir(tmp_path / "elsewhere" / run_dir.path.name)
+    elsewhere.path.mkdir(parents=True)
+    with (
+        runs.held(run_dir),
+        pytest.raises(UserError, match="a runner has it"),
+        runs.held(elsewhere),
+    ):
+        pass
+    with runs.held(elsewhere):
+        assert runs.alive(elsewhere)
