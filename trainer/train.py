@@ -315,32 +315,31 @@ def orthogonalize(x: Tensor) -> Tensor:
     return x.mT if tall else x
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Momentum, orthogonalised, with a variance a row (NorMuon) and cautious weight decay.
 
-    Each group holds matrices of one shape, which are worked on as one stack [N, rows, columns].
+    Matrices of one shape are worked on as one stack [N, rows, columns]. Like `AdamW` it is no
+    torch.optim.Optimizer: making one of those imports torch's compiler, a second of every trial.
 
     Source: Jordan et al. 2024 (Muon), Li et al. 2025 (NorMuon), Liang et al. 2024 (cautious).
     """
 
     def __init__(self, matrices: list[nn.Parameter], lr: float, dtype: torch.dtype) -> None:
+        self.peak_lr, self.dtype = lr, dtype
         shapes = sorted({tuple(p.shape) for p in matrices})
-        groups = [{"params": [p for p in matrices if tuple(p.shape) == s]} for s in shapes]
-        super().__init__(groups, {"lr": lr, "momentum": MOMENTUM[0], "weight_decay": 0.0})
-        self.dtype = dtype
+        self.stacks = [[p for p in matrices if tuple(p.shape) == shape] for shape in shapes]
+        self.states: list[dict[str, Tensor]] = [{} for _ in self.stacks]
 
     @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]
-        """One step of all matrices."""
-        for group in self.param_groups:
-            matrices = group["params"]
-            gradient = torch.stack([p.grad for p in matrices])
-            update = self.update(gradient, group["momentum"], self.state[matrices[0]])
+    def step(self, lr_share: float, momentum: float, weight_decay: float) -> None:
+        """One step of all matrices, at a share of the learning rate's height."""
+        for matrices, state in zip(self.stacks, self.states, strict=True):
+            update = self.update(torch.stack([p.grad for p in matrices]), momentum, state)
             rows, columns = matrices[0].shape
-            lr = group["lr"] * max(1.0, rows / columns) ** 0.5
+            lr = lr_share * self.peak_lr * max(1.0, rows / columns) ** 0.5
             weights = torch.stack(list(matrices))
             shrinks = (update * weights) >= 0  # decay only where the step goes the same way
-            weights -= lr * update + lr * group["weight_decay"] * weights * shrinks
+            weights -= lr * update + lr * weight_decay * weights * shrinks
             torch._foreach_copy_(matrices, list(weights.unbind(0)))
 
     def update(self, gradient: Tensor, momentum: float, state: dict[str, Tensor]) -> Tensor:
@@ -359,36 +358,58 @@ class Muon(torch.optim.Optimizer):
         return update * scale * (before / after)
 
 
+class AdamW:
+    """Adam with decoupled weight decay for a few tensors that share a learning rate."""
+
+    def __init__(
+        self, tensors: list[nn.Parameter], lr: float, betas: tuple[float, float] = ADAM_BETAS
+    ) -> None:
+        self.tensors, self.peak_lr, self.betas, self.steps = tensors, lr, betas, 0
+        self.means = [torch.zeros_like(p) for p in tensors]
+        self.squares = [torch.zeros_like(p) for p in tensors]
+
+    @torch.no_grad()
+    def step(self, lr_share: float, weight_decay: float = 0.0) -> None:
+        """One step, at a share of the learning rate's height."""
+        self.steps += 1
+        lr, (beta1, beta2) = lr_share * self.peak_lr, self.betas
+        for tensor, mean, square in zip(self.tensors, self.means, self.squares, strict=True):
+            mean.lerp_(tensor.grad, 1 - beta1)
+            square.mul_(beta2).addcmul_(tensor.grad, tensor.grad, value=1 - beta2)
+            scale = (square / (1 - beta2**self.steps)).sqrt_().add_(ADAM_EPS)
+            tensor.mul_(1 - lr * weight_decay)
+            tensor.addcdiv_(mean, scale, value=-lr / (1 - beta1**self.steps))
+
+
 class Optimizers:
     """AdamW for tables, head and scalars, Muon for the blocks, and the schedules of both."""
 
     def __init__(self, model: GPT, device: Device) -> None:
+        self.model = model
         self.muon = Muon(list(model.blocks.parameters()), MATRIX_LR, device.dtype)
         scale = (model.shape.width / 768) ** -0.5
         tables = [model.embedding.weight, *(t.weight for t in model.value_embeddings.values())]
-        groups = [
-            {"params": [model.head.weight], "lr": UNEMBEDDING_LR * scale},
-            {"params": tables, "lr": EMBEDDING_LR * scale},
-            {"params": [model.residual_lambdas], "lr": SCALAR_LR * 0.01},
-            {"params": [model.x0_lambdas], "lr": SCALAR_LR, "betas": (0.96, 0.95)},
+        self.adamw = [
+            AdamW([model.head.weight], UNEMBEDDING_LR * scale),
+            AdamW(tables, EMBEDDING_LR * scale),
+            AdamW([model.residual_lambdas], SCALAR_LR * 0.01),
+            AdamW([model.x0_lambdas], SCALAR_LR, betas=(0.96, 0.95)),
         ]
-        self.adamw = torch.optim.AdamW(
-            groups, betas=ADAM_BETAS, eps=ADAM_EPS, weight_decay=0.0, fused=True
-        )
-        self.groups = [*self.muon.param_groups, *self.adamw.param_groups]
-        self.peaks = [group["lr"] for group in self.groups]
 
     def step(self, step: int, progress: float) -> None:
         """One optimiser step, `progress` of the budget being spent; gradients are cleared."""
-        for group, peak in zip(self.groups, self.peaks, strict=True):
-            group["lr"] = peak * lr_factor(progress)
-        start, end, steps = MOMENTUM
-        for group in self.muon.param_groups:
-            group["momentum"] = start + (end - start) * min(step / steps, 1)
-            group["weight_decay"] = WEIGHT_DECAY * (1 - progress)
-        for optimizer in (self.muon, self.adamw):
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        share = lr_factor(progress)
+        self.muon.step(share, momentum_at(step), WEIGHT_DECAY * (1 - progress))
+        for optimizer in self.adamw:
+            optimizer.step(share)
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+
+def momentum_at(step: int) -> float:
+    """Muon's momentum, rising over the first steps."""
+    start, end, steps = MOMENTUM
+    return start + (end - start) * min(step / steps, 1)
 
 
 def lr_factor(progress: float) -> float:
