@@ -12,6 +12,12 @@ from .upstream import Answer
 STALLED_SECONDS = 300.0
 
 
+class _Stream(web.StreamResponse):
+    """A response whose headers go out together with its first bytes: one system call less."""
+
+    _send_headers_immediately = False
+
+
 class Client:
     """Streams an answer to the sandbox; after a disconnect it only swallows what comes.
 
@@ -21,7 +27,7 @@ class Client:
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
         self._gone = False
-        self.response = web.StreamResponse()
+        self.response: web.StreamResponse = _Stream()
 
     def gone(self) -> bool:
         """Whether nobody waits for the answer any more."""
@@ -30,7 +36,7 @@ class Client:
 
     async def open(self, answer: Answer) -> None:
         """Sends status and headers."""
-        self.response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
+        self.response = _Stream(status=answer.status, headers=dict(answer.headers))
         self.response.headers["Content-Type"] = answer.content_type
         if answer.content_length is not None:
             self.response.content_length = answer.content_length

@@ -31,7 +31,7 @@ from .upstream import Trouble
 
 BODY_SECONDS = 60.0
 # Requests that the grace period did not see end are cancelled, which settles them at once.
-LAST_SECONDS = 0.5
+LAST_SECONDS = 0.1
 MAX_CONNECTIONS = 512
 MAX_HEADER_BYTES = 16 * 1024
 REFUSED_HEADERS = ("Upgrade", "Trailer", "TE", "Content-Encoding", "Proxy-Connection")

@@ -57,7 +57,7 @@ DOWN = {"anthropic": 529, "responses": 200, "chat": 503, "google": 503}
 @pytest.mark.parametrize("api", sorted(DOWN))
 def test_when_retries_are_used_up_the_cli_gets_what_it_survives(make: Make, api: str) -> None:
     """A status that its CLI waits after; for Codex a stream with a rate limit; nothing charged."""
-    live = make(api, limits={"retry_seconds": 0.6})
+    live = make(api, limits={"retry_seconds": 0.3})
     reply = live.ask({"id": "a", "faults": [{"status": 429}] * 50})
     assert reply.status == DOWN[api]
     assert 2 <= len(live.served) <= 12
