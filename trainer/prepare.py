@@ -100,9 +100,10 @@ def evaluate_bpb(
     total_bytes = 0
     with torch.no_grad():
         for start in range(0, len(packed), rows):
-            inputs, targets = _split_rows(packed[start : start + rows], device)
-            losses = model(inputs, targets, reduction="none").reshape(-1)
-            stands_for = token_bytes[targets.reshape(-1)]
+            some = packed[start : start + rows]
+            inputs, targets = _split_rows(_filled(some, rows, device), device)
+            losses = model(inputs, targets, reduction="none").view(targets.shape)[: len(some)]
+            stands_for = token_bytes[targets[: len(some)]]
             nats += (losses * (stands_for > 0)).sum(dtype=torch.float32).cpu()
             total_bytes += int(stands_for.sum())
     return float(nats) / (math.log(2) * total_bytes)
@@ -135,6 +136,13 @@ def _batch(
     chosen = [next(order) for _ in range(rows)]
     inputs, targets = _split_rows(packed[[row for row, _ in chosen]], device)
     return inputs, targets, chosen[-1][1]
+
+
+def _filled(some: Any, rows: int, device: torch.device) -> Any:
+    """On a GPU as many rows as in every batch, which a compiled model needs; the last one again."""
+    if device.type != "cuda" or len(some) == rows:
+        return some
+    return np.concatenate([some, np.repeat(some[-1:], rows - len(some), axis=0)])
 
 
 def _split_rows(rows: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -54,6 +54,16 @@ def test_the_batch_does_not_change_the_measure(data: Path) -> None:
     assert len(found) == 1
 
 
+@pytest.mark.parametrize(("device", "length"), [("cuda", 4), ("cpu", 3)])
+def test_a_compiled_model_sees_batches_of_one_size_only(device: str, length: int) -> None:
+    """On a GPU the last batch is filled with its last row; the measure leaves the filling out."""
+    some = np.arange(6).reshape(3, 2)
+    filled = prepare._filled(some, 4, torch.device(device))
+    assert len(filled) == length
+    assert filled[:3].tolist() == some.tolist()
+    assert filled[-1].tolist() == [4, 5]
+
+
 def test_an_estimate_covers_less_than_the_whole(data: Path) -> None:
     """The first targets of the split, the more the more are asked for, all of it at most."""
     task = prepare.load_task()
