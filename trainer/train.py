@@ -503,9 +503,11 @@ class Report:
             print(f"val_estimate: {when} val_bpb={bpb:.6f}", flush=True)
 
 
-def train(model: Any, optimizers: Optimizers, task: Task, device: Device) -> Progress:
+def train(
+    model: Any, optimizers: Optimizers, task: Task, batch: tuple[int, int], device: Device
+) -> Progress:
     """Trains until the budget is spent. Steps are timed, not what is said between them."""
-    rows, passes = plan_batch(task)
+    rows, passes = batch
     loader = batches(task, rows, device.torch)
     max_steps = int(os.environ.get("BAKEOFF_MAX_STEPS", "0"))
     done = Progress(train_seconds(task), max_steps, UNTIMED_STEPS if device.compiles else 0)
@@ -542,8 +544,8 @@ def main() -> None:
     parameters = sum(p.numel() for p in model.parameters())
     print(f"model: {shape}, {parameters:,} parameters, {device}", flush=True)
     runnable = torch.compile(model, dynamic=False) if device.compiles else model
-    done = train(runnable, optimizers, task, device)
     rows, passes = plan_batch(task)
+    done = train(runnable, optimizers, task, (rows, passes), device)
     val_bpb = evaluate_bpb(runnable, task, rows, device.torch)
     tokens_a_step = rows * passes * task.sequence_tokens
     print("---")
