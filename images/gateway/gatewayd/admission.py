@@ -77,11 +77,11 @@ class Admission:
         short = self._reserve(ask, size, describe)
         counted = False
         while isinstance(short, str):
-            if self._budget.open and (left := deadline - time.monotonic()) > 0:
-                await self._budget.next_settlement(left)
-            elif short != "requests" and not counted and (exact := await count()):
-                size = _Size(min(size.prompt, exact), size.output)
+            if not counted and short != "requests":
                 counted = True
+                size = _Size(min(size.prompt, await count() or size.prompt), size.output)
+            elif self._budget.open and (left := deadline - time.monotonic()) > 0:
+                await self._budget.next_settlement(left)
             elif lowered := self._lowered(ask, size):
                 size, sent = lowered, compact(dialect.limited(body, lowered.output))
             else:
