@@ -39,8 +39,8 @@ def engine() -> Iterator[Engine]:
 def _nothing_is_left(engine: Engine) -> Iterator[None]:
     """Fail when one container, volume or network of ours is there that was not there before.
 
-    The data volumes of tasks are kept on purpose. What a real run of this checkout made meanwhile
-    is its own affair, and so is what another session of these tests has there while it runs.
+    The data volumes of tasks are kept on purpose. What a real run or a benchmark of this checkout
+    made meanwhile is its own affair, and so is what another session of these tests has there.
     """
     SESSIONS.mkdir(exist_ok=True)
     with FileLock(SESSIONS / f"{os.getpid()}.lock"):
@@ -57,8 +57,12 @@ def _nothing_is_left(engine: Engine) -> Iterator[None]:
 def _ours(engine: Engine) -> set[str]:
     """Containers, volumes and networks of Bakeoff's that belong to no run of this checkout."""
     runs = {path.name for path in overview.run_folders(ROOT / "runs")}
-    containers = {c.name for c in engine.containers() if c.run_id not in runs}
-    volumes = {v.name for v in engine.volumes() if v.run_id not in runs and not v.data}
+
+    def is_ours(run_id: str) -> bool:
+        return run_id not in runs and not run_id.startswith("bench-")
+
+    containers = {c.name for c in engine.containers() if is_ours(c.run_id)}
+    volumes = {v.name for v in engine.volumes() if is_ours(v.run_id) and not v.data}
     client = docker.from_env()
     try:
         names = {str(network.name) for network in client.networks.list()}

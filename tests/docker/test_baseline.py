@@ -1,0 +1,109 @@
+"""Optimisers under the very same conditions as agents: same executor, ledger, clock and data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner import plan, run
+from runner.engine import Engine
+from runner.errors import UserError
+from runner.layout import RunDir
+from runner.plan import Asked
+from runner.records import RunResult, TrialRecord, read_lines
+from runner.sandbox import sweep
+from runner.spec import Budget, RunSpec, load_space, load_task
+from tests.docker.commands import a_seed
+
+TRIALS = 3
+
+
+def asked_of(sampler: str, task: str = "pystdlib", data: Path | None = None) -> RunSpec:
+    """The spec of a short run of seed 1 under a name of its own."""
+    asked = Asked(seed=1, trial_seconds=1.0, task=task, data=None if data is None else str(data))
+    spec = plan.baseline_run(sampler, asked, Budget(trials=TRIALS))
+    return spec.model_copy(update={"run_id": f"test-{sampler}-s{a_seed()}"})
+
+
+def through(engine: Engine, spec: RunSpec, runs: Path) -> tuple[RunResult, list[TrialRecord]]:
+    """See the run through; its result and its ledger."""
+    try:
+        result = run.start(spec, engine, runs, lambda *_: None)
+    finally:
+        left = sweep(engine, spec.run_id)
+    assert left == 0, "something was left on the engine"
+    return result, list(read_lines(RunDir(runs / spec.run_id).trials, TrialRecord))
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_an_optimiser_spends_its_trials(engine: Engine, tmp_path: Path, sampler: str) -> None:
+    """It begins with every default, asks for knobs of the space, and ends by its budget."""
+    space = load_space(load_task("pystdlib"))
+    result, trials = through(engine, asked_of(sampler), tmp_path)
+    assert (result.ended_by, result.cause, result.kind) == ("trials", "budget", "baseline")
+    assert [trial.trial for trial in trials] == [1, 2, 3]
+    assert trials[0].knobs == {name: knob.default for name, knob in space.items()}
+    assert trials[0].knobs_changed == {}
+    assert trials[1].knobs != trials[2].knobs
+    for trial in trials:
+        assert set(trial.knobs) == set(space)
+        assert trial.source == "sampler"
+        assert not trial.other_changes
+        assert trial.status in ("ok", "crash", "timeout"), trial
+    assert trials[0].status == "ok"
+    assert result.spent.usd == 0
+    assert result.spent.requests == 0
+    assert not result.rehearsed
+    assert not (tmp_path / result.run_id / "artifacts").exists()
+
+
+@pytest.fixture
+def own_text(engine: Engine, tmp_path: Path) -> Path:
+    """A real text of a user's: two files of prose about programs."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name, source in (("one.txt", "argparse"), ("two.txt", "typing")):
+        (folder / name).write_text(_real_text(source), encoding="utf-8")
+    return folder
+
+
+def _real_text(module: str) -> str:
+    found = __import__(module).__file__
+    assert found is not None
+    return Path(found).read_text(encoding="utf-8")
+
+
+def test_a_text_of_the_users_is_a_task(engine: Engine, tmp_path: Path, own_text: Path) -> None:
+    """DATA is prepared into a volume of its own, trained on, and kept for the next run."""
+    before = {volume.name for volume in engine.volumes()}
+    try:
+        result, trials = through(engine, asked_of("random", "text", own_text), tmp_path / "runs")
+        kept = [v for v in engine.volumes() if v.name not in before and v.data == "text"]
+    finally:
+        for volume in engine.volumes():
+            if volume.data == "text" and volume.name not in before:
+                engine.remove_volume(volume.name)
+    assert len(kept) == 1
+    assert result.ended_by == "trials"
+    assert result.task == "text"
+    assert trials[0].status == "ok"
+    assert trials[0].val_bpb is not None
+    assert 0.5 < trials[0].val_bpb < 8.0
+
+
+@pytest.mark.parametrize("content", [b"one short document", b"\xff\xfe\x00" * 2000])
+def test_a_text_that_cannot_be_used_starts_nothing(
+    engine: Engine, tmp_path: Path, content: bytes
+) -> None:
+    """The error is prepare's own, with the run not begun and no half-made volume kept."""
+    text = tmp_path / "mine.txt"
+    text.write_bytes(content)
+    before = engine.volumes()
+    with pytest.raises(UserError, match="preparing the data of task text") as caught:
+        run.start(asked_of("random", "text", text), engine, tmp_path / "runs", lambda *_: None)
+    assert caught.value.message
+    assert not (tmp_path / "runs").exists()
+    assert {v.name for v in engine.volumes() if v.data == "text"} == {
+        v.name for v in before if v.data == "text"
+    }

@@ -1,0 +1,171 @@
+"""A runner that is killed, told to stop, or runs out of something: nothing is lost or left."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.engine import Engine
+from runner.records import RunResult, UsageRecord, read_lines
+from tests.docker.commands import (
+    Commands,
+    a_seed,
+    commands,
+    events,
+    rehearsed,
+    trials,
+    wait_for,
+)
+
+
+@pytest.fixture
+def bakeoff(engine: Engine, tmp_path: Path) -> Iterator[Commands]:
+    with commands(engine, tmp_path) as made:
+        yield made
+
+
+class Live:
+    """A rehearsed run that is under way in a process of its own."""
+
+    def __init__(self, bakeoff: Commands, agent: str, *options: str) -> None:
+        seed = a_seed()
+        self.bakeoff = bakeoff
+        self.run_id = f"{agent}-s{seed}"
+        self.run_dir = bakeoff.run_dir(self.run_id)
+        self.process = bakeoff.start(*rehearsed(agent, seed, *options))
+        self.log = bakeoff.here / "command-0.log"
+
+    def until_trials_began(self, number: int) -> None:
+        """Wait until so many trials have begun."""
+        wait_for(
+            lambda: len(events(self.run_dir, "trial.started")) >= number,
+            f"trial {number}", self.process, self.log,
+        )  # fmt: skip
+
+    def kill(self) -> None:
+        """End the runner as a power cut does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+    def ended(self) -> RunResult:
+        """Wait for the command's own end, which must be a success."""
+        assert self.process.wait(400) == 0, self.log.read_text()[-3000:]
+        assert self.bakeoff.left(self.run_id) == []
+        return self.bakeoff.result(self.run_id)
+
+
+def test_a_killed_run_is_seen_and_gone_on_with(bakeoff: Commands) -> None:
+    """After SIGKILL `ps` shows what is left; resumed, the run spends the very same budget."""
+    live = Live(bakeoff, "gpt", "--trials", "4")
+    live.until_trials_began(2)
+    live.kill()
+    before = trials(live.run_dir)
+    assert [trial.trial for trial in before] == [1]
+    shown = bakeoff("ps").stdout
+    for name in bakeoff.left(live.run_id):
+        assert name in shown
+    assert f"bakeoff-{live.run_id}-agent" in shown
+    assert "its runner died" in shown
+    again = bakeoff(*rehearsed("gpt", int(live.run_id.rpartition("s")[2]), "--trials", "4"))
+    assert again.returncode == 2
+    assert f"make resume RUN={live.run_id}" in again.stderr
+    done = bakeoff("resume", live.run_id)
+    assert done.returncode == 0, done.stderr[-3000:]
+    records = trials(live.run_dir)
+    assert records[:1] == before
+    assert [trial.trial for trial in records] == [1, 2, 3, 4]
+    assert len({trial.request for trial in records}) == 4
+    result = bakeoff.result(live.run_id)
+    assert (result.ended_by, result.spent.trials) == ("trials", 4)
+    usage = list(read_lines(live.run_dir.usage, UsageRecord))
+    assert result.spent.usd == pytest.approx(sum(record.cost_usd for record in usage))
+    assert result.spent.requests == len(usage)
+    assert live.run_dir.artifacts.joinpath("STATUS.md").read_text()
+    assert len(events(live.run_dir, "run.started")) == len(events(live.run_dir, "run.resumed")) == 1
+    assert bakeoff.left(live.run_id) == []
+    over = bakeoff("resume", live.run_id)
+    assert over.returncode == 2
+    assert "it is done" in over.stderr
+
+
+def test_a_killed_baseline_goes_on_with_the_same_study(bakeoff: Commands) -> None:
+    """A sampler's journal survives its runner: no trial is asked for twice."""
+    seed = a_seed()
+    run_id = f"random-s{seed}"
+    run_dir = bakeoff.run_dir(run_id)
+    process = bakeoff.start(
+        "baseline", "random", "--seed", str(seed), "--trial-seconds", "1", "--trials", "4"
+    )
+    log = bakeoff.here / "command-0.log"
+    wait_for(lambda: len(events(run_dir, "trial.started")) >= 2, "trial 2", process, log)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+    done = bakeoff("resume", run_id)
+    assert done.returncode == 0, done.stderr[-3000:]
+    records = trials(run_dir)
+    assert [trial.trial for trial in records] == [1, 2, 3, 4]
+    assert len({str(sorted(trial.knobs.items())) for trial in records}) == 4
+    assert bakeoff.left(run_id) == []
+
+
+def test_a_run_whose_runner_died_can_be_closed(bakeoff: Commands) -> None:
+    """`stop` collects what there is, writes a result that says so, and clears the engine."""
+    live = Live(bakeoff, "gemini", "--trials", "4")
+    live.until_trials_began(2)
+    live.kill()
+    assert bakeoff.left(live.run_id)
+    stopped = bakeoff("stop", live.run_id)
+    assert stopped.returncode == 0, stopped.stderr
+    result = bakeoff.result(live.run_id)
+    assert (result.ended_by, result.spent.trials) == ("abandoned", 1)
+    assert live.run_dir.experiments.read_text().startswith("experiment,")
+    assert bakeoff.left(live.run_id) == []
+
+
+def test_a_live_run_is_stopped_gracefully(bakeoff: Commands) -> None:
+    """`stop` lets the agent write its STATUS.md; the run ends by itself, with what it had."""
+    live = Live(bakeoff, "gpt", "--trials", "50")
+    live.until_trials_began(2)
+    asked = bakeoff("stop", live.run_id)
+    assert asked.returncode == 0
+    assert "asked to stop" in asked.stdout
+    result = live.ended()
+    assert (result.ended_by, result.cause) == ("stopped", "user")
+    assert [e.fields["prompt"] for e in events(live.run_dir, "turn.started")][-1] == "closing"
+    assert live.run_dir.artifacts.joinpath("STATUS.md").read_text()
+    assert {trial.status for trial in trials(live.run_dir)} <= {"ok", "crash", "killed"}
+
+
+def test_one_interrupt_ends_a_run_gracefully(bakeoff: Commands) -> None:
+    """Ctrl-C once: the closing turn, the collection and the result come all the same."""
+    live = Live(bakeoff, "opus", "--trials", "50")
+    live.until_trials_began(1)
+    os.killpg(live.process.pid, signal.SIGINT)
+    result = live.ended()
+    assert (result.ended_by, result.detail) == ("stopped", "SIGINT to the runner")
+    assert live.run_dir.artifacts.joinpath("STATUS.md").read_text()
+
+
+def test_the_hours_end_a_run(bakeoff: Commands) -> None:
+    """When the wall budget is spent the agent is told, writes its STATUS.md, and is gone."""
+    live = Live(bakeoff, "gpt", "--hours", "0.005")
+    result = live.ended()
+    assert (result.ended_by, result.cause) == ("hours", "budget")
+    assert result.spent.wall_seconds >= 0.005 * 3600
+    assert [e.fields["prompt"] for e in events(live.run_dir, "turn.started")][-1] == "closing"
+    assert live.run_dir.artifacts.joinpath("STATUS.md").read_text()
+
+
+def test_the_dollars_end_a_run(bakeoff: Commands) -> None:
+    """A cap of dollars is never passed, not by one request, and it is what ends the run."""
+    cap = 0.2
+    live = Live(bakeoff, "gpt", "--usd", str(cap), "--trials", "50")
+    result = live.ended()
+    assert (result.ended_by, result.cause) == ("usd", "budget")
+    usage = list(read_lines(live.run_dir.usage, UsageRecord))
+    assert 0 < sum(record.cost_usd for record in usage) <= cap
+    assert result.rehearsed
