@@ -40,6 +40,7 @@ class Row:
     trainer: str
     seed_run: int
     tokens_per_second: float
+    cpu_seconds_per_million_tokens: float
     val_bpb: float
     steps: int
     training: float
@@ -158,9 +159,10 @@ def _row(name: str, run: int, output: str, gpu: str | None) -> Row:
     }
     training, steps = float(said["training_seconds"]), int(said["num_steps"])
     untimed = 0 if gpu is None else UNTIMED_STEPS
-    tokens = float(said["total_tokens_M"]) * 1e6 * (steps - untimed) / steps
+    timed = spent["tokens"] * (steps - untimed) / steps
     return Row(
-        name, run, tokens / training, float(said["val_bpb"]),
+        name, run, timed / training, 1e6 * spent["cpu"] / spent["tokens"],
+        float(said["val_bpb"]),
         steps, training,
         spent["startup"], spent["loading"], spent["evaluation"], spent["whole"],
     )  # fmt: skip
@@ -169,9 +171,10 @@ def _row(name: str, run: int, output: str, gpu: str | None) -> Row:
 def table(rows: list[Row]) -> str:
     """The medians of each trainer's trials, as Markdown."""
     head = (
-        "| trainer | tokens/s | val_bpb (min–max) | steps | start-up s | loading | evaluation s "
+        "| trainer | tokens/s | CPU s a million tokens | val_bpb (min–max) | steps "
+        "| start-up s | loading | evaluation s "
         "| neither training nor evaluation s | the same in a 5 min trial |\n"
-        "|---|---|---|---|---|---|---|---|---|"
+        "|---|---|---|---|---|---|---|---|---|---|"
     )
     return "\n".join(
         [head, *(_line(name, rows) for name in dict.fromkeys(r.trainer for r in rows))]
@@ -190,6 +193,7 @@ def _line(name: str, rows: list[Row]) -> str:
     share = lost / (FIVE_MINUTES + evaluation + lost)
     return (
         f"| {name} | {median([row.tokens_per_second for row in own]):,.0f} "
+        f"| {median([row.cpu_seconds_per_million_tokens for row in own]):.0f} "
         f"| {median(bpb):.4f} ({min(bpb):.4f}–{max(bpb):.4f}) "
         f"| {median([row.steps for row in own]):.0f} | {median([row.startup for row in own]):.1f} "
         f"| {median([row.loading / row.training for row in own]):.1%} | {evaluation:.1f} "

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 TEXT, PEER = "", False  # put here by __main__.py
-SPENT = {"loading": 0.0, "evaluation": 0.0}
+SPENT = {"loading": 0.0, "evaluation": 0.0, "cpu": 0.0, "tokens": 0.0}
 FIRST_BATCH: list[float] = []
 
 
@@ -31,12 +31,14 @@ def timed_batches(batches: Any) -> Any:
 
     def wrapped(*args: Any, **kwargs: Any) -> Iterator[Any]:
         FIRST_BATCH.append(since_process_start())
+        SPENT["cpu"] -= time.process_time()
         loader = batches(*args, **kwargs)
         while True:
             began = time.perf_counter()
             batch = next(loader)
             SPENT["loading"] += time.perf_counter() - began
             yield batch
+            SPENT["tokens"] += batch[0].numel()  # once the next is asked for, this one was used
 
     return wrapped
 
@@ -45,9 +47,10 @@ def timed_evaluation(evaluate: Any) -> Any:
     """`prepare.evaluate_bpb` with a clock."""
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         result = evaluate(*args, **kwargs)
         SPENT["evaluation"] += time.perf_counter() - began
+        SPENT["cpu"] -= time.process_time() - cpu_began
         return result
 
     return wrapped
@@ -121,6 +124,7 @@ def main() -> None:
             # Its first eleven steps compile and are not timed. Here nothing compiles: count them.
             text = text.replace("step > 10", "step >= 0")
     exec(compile(text, "train.py", "exec"), {"__name__": "__main__"})
+    SPENT["cpu"] += time.process_time()  # what training alone took of all cores
     spent = " ".join(f"{name}={seconds:.3f}" for name, seconds in SPENT.items())
     print(f"bench: startup={FIRST_BATCH[0]:.3f} {spent} whole={since_process_start():.3f}")
 
