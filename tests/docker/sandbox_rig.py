@@ -46,7 +46,7 @@ class SandboxRig:
     stage: Stage
     sandbox: Sandbox
     passed_over: list[object] = field(default_factory=list)
-    _turn: int = 0
+    turn: int = 0
 
     @classmethod
     def of(cls, stage: Stage) -> SandboxRig:
@@ -59,8 +59,8 @@ class SandboxRig:
 
     def begin(self, argv: list[str], env: dict[str, str] | None = None) -> None:
         """Start a turn that is any program instead of a CLI."""
-        self._turn += 1
-        assert self.sandbox.contestant.send(TurnStart(self._turn, argv, env or {}))
+        self.turn += 1
+        assert self.sandbox.contestant.send(TurnStart(self.turn, argv, env or {}))
 
     def python(self, script: str, env: dict[str, str] | None = None, seconds: float = 120) -> str:
         """What a Python script prints, run as the agent; it must exit with 0."""

@@ -1,4 +1,4 @@
-"""Optimisers under the very same conditions as agents: same executor, ledger, clock and data."""
+"""Optimisers under the very same conditions as agents, and tasks of a user's own text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner import plan, run
+from runner.agents import agent_names
 from runner.engine import Engine
 from runner.errors import UserError
 from runner.layout import RunDir
@@ -19,11 +20,17 @@ from tests.docker.commands import a_seed
 TRIALS = 3
 
 
-def asked_of(sampler: str, task: str = "pystdlib", data: Path | None = None) -> RunSpec:
-    """The spec of a short run of seed 1 under a name of its own."""
-    asked = Asked(seed=1, trial_seconds=1.0, task=task, data=None if data is None else str(data))
-    spec = plan.baseline_run(sampler, asked, Budget(trials=TRIALS))
-    return spec.model_copy(update={"run_id": f"test-{sampler}-s{a_seed()}"})
+def asked_of(name: str, task: str = "pystdlib", data: Path | None = None) -> RunSpec:
+    """The spec of a short run of seed 1, a rehearsed one for an agent, under a name of its own."""
+    given = None if data is None else str(data)
+    asked = Asked(seed=1, trial_seconds=1.0, task=task, data=given, rehearsal=name in agent_names())
+    budget = Budget(trials=TRIALS)
+    spec = (
+        plan.agent_run(name, asked, budget, {})
+        if asked.rehearsal
+        else plan.baseline_run(name, asked, budget)
+    )
+    return spec.model_copy(update={"run_id": f"test-{name}-s{a_seed()}"})
 
 
 def through(engine: Engine, spec: RunSpec, runs: Path) -> tuple[RunResult, list[TrialRecord]]:
@@ -74,11 +81,15 @@ def _real_text(module: str) -> str:
     return Path(found).read_text(encoding="utf-8")
 
 
-def test_a_text_of_the_users_is_a_task(engine: Engine, tmp_path: Path, own_text: Path) -> None:
+@pytest.mark.parametrize("contestant", ["random", "gpt"])
+def test_a_text_of_the_users_is_a_task(
+    engine: Engine, tmp_path: Path, own_text: Path, contestant: str
+) -> None:
     """DATA is prepared into a volume of its own, trained on, and kept for the next run."""
     before = {volume.name for volume in engine.volumes()}
     try:
-        result, trials = through(engine, asked_of("random", "text", own_text), tmp_path / "runs")
+        spec = asked_of(contestant, "text", own_text)
+        result, trials = through(engine, spec, tmp_path / "runs")
         kept = [v for v in engine.volumes() if v.name not in before and v.data == "text"]
     finally:
         for volume in engine.volumes():

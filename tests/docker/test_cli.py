@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from runner import plan, preflight
 from runner.containers import ContainerSpec
 from runner.engine import Engine
+from runner.errors import UserError
+from runner.spec import Budget
 from runner.stage import image_tag
 from tests.docker.commands import Commands, a_seed, commands
 
@@ -81,6 +84,17 @@ def test_what_cannot_be_done_starts_nothing(bakeoff: Commands, engine: Engine, c
     assert hint in error + said
     assert not bakeoff.runs.exists()
     assert {v.name for v in engine.volumes() if "tpe" in v.run_id or "gpt" in v.run_id} <= before
+
+
+def test_a_gpu_is_taken_only_from_an_engine_that_has_one(engine: Engine) -> None:
+    """Without a GPU runtime GPU=0 is refused before anything starts; with one it passes."""
+    spec = plan.baseline_run("tpe", plan.Asked(gpu="0"), Budget(trials=1))
+    if engine.info().gpus:
+        preflight.check_gpu(spec, engine)
+    else:
+        with pytest.raises(UserError, match="no GPU runtime"):
+            preflight.check_gpu(spec, engine)
+    preflight.check_gpu(spec.model_copy(update={"gpu": None}), engine)
 
 
 def test_a_machine_that_works_passes_the_doctor(bakeoff: Commands) -> None:

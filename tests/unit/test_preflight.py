@@ -8,7 +8,7 @@ import pytest
 
 from runner import preflight
 from runner.engine import Engine, check_version
-from runner.errors import EngineError, UserError
+from runner.errors import EngineError, HostError, UserError
 from runner.layout import RunDir
 
 NOWHERE = "tcp://127.0.0.1:1"
@@ -41,6 +41,13 @@ def test_room_on_the_disk_is_looked_for_where_the_runs_will_be(tmp_path: Path) -
     """A folder that is not there yet is judged by the disk that it would be on."""
     preflight.check_disk(tmp_path / "not" / "there" / "yet")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_refused() -> None:
+    """Where nothing is free nothing is begun: /proc is a file system without any room."""
+    with pytest.raises(HostError, match=r"0\.0 GB are free") as caught:
+        preflight.check_disk(Path("/proc/runs"))
+    assert "make room" in caught.value.hint
 
 
 @pytest.mark.parametrize("version", ["19.03.15", "20.9.1", "1.13"])
