@@ -1,8 +1,8 @@
 """`make bench-gateway`: the same streams directly, through the gateway, and through LiteLLM.
 
-Everything runs on this machine and on loopback. The figures of the added time are differences of
-percentiles against the direct way in the same repeat, so that the load generator's own share and
-much of a busy machine's noise cancel; the median of the repeats is given.
+Everything runs on this machine and on loopback, one system at a time. The figures of the added time
+are differences of percentiles against the direct way in the same repeat, so that the load
+generator's own share and much of a busy machine's noise cancel; the median of the repeats is given.
 Results go to `benchmarks/results/gateway.json`; a table is printed for docs/performance.md.
 """
 
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,19 @@ BURST = 1000
 def main() -> None:
     """Measures, prints, writes."""
     _install_litellm()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        port = stack.enter_context(systems.upstream())
-        direct = System(Target("direct", "none", port=port))
-        ours = stack.enter_context(systems.gateway(port, folder))
-        theirs = stack.enter_context(systems.litellm(port, folder, _free_port()))
-        rows = [row for way in ROUNDS for row in _round(way, [direct, ours, theirs])]
-        bursts = [_burst(system) for system in (direct, ours, theirs)]
-        memory = {one.target.name: round(one.peak_mb(), 1) for one in (ours, theirs)}
+    rows, bursts, memory, starts = [], [], {}, {}
+    for system_of in (_gateway, _litellm):
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+            port = stack.enter_context(systems.upstream())
+            direct = System(Target("direct", "none", port=port))
+            system = stack.enter_context(system_of(port, folder))
+            for together in ROUNDS:
+                rows += _round(together, [direct, system])
+            bursts += [_burst(direct), _burst(system)]
+            memory[system.target.name] = round(system.peak_mb(), 1)
+            starts[system.target.name] = round(system.start_seconds, 2)
+    rows.sort(key=lambda row: row["streams_at_once"])
     result = {
         "machine": _machine(),
         "load_average": round(os.getloadavg()[0], 1),
@@ -57,12 +61,20 @@ def main() -> None:
         "streams": rows,
         "burst": bursts,
         "peak_memory_mb": memory,
-        "process_start_seconds": {one.target.name: one.start_seconds for one in (ours, theirs)},
+        "process_start_seconds": starts,
         "container_seconds": start_seconds(),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
+
+
+def _gateway(port: int, folder: Path) -> AbstractContextManager[System]:
+    return systems.gateway(port, folder)
+
+
+def _litellm(port: int, folder: Path) -> AbstractContextManager[System]:
+    return systems.litellm(port, folder, _free_port())
 
 
 def _round(together: int, ways: list[System]) -> list[dict[str, Any]]:
@@ -125,14 +137,16 @@ def _percentile(values: list[float], share: int) -> float:
 def table(result: dict[str, Any]) -> str:
     """The result as Markdown."""
     lines = [
-        f"Machine: {result['machine']}. LiteLLM {result['versions']['litellm']}, "
-        f"aiohttp {result['versions']['aiohttp']}.",
+        f"Machine: {result['machine']}, load average {result['load_average']} at the end. "
+        f"LiteLLM {result['versions']['litellm']}, aiohttp {result['versions']['aiohttp']}.",
         "",
         "| streams at once | system | added to first byte, p50 / p99 (ms) | added to last byte, "
         "p50 / p99 (ms) | CPU a stream (ms) | byte-equal streams |",
         "|---|---|---|---|---|---|",
     ]
     for row in result["streams"]:
+        if row["system"] == "direct":
+            continue
         lines.append(
             f"| {row['streams_at_once']} | {row['system']} "
             f"| {row['first_byte_added_p50_ms']} / {row['first_byte_added_p99_ms']} "

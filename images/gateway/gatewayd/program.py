@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -95,6 +96,10 @@ async def _serve(
         loop.call_later(settings.deadline_seconds, inbox.end, "deadline")
         service = Service(Door(desk, voice), places.socket)
         await service.start()
+        # What is loaded by now (the price table above all) stays to the end: a collector that
+        # went through it would hold up every stream for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
         message: protocol.Message | None = None
         while not isinstance(message, protocol.Stop):
             if message is None or isinstance(message, protocol.Start):
