@@ -6,16 +6,20 @@ one, is bounded in size, and is written under a name of ours that no content can
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import json
+from collections.abc import Callable, Iterator
 
 from runner.engine import Engine
 from runner.errors import EngineError
 from runner.journal import Journal
 from runner.layout import RunDir
+from runner.records import explained
 
 STATE = "/home/agent/.bakeoff"
 MAX_TRANSCRIPT_BYTES = 64 << 20
 MAX_TRANSCRIPTS_BYTES = 1 << 30
+MAX_BOOK_BYTES = 256 << 20
 
 # name in artifacts/ → (path in the agent's container, most bytes)
 WATCHED = {
@@ -63,22 +67,24 @@ class Collector:
         """Append a turn's raw transcript to `transcript.jsonl`; its lines."""
         content = self._fetched(path, MAX_TRANSCRIPT_BYTES) or b""
         self._transcripts_bytes += len(content)
-        if self._transcripts_bytes <= MAX_TRANSCRIPTS_BYTES:
-            with self._run_dir.transcript.open("ab") as file:
-                file.write(content if content.endswith(b"\n") or not content else content + b"\n")
-        else:
+        lines = content.split(b"\n")
+        if self._transcripts_bytes > MAX_TRANSCRIPTS_BYTES:
             self._journal.write("transcript.left_out", turn=turn, bytes=len(content))
-        return content.decode("utf-8", "replace").splitlines()
+            return _texts(lines)
+        with explained(self._run_dir.transcript), self._run_dir.transcript.open("ab") as file:
+            file.writelines(line + b"\n" for line in lines if line)
+        return _texts(lines)
 
     def _copy(self, name: str, path: str, limit: int) -> None:
         content = self._fetched(path, limit)
         if content is None or self._seen.get(name) == content:
             return
         self._seen[name] = content
-        self._run_dir.artifacts.mkdir(exist_ok=True)
-        aside = self._run_dir.artifacts / f".{name}.part"
-        aside.write_bytes(content)
-        aside.replace(self._run_dir.artifacts / name)
+        folder = self._run_dir.artifacts
+        with explained(folder / name):
+            folder.mkdir(exist_ok=True)
+            (folder / f".{name}.part").write_bytes(content)
+            (folder / f".{name}.part").replace(folder / name)
         self._journal.write("artifact.collected", name=name, bytes=len(content))
         if len(content) >= limit:
             self._journal.write("artifact.cut", name=name, at_bytes=limit)
@@ -92,3 +98,22 @@ class Collector:
         except EngineError as error:
             self._journal.write("artifact.unreadable", path=path, error=error.message[:300])
             return None
+
+
+def _texts(lines: list[bytes]) -> list[str]:
+    """Split by line feeds alone: JSON may hold the other characters that Python splits at."""
+    return [line.decode("utf-8", "replace") for line in lines]
+
+
+def settled_requests(engine: Engine, gateway: str) -> Iterator[dict[str, object]]:
+    """Every usage record in the gateway's own book, whether or not a runner heard of it.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    book = engine.get_file(gateway, "/state/ledger.jsonl", MAX_BOOK_BYTES) or b""
+    for line in book.split(b"\n"):
+        with contextlib.suppress(ValueError):
+            body = json.loads(line)
+            if isinstance(body, dict) and body.get("kind") == "settled":
+                yield dict(body.get("record") or {})

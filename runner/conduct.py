@@ -22,7 +22,7 @@ from runner.journal import Journal
 from runner.layout import RunDir
 from runner.protocol import CapReached, Denied, Message, Outage, Problem, TrialRequested, Usage
 from runner.records import UsageRecord, append_line
-from runner.sandbox import Gone, Heard, Inbox, Peer, Said
+from runner.sandbox import Gone, Heard, Inbox, Lost, Peer
 from runner.trials.desk import Began, Broke, Ended, TrialDesk, Waits
 
 TICK_SECONDS = 0.5
@@ -44,8 +44,7 @@ class Ending:
 class Props:
     """Everything that the loop works with.
 
-    `asked_to_stop` says who wants the run to end, if anybody does; `show` gets (role, line) of
-    what containers print for people.
+    `asked_to_stop` says who wants the run to end, if anybody does.
     """
 
     run_dir: RunDir
@@ -57,7 +56,6 @@ class Props:
     driver: Driver
     inbox: Inbox
     asked_to_stop: Callable[[], str | None]
-    show: Callable[[str, str], None]
 
 
 class Conduct:
@@ -67,7 +65,7 @@ class Conduct:
         self._p = props
         self._ending: Ending | None = None
         self._cap: str | None = None
-        self._gone = False
+        self._gone = self._broken = False
         self._clock_read_at = 0.0
         self._last_status = 0
 
@@ -79,26 +77,36 @@ class Conduct:
         """
         self._p.driver.begin()
         try:
-            while not self._over():
+            while (ending := self._over()) is None:
                 with contextlib.suppress(queue.Empty):
                     self._take(self._p.inbox.get(timeout=TICK_SECONDS))
                 self._tick()
+        except BaseException:
+            self._broken = True
+            raise
         finally:
             self._p.desk.close()
-            self._drain()
-            self._read_clock()
-        return self._ending or Ending("error", "host", "the loop ended without a reason")
+            self.drain()
+        return ending
 
-    def _over(self) -> bool:
-        if self._ending is None:
-            return False
-        return not self._p.desk.in_flight() and (self._gone or self._p.driver.closed())
+    def drain(self) -> None:
+        """Take up what was said before the end: usage, and the records of killed trials.
 
-    def _drain(self) -> None:
-        """What was said before the end counts: usage, and the records of killed trials."""
+        A run that broke is to be resumed: a trial that was killed by that is no trial of it.
+        """
         with contextlib.suppress(queue.Empty):
             while True:
-                self._take(self._p.inbox.get_nowait())
+                item = self._p.inbox.get_nowait()
+                if isinstance(item, Ended) and (not self._broken or item.record.status != "killed"):
+                    self._p.desk.took(item)
+                elif isinstance(item, Heard) and item.role == "gateway":
+                    self._heard_gateway(item.message)
+        self._read_clock()
+
+    def _over(self) -> Ending | None:
+        """The ending, once nothing that may still happen is left."""
+        done = not self._p.desk.in_flight() and (self._gone or self._p.driver.closed())
+        return self._ending if done else None
 
     def _tick(self) -> None:
         self._p.driver.tick(self._p.desk.in_flight())
@@ -147,15 +155,13 @@ class Conduct:
                 self._heard_gateway(message)
             case Heard(role=role, message=message):
                 self._heard(role, message)
-            case Said(role=role, line=line):
-                self._p.show(role, line)
+            case Lost(error=error):
+                raise error
             case Gone():
                 self._went(item)
-            case Waits() | Began() | Ended():
+            case Waits() | Began() | Ended() | Broke():
                 if self._p.desk.took(item) is not None:
                     self._p.collector.look()
-            case Broke(error=error) if self._ending is None:
-                self._end(Ending("error", error.cause, error.message))
 
     def _heard(self, role: str, message: Message) -> None:
         if isinstance(message, Problem):
@@ -175,7 +181,7 @@ class Conduct:
         journal = self._p.journal
         match message:
             case Usage(record=record):
-                self._used(record)
+                self.used(record)
             case Denied(reason=reason, detail=detail):
                 journal.write("gateway.request_denied", reason=reason, detail=detail[:500])
             case Outage(began=began, ended=ended, reason=reason):
@@ -192,7 +198,8 @@ class Conduct:
             "container.problem", role=role, during=problem.during, message=problem.message[:1000]
         )
 
-    def _used(self, fields: dict[str, object]) -> None:
+    def used(self, fields: dict[str, object]) -> None:
+        """Count one settled model request and keep its record."""
         try:
             record = UsageRecord.model_validate(fields)
         except ValidationError as error:
@@ -200,6 +207,7 @@ class Conduct:
             return
         append_line(self._p.run_dir.usage, record)
         self._last_status = record.status
+        self._p.driver.provider_answered(record.status)
         self._p.clock.usd += record.cost_usd
         self._p.clock.tokens += record.tokens
         self._p.clock.requests += 1

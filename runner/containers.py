@@ -30,7 +30,8 @@ class Mount:
 class ContainerSpec:
     """A container as Bakeoff makes them: locked unless a field says otherwise.
 
-    `tmpfs` maps a path to its size in bytes; `network` is "none" or "bridge".
+    `tmpfs` maps a path to its size in bytes; `network` is "none" or "bridge"; `cpu_weight` is the
+    share of a contended CPU against others' (1024 is the engine's default).
     """
 
     name: str
@@ -44,6 +45,7 @@ class ContainerSpec:
     network: str = "none"
     memory_bytes: int = 1 << 30
     cpus: float = 1.0
+    cpu_weight: int = 1024
     pids: int = 256
     shm_bytes: int = 64 << 20
     gpu: str | None = None

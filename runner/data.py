@@ -7,9 +7,11 @@ writes aside and renames; a volume counts only when its container ended well.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -22,6 +24,7 @@ from runner.errors import SandboxError, UserError
 from runner.layout import ROOT
 from runner.spec import TASKS_FOLDER, Task, limits
 
+STOP_SECONDS = 15.0
 PREPARE_SECONDS = 4 * 3600.0  # a download of some gigabytes on a slow line
 MAX_INPUT_BYTES = 64 << 30
 READ_BYTES = 1 << 20
@@ -96,33 +99,49 @@ def ensure(
     """
     volume = volume_of(task, files)
     with FileLock(Path(tempfile.gettempdir()) / f"{volume}.lock", mode=0o666):
-        if any(v.name == volume for v in engine.volumes()):
+        there = any(v.name == volume for v in engine.volumes())
+        if there and _is_whole(engine, image, volume):
             return volume
         say(f"preparing the data of task {task.name} (once)")
         engine.create_volume(volume, data=task.name)
         try:
             _prepare(engine, image, task, files, volume, say)
         except BaseException:
-            engine.remove_volume(volume)
+            if not task.network:  # what was downloaded is gone on with by the next try
+                engine.remove_volume(volume)
             raise
     return volume
+
+
+def _is_whole(engine: Engine, image: str, volume: str) -> bool:
+    """Whether preparing came to its end: it writes task.json last. Looked at, not run."""
+    name = f"{volume}-look"
+    mounts = (Mount(volume, "/data", read_only=True),)
+    engine.remove(name)
+    container = engine.create(
+        ContainerSpec(name=name, image=image, run_id=volume, role="prepare", mounts=mounts)
+    )
+    try:
+        return engine.get_file(container, "/data/task.json", READ_BYTES) is not None
+    finally:
+        engine.remove(container)
 
 
 def _prepare(
     engine: Engine, image: str, task: Task, files: list[Path], volume: str,
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    own, limit, machine = f"data-{task.name}", limits()["prepare"], engine.info()
+    limit, machine = limits()["prepare"], engine.info()
     inbox = f"{volume}-input"
     mounts = [Mount(volume, "/data")]
     if files:
-        engine.create_volume(inbox, run_id=own)
+        engine.create_volume(inbox, run_id=volume)
         mounts.append(Mount(inbox, "/input"))
     command = ["python", "/opt/trainer/prepare.py", "--task", task.name, "--data", "/data"]
     spec = ContainerSpec(
-        name=f"bakeoff-{own}-prepare",
+        name=f"{volume}-prepare",
         image=image,
-        run_id=own,
+        run_id=volume,
         role="prepare",
         command=[*command, "--input", "/input"] if files else command,
         mounts=tuple(mounts),
@@ -150,14 +169,17 @@ def _run_to_end(
             engine.put_archive(container, "/input", iter(lambda: archive.read(READ_BYTES), b""))
     channel = engine.attach(container)
     last: list[str] = []
+    overrun = threading.Timer(PREPARE_SECONDS, engine.kill, (container,))
     try:
         engine.start(container)
+        overrun.start()
         for _, line in channel.lines():
             say(line)
             last = [*last[-5:], line]
     finally:
+        overrun.cancel()
         channel.close()
-    state = engine.wait_exit(container, PREPARE_SECONDS)
+    state = engine.wait_exit(container, STOP_SECONDS)
     if state is None or state.exit_code != 0:
         _raise_failed(task, last, state.exit_code if state else None)
 
@@ -180,10 +202,21 @@ def _archive(files: list[Path]) -> IO[bytes]:
             member = tarfile.TarInfo(name)
             member.uid = member.gid = 1000
             member.size, member.mode = path.stat().st_size, 0o444
-            with path.open("rb") as file:
+            with _readable(path) as file:
                 tar.addfile(member, file)
     archive.seek(0)
     return archive
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:  # also when it was cut meanwhile
+        raise UserError(
+            f"reading {path}: {error}", hint="does something still write it?"
+        ) from error
 
 
 def _named(files: list[Path]) -> Iterator[tuple[str, Path]]:

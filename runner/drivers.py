@@ -21,6 +21,7 @@ from runner.turns import TurnPolicy
 
 CLOSING_SHARE = 0.5  # of the grace period, for a turn that knows that it is the last to end itself
 KILL_SECONDS = 15.0
+TOO_MANY_REQUESTS, SERVER_ERROR = 429, 500  # of HTTP
 OPTIMIZER_GRACE_SECONDS = 10.0
 
 
@@ -47,6 +48,9 @@ class Driver(Protocol):
 
     def trial_asked(self) -> None:
         """A request of the contestant became a trial."""
+
+    def provider_answered(self, status: int) -> None:
+        """The HTTP status of the provider's last answer, 0 for none, as the gateway saw it."""
 
     def tick(self, trials_in_flight: int) -> None:
         """About once a second."""
@@ -99,7 +103,7 @@ class AgentDriver:
         self._grace_seconds = grace_seconds
         self._clock = clock
         self._trials_asked = 0
-        self._running = False
+        self._running = self._provider_down = False
         self._not_before = 0.0
         self._reason = ""
         self._turn_until = self._end_at = math.inf
@@ -117,6 +121,9 @@ class AgentDriver:
 
     def trial_asked(self) -> None:
         self._trials_asked += 1
+
+    def provider_answered(self, status: int) -> None:
+        self._provider_down = status == 0 or status == TOO_MANY_REQUESTS or status >= SERVER_ERROR
 
     def tick(self, trials_in_flight: int) -> None:
         if self._reason:
@@ -158,7 +165,7 @@ class AgentDriver:
     def _finished(self, message: TurnFinished) -> None:
         lines = self._fetch(message.turn, message.transcript)
         outcome = self._agent.judge(lines, message.exit_code, message.stderr_tail)
-        pause = self._policy.take(outcome, self._trials_asked)
+        pause = self._policy.take(outcome, self._trials_asked, provider_down=self._provider_down)
         self._not_before = time.monotonic() + pause
         self._journal.write(
             "turn.finished",
@@ -213,6 +220,9 @@ class OptimizerDriver:
             self._stopped = message.reason or "no reason given"
 
     def trial_asked(self) -> None:
+        pass
+
+    def provider_answered(self, status: int) -> None:
         pass
 
     def tick(self, trials_in_flight: int) -> None:

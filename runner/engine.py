@@ -129,6 +129,7 @@ class Engine:
                 mem_limit=spec.memory_bytes,
                 memswap_limit=spec.memory_bytes,
                 nano_cpus=int(spec.cpus * 1e9),
+                cpu_shares=spec.cpu_weight,
                 shm_size=spec.shm_bytes,
                 log_config=docker.types.LogConfig(type="json-file", config=LOG_OPTIONS),
                 **gpu,

@@ -28,6 +28,10 @@ class RunDir:
         return self.path / "spec.json"
 
     @property
+    def pristine(self) -> Path:
+        return self.path / "train.py"
+
+    @property
     def lock(self) -> Path:
         return self.path / ".lock"
 

@@ -83,7 +83,7 @@ def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: boo
     run_dir = RunDir(runs / run_id)
     if not run_dir.path.exists():
         raise UserError(f"reading the log of {run_id}: there is no such run", hint="`make ps`")
-    yield from (_event_line(event) for event in Journal(run_dir).events())
+    yield from (_printable(_event_line(event)) for event in Journal(run_dir).events())
 
 
 def _container_of(states: list[ContainerState], role: str) -> ContainerState | None:
@@ -101,6 +101,11 @@ def readable(chunks: Iterable[bytes]) -> Iterator[str]:
         )
     if rest:
         yield rest.decode("utf-8", "replace")
+
+
+def _printable(line: str) -> str:
+    """The line without control characters: an agent's words must not steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
 
 
 def _event_line(event: Event) -> str:

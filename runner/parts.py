@@ -12,7 +12,7 @@ from runner.errors import HostError
 from runner.layout import ROOT
 from runner.sandbox import Part
 from runner.spec import RunSpec, Task, load_space, prices
-from runner.stage import Stage, image_tag
+from runner.stage import Stage
 
 PROVIDER_URLS = {
     "anthropic": "https://api.anthropic.com",
@@ -41,7 +41,7 @@ def _optimizer(stage: Stage) -> Part:
         "parallel": 1,
         "deadline_seconds": stage.deadline_seconds,
     }
-    return Part("optimizer", image_tag("optimizer"), config, {"study": ("/state", False)})
+    return Part("optimizer", stage.image("optimizer"), config, {"study": ("/state", False)})
 
 
 def _rehearsal(stage: Stage, agent: Agent) -> Part:
@@ -52,7 +52,9 @@ def _rehearsal(stage: Stage, agent: Agent) -> Part:
         "trial_plan": [],
         "deadline_seconds": stage.deadline_seconds,
     }
-    return Part("rehearsal", image_tag("rehearsal"), config, {"upstream": ("/run/upstream", False)})
+    return Part(
+        "rehearsal", stage.image("rehearsal"), config, {"upstream": ("/run/upstream", False)}
+    )
 
 
 def _gateway(stage: Stage, agent: Agent) -> Part:
@@ -79,7 +81,7 @@ def _gateway(stage: Stage, agent: Agent) -> Part:
     if spec.rehearsed:
         volumes["upstream"] = ("/run/upstream", True)
     network = "none" if spec.rehearsed else "bridge"
-    return Part("gateway", image_tag("gateway"), config, volumes, network=network)
+    return Part("gateway", stage.image("gateway"), config, volumes, network=network)
 
 
 def _contestant(stage: Stage, agent: Agent) -> Part:
@@ -95,7 +97,7 @@ def _contestant(stage: Stage, agent: Agent) -> Part:
         "gateway": ("/run/gateway", True),
     }
     files = {} if stage.resumed else {"/workspace": repo_copy(stage.pristine, stage.task, agent)}
-    return Part("agent", agent.spec.image, config, volumes, files)
+    return Part("agent", stage.image(f"agent-{agent.spec.cli}"), config, volumes, files)
 
 
 def repo_copy(train_py: str, task: Task, agent: Agent) -> dict[str, bytes]:

@@ -71,6 +71,11 @@ def baseline_run(name: str, asked: Asked, budget: Budget) -> RunSpec:
         UserError: an unknown name or a bad value.
     """
     samplers.find(name)
+    if budget.hours is None and budget.train_hours is None and budget.trials is None:
+        raise UserError(
+            f"setting the budget of {name}: an optimiser spends no dollars and no tokens",
+            hint="set HOURS, TRAIN_HOURS or TRIALS",
+        )
     return _common("baseline", name, asked, spec.load_task(asked.task), budget)
 
 

@@ -44,6 +44,22 @@ def check_new(run_dir: RunDir) -> None:
         )
 
 
+def check_unused(run_id: str, engine: Engine) -> None:
+    """Refuse a run id under which the engine has something: it may be somebody's live run.
+
+    Raises:
+        UserError: there are containers or volumes of that run.
+    """
+    found = [c.name for c in engine.containers(run_id)] + [v.name for v in engine.volumes(run_id)]
+    if found:
+        raise UserError(
+            f"starting {run_id}: the engine has {len(found)} containers or volumes of a run of "
+            f"that name, such as {found[0]}",
+            hint="another SEED makes another run; if nobody runs it any more, "
+            f"`make clean-runs RUN={run_id}` removes them",
+        )
+
+
 def check_disk(folder: Path) -> None:
     """Refuse to start where the records would not fit.
 

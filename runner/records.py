@@ -161,7 +161,7 @@ def append_line(path: Path, record: Record) -> None:
     Raises:
         HostError: the disk is full or the file is not writable.
     """
-    with _explained(path):
+    with explained(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             left = memoryview(_mended_start(descriptor, path) + _line(record))
@@ -173,7 +173,12 @@ def append_line(path: Path, record: Record) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses under `path` into an error that says what to do.
+
+    Raises:
+        HostError: the disk is full, or a file or folder is not writable.
+    """
     try:
         yield
     except OSError as error:
@@ -219,7 +224,7 @@ def write_whole(path: Path, text: str) -> None:
         HostError: the disk is full or the folder is not writable.
     """
     aside = path.with_name(f".{path.name}.part")
-    with _explained(path):
+    with explained(path):
         with aside.open("w", encoding="utf-8", errors="replace") as file:
             file.write(text)
             file.flush()

@@ -15,7 +15,7 @@ from typing import Any
 
 from runner import data, images, preflight
 from runner.clock import Clock
-from runner.collect import Collector
+from runner.collect import Collector, settled_requests
 from runner.conduct import Conduct, Ending, Props
 from runner.drivers import AgentDriver, Driver, OptimizerDriver
 from runner.engine import Engine
@@ -23,12 +23,22 @@ from runner.errors import BakeoffError, HostError, UserError
 from runner.journal import Journal
 from runner.layout import RunDir
 from runner.parts import parts
-from runner.records import Best, RunResult, Spent, TrialSource, now, to_json, write_whole
+from runner.records import (
+    Best,
+    RunResult,
+    Spent,
+    TrialSource,
+    UsageRecord,
+    now,
+    read_lines,
+    to_json,
+    write_whole,
+)
 from runner.results import claims
 from runner.runs import STOP_FILE, held, last_spent, read_spec, stop_signals
-from runner.sandbox import Peer, Sandbox, sweep
+from runner.sandbox import Peer, Sandbox, Show, sweep
 from runner.spec import RunSpec, limits, load_task
-from runner.stage import Show, Stage, image_names, image_tag, versions
+from runner.stage import Stage, image_names, image_tag, versions
 from runner.trials.desk import TrialDesk
 from runner.trials.executor import Executor, Trainer
 from runner.trials.intake import Intake
@@ -49,27 +59,28 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
     preflight.check_new(run_dir)
     preflight.check_disk(runs)
     preflight.check_gpu(spec, engine)
+    preflight.check_unused(spec.run_id, engine)
     files = data.input_files(spec.data, task)
     images.ensure(engine, image_names(spec))
     volume = data.ensure(engine, image_tag("trainer"), task, files, partial(show, "prepare"))
-    _make(run_dir)
     spec = spec.model_copy(update={"versions": versions(spec, engine, volume)})
-    write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
-    stage = Stage(spec, engine, run_dir, task, volume, show)
+    _make(run_dir)
     try:
+        write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
         with held(run_dir):
-            return _perform(stage, Spent())
+            return _perform(Stage(spec, engine, run_dir, task, volume, show), Spent())
     except BakeoffError:
-        if not _was_opened(stage.journal):
-            shutil.rmtree(run_dir.path)  # nothing happened: the same command may be tried again
+        if not _was_opened(Journal(run_dir)):  # nothing happened: the same command may come again
+            shutil.rmtree(run_dir.path, ignore_errors=True)
         raise
 
 
 def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
-    """Go on with a run whose runner died or was interrupted; budgets are as they were.
+    """Go on with a run whose runner died or was interrupted: same budgets, images, code and data.
 
     Raises:
-        UserError: it is finished, or another runner has it.
+        UserError: it is finished, another runner has it, or its data is not to be had any more.
+        ImageError: an image that it began with is gone.
     """
     run_dir = RunDir(runs / spec.run_id)
     if run_dir.result.exists():
@@ -77,9 +88,12 @@ def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
             f"resuming {spec.run_id}: it is done", hint=f"its result is in {run_dir.result}"
         )
     task = load_task(spec.task)
-    images.ensure(engine, image_names(spec))
-    files = data.input_files(spec.data, task)
-    volume = data.ensure(engine, image_tag("trainer"), task, files, partial(show, "prepare"))
+    volume = str(spec.versions["data"])
+    if not any(there.name == volume for there in engine.volumes()):
+        raise UserError(
+            f"resuming {spec.run_id}: its data, volume {volume}, is gone",
+            hint=f"`make stop RUN={spec.run_id}` collects it; begin another run",
+        )
     with held(run_dir):
         (run_dir.path / STOP_FILE).unlink(missing_ok=True)
         sweep(engine, spec.run_id, volumes=False)  # a trial may still hold the device
@@ -115,7 +129,7 @@ def _perform(stage: Stage, before: Spent) -> RunResult:
     began_at = now()
     clock = Clock(stage.spec.budget, before)
     stage.journal.write("run.resumed" if stage.resumed else "run.started", **_facts(stage.spec))
-    sandbox = Sandbox(stage.engine, stage.spec.run_id, parts(stage), stage.inbox)
+    sandbox = Sandbox(stage.engine, stage.spec.run_id, parts(stage), stage.inbox, stage.show)
     collector = Collector(
         stage.engine, stage.run_dir, stage.journal,
         lambda: sandbox.contestant.container if stage.spec.kind == "agent" else "",
@@ -124,13 +138,28 @@ def _perform(stage: Stage, before: Spent) -> RunResult:
     with stop_signals(stage.run_dir) as asked_to_stop, sandbox:
         stage.journal.write(OPENED)
         sandbox.keep_volumes = True  # until everything is collected
-        ending = _conduct(stage, sandbox, clock, collector, asked_to_stop)
+        conduct = _conduct(stage, sandbox, clock, collector, asked_to_stop)
+        ending = conduct.go()
         collector.finish()
+        _balance(stage, sandbox, conduct)
         result = _result(stage, clock, ending, began_at)
         write_whole(stage.run_dir.result, to_json(result))
         sandbox.keep_volumes = False
     stage.journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
     return result
+
+
+def _balance(stage: Stage, sandbox: Sandbox, conduct: Conduct) -> None:
+    """End the gateway, and take up what it settled at its end or while no runner listened."""
+    gateway = sandbox.peer("gateway")
+    if gateway is None:
+        return
+    gateway.end()
+    conduct.drain()
+    known = {record.request for record in read_lines(stage.run_dir.usage, UsageRecord)}
+    for record in settled_requests(stage.engine, gateway.container):
+        if record.get("request") not in known:
+            conduct.used(record)
 
 
 def _facts(spec: RunSpec) -> dict[str, Any]:
@@ -150,7 +179,7 @@ def _conduct(
     clock: Clock,
     collector: Collector,
     asked_to_stop: Callable[[], str | None],
-) -> Ending:
+) -> Conduct:
     contestant = sandbox.contestant
     source: TrialSource = "agent" if stage.spec.kind == "agent" else "sampler"
     intake = Intake(stage.engine, stage.run_dir, stage.ledger, stage.pristine, source)
@@ -167,9 +196,8 @@ def _conduct(
         driver=_driver(stage, contestant, clock, collector),
         inbox=stage.inbox,
         asked_to_stop=asked_to_stop,
-        show=stage.show,
     )
-    return Conduct(props).go()
+    return Conduct(props)
 
 
 def _driver(stage: Stage, contestant: Peer, clock: Clock, collector: Collector) -> Driver:
@@ -195,12 +223,11 @@ def _driver(stage: Stage, contestant: Peer, clock: Clock, collector: Collector) 
 
 def _executor(stage: Stage) -> Executor:
     spec, limit, machine = stage.spec, limits()["trial"], stage.engine.info()
-    seconds = spec.trial_seconds
     trainer = Trainer(
-        image=image_tag("trainer"),
+        image=stage.image("trainer"),
         data_volume=stage.data_volume,
-        train_seconds=seconds,
-        limit_seconds=max(2 * seconds, seconds + stage.task.limit_seconds),
+        train_seconds=spec.trial_seconds,
+        allowance_seconds=stage.task.limit_seconds,
         limit=limit,
         memory_bytes=limit.memory_bytes(machine.memory_bytes),
         cpus=machine.cpus * limit.cpu_share,
@@ -215,21 +242,21 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
     """End a run whose runner is dead: collect what there is, remove containers and volumes.
 
     Raises:
-        UserError: a runner has it.
+        UserError: a runner has it, or it is done.
     """
     spec = read_spec(runs, run_id)
     run_dir = RunDir(runs / run_id)
     with held(run_dir):
-        journal = Journal(run_dir)
+        if run_dir.result.exists():
+            raise UserError(f"stopping {run_id}: it is done", hint=f"see {run_dir.result}")
+        journal, clock = Journal(run_dir), Clock(spec.budget, last_spent(run_dir))
         agents = [c.id for c in engine.containers(run_id) if c.role == "agent"]
         Collector(engine, run_dir, journal, lambda: agents[0] if agents else "").finish()
-        sweep(engine, run_id)
-        clock = Clock(spec.budget, last_spent(run_dir))
         stage = Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
         ending = Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
-        began = journal.events()
-        result = _result(stage, clock, ending, began[0].at if began else now())
+        result = _result(stage, clock, ending, now())
         write_whole(run_dir.result, to_json(result))
+        sweep(engine, run_id)
         journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
     return result
 

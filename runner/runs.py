@@ -20,6 +20,7 @@ from runner.records import Event, Spent, TrialRecord, UsageRecord, read_lines
 from runner.spec import RunSpec
 
 STOP_FILE = "stop"
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def read_spec(runs: Path, run_id: str) -> RunSpec:
@@ -112,7 +113,7 @@ def stop_signals(run_dir: RunDir) -> Iterator[Callable[[], str | None]]:
             raise KeyboardInterrupt
         asked.append(f"{signal.Signals(number).name} to the runner")
 
-    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, on_signal) for s in STOP_SIGNALS}
     try:
         yield lambda: (
             asked[0] if asked

@@ -13,9 +13,11 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from runner.channel import Channel
 from runner.containers import ContainerSpec, Mount
@@ -36,6 +38,7 @@ from runner.spec import limits
 START_SECONDS = 60.0
 LAST_WORDS = 8
 STOP_SECONDS = 5
+RECONNECT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,6 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Said:
-    """A line for people from the container with this role."""
-
-    role: str
-    line: str
-
-
-@dataclass(frozen=True)
 class Gone:
     """The container with this role has ended."""
 
@@ -63,7 +58,15 @@ class Gone:
     last_words: str
 
 
-Inbox = queue.Queue[Heard | Said | Gone | Any]
+@dataclass(frozen=True)
+class Lost:
+    """The engine no longer lets us hear a container that may still run: the run must be resumed."""
+
+    error: EngineError
+
+
+Inbox = queue.Queue[Any]
+Show = Callable[[str, str], None]
 
 
 class Peer:
@@ -76,7 +79,8 @@ class Peer:
         engine: where it runs.
         spec: what it is.
         config: the `start` config; may hold the key, so it is in no attribute that gets printed.
-        inbox: where its words go.
+        inbox: where its messages go.
+        show: is given (role, line) of what it prints for people.
         files: folder → files to put there before it starts.
     """
 
@@ -86,6 +90,7 @@ class Peer:
         spec: ContainerSpec,
         config: Mapping[str, Any],
         inbox: Inbox,
+        show: Show,
         files: Mapping[str, Mapping[str, bytes]] | None = None,
     ) -> None:
         self.spec = spec
@@ -93,10 +98,12 @@ class Peer:
         self._engine = engine
         self._start_line = encode(Start(dict(config)))
         self._inbox = inbox
+        self._show = show
         self._files = files or {}
         self._channel: Channel | None = None
         self._started = threading.Event()
         self._gone = threading.Event()
+        self._closing = False
         self._last_words: list[str] = []
 
     def open(self) -> None:
@@ -134,15 +141,26 @@ class Peer:
             return False
         try:
             self._channel.send(encode(message))
-        except EngineError:
+        except (EngineError, ProtocolError):
             return False
         return True
 
     def last_words(self) -> str:
         return " / ".join(self._last_words) or "none"
 
+    def end(self) -> None:
+        """Stop the container and wait until everything that it said is in the inbox."""
+        with contextlib.suppress(EngineError):
+            self._engine.stop(self.spec.name, STOP_SECONDS)
+        self._gone.wait(2 * STOP_SECONDS)
+
     def close(self) -> None:
-        """Stop and remove the container."""
+        """Stop and remove the container.
+
+        Raises:
+            EngineError: it could not be removed.
+        """
+        self._closing = True
         with contextlib.suppress(EngineError):
             self._engine.stop(self.spec.name, STOP_SECONDS)
         if self._channel is not None:
@@ -151,27 +169,39 @@ class Peer:
 
     def _listen(self) -> None:
         """Read until the container ends; a connection that only broke is made again."""
-        channel = self._channel
-        while channel is not None:
-            for is_stdout, line in channel.lines():
-                self._take(is_stdout, line)
-            channel = self._again()
-        state = None
-        with contextlib.suppress(EngineError):
-            state = self._engine.wait_exit(self.container, 5.0)
-        self._gone.set()
+        try:
+            while self._channel is not None:
+                for is_stdout, line in self._channel.lines():
+                    self._take(is_stdout, line)
+                self._channel = None if self._closing else self._again()
+            state = None if self._closing else self._engine.wait_exit(self.container, 5.0)
+        except EngineError as error:
+            self._inbox.put(Lost(error))
+            return
+        finally:
+            self._gone.set()
         exit_code = state.exit_code if state else None
         self._inbox.put(Gone(self.spec.role, exit_code, self.last_words()))
 
     def _again(self) -> Channel | None:
-        try:
-            state = self._engine.wait_exit(self.container, 1.0)
-            if state is not None or self._engine.inspect(self.container) is None:
-                return None
-            self._channel = self._engine.attach(self.container)
-        except EngineError:
-            return None
-        return self._channel
+        """A new connection to a container that still runs; None when it has ended.
+
+        Raises:
+            EngineError: the engine does not answer for `RECONNECT_SECONDS`.
+        """
+        for attempt in Retrying(
+            retry=retry_if_exception_type(EngineError),
+            stop=stop_after_delay(RECONNECT_SECONDS),
+            wait=wait_fixed(1.0),
+            reraise=True,
+        ):
+            with attempt:
+                if self._engine.wait_exit(self.container, 1.0) is not None:
+                    return None
+                if self._engine.inspect(self.container) is None:
+                    return None
+                return self._engine.attach(self.container)
+        return None
 
     def _take(self, is_stdout: bool, line: str) -> None:
         message: Message | None = None
@@ -182,7 +212,7 @@ class Peer:
                 line = f"a message that is none: {error}"
         if message is None:
             self._last_words = [*self._last_words[-LAST_WORDS:], line[:300]]
-            self._inbox.put(Said(self.spec.role, line))
+            self._show(self.spec.role, line)
         elif isinstance(message, Ready) and self._channel is not None:
             with contextlib.suppress(EngineError):
                 self._channel.send(self._start_line)
@@ -215,13 +245,16 @@ class Sandbox:
         engine: where.
         run_id: whose.
         parts: what to open, in order; the last one is the contestant.
-        inbox: where the containers' words go.
+        inbox: where the containers' messages go.
+        show: is given (role, line) of what they print for people.
     """
 
-    def __init__(self, engine: Engine, run_id: str, parts: list[Part], inbox: Inbox) -> None:
+    def __init__(
+        self, engine: Engine, run_id: str, parts: list[Part], inbox: Inbox, show: Show
+    ) -> None:
         self._engine = engine
         self._run_id = run_id
-        self._peers = [self._peer(part, inbox) for part in parts]
+        self._peers = [self._peer(part, inbox, show) for part in parts]
         self._purposes = sorted({purpose for part in parts for purpose in part.volumes})
         self.keep_volumes = False
 
@@ -250,12 +283,17 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """Remove every container of the run, and its volumes unless they are to be kept."""
-        for peer in reversed(self._peers):
-            peer.close()
-        sweep(self._engine, self._run_id, volumes=not self.keep_volumes)
+        """Remove every container of the run, and its volumes unless they are to be kept.
 
-    def _peer(self, part: Part, inbox: Inbox) -> Peer:
+        Raises:
+            EngineError: something could not be removed; everything else was.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.callback(sweep, self._engine, self._run_id, volumes=not self.keep_volumes)
+            for peer in self._peers:  # an exit stack closes the last one first
+                stack.callback(peer.close)
+
+    def _peer(self, part: Part, inbox: Inbox, show: Show) -> Peer:
         limit, machine = limits()[part.role], self._engine.info()
         spec = ContainerSpec(
             name=container_name(self._run_id, part.role),
@@ -271,9 +309,10 @@ class Sandbox:
             network=part.network,
             memory_bytes=limit.memory_bytes(machine.memory_bytes),
             cpus=machine.cpus * limit.cpu_share,
+            cpu_weight=limit.cpu_weight,
             pids=limit.pids,
         )
-        return Peer(self._engine, spec, part.config, inbox, part.files)
+        return Peer(self._engine, spec, part.config, inbox, show, part.files)
 
 
 def sweep(engine: Engine, run_id: str, *, volumes: bool = True) -> int:

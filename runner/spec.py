@@ -81,6 +81,7 @@ class Limit(Frozen):
     memory_mb: PositiveInt | None = None
     memory_share: Positive | None = None
     cpu_share: Positive = 1.0
+    cpu_weight: PositiveInt = 1024
     pids: PositiveInt
     tmp_mb: PositiveInt
     output_mb: PositiveInt = 16

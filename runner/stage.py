@@ -6,23 +6,25 @@ import platform
 import queue
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from runner import __version__, images
 from runner.agents import Agent, load_agent
 from runner.engine import Engine
+from runner.errors import ImageError
 from runner.journal import Journal
 from runner.layout import ROOT, RunDir
-from runner.sandbox import Inbox, new_token
+from runner.records import write_whole
+from runner.sandbox import Inbox, Show, new_token
 from runner.spec import RunSpec, Task
 from runner.trials.ledger import Ledger
 from trainer import constants
 
-Show = Callable[[str, str], None]
-
-SPARE_SECONDS = 3600.0  # for refunds, beyond twice the wall budget, until containers end themselves
+# Containers end themselves after this, should no runner come back: the wall budget several times
+# over, because runs that share a device wait for it in turns and get that time back.
+REFUNDS = 4.0
+SPARE_SECONDS = 24 * 3600.0
 LONGEST_SECONDS = 14 * 24 * 3600.0  # a run without a wall budget
 
 
@@ -43,8 +45,7 @@ class Stage:
         self.ledger = Ledger(self.run_dir)
         self.inbox: Inbox = queue.Queue()
         self.token = new_token()
-        source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
-        self.pristine = constants.rewrite(source, self.task.knobs)
+        self.pristine = self._pristine()
 
     def agent(self) -> Agent:
         return load_agent(self.spec.contestant, self.spec.model)
@@ -52,8 +53,30 @@ class Stage:
     @property
     def deadline_seconds(self) -> float:
         hours = self.spec.budget.hours
-        wall = LONGEST_SECONDS if hours is None else 2 * hours * 3600 + SPARE_SECONDS
+        wall = LONGEST_SECONDS if hours is None else REFUNDS * hours * 3600 + SPARE_SECONDS
         return wall + self.spec.grace_seconds
+
+    def image(self, name: str) -> str:
+        """The image of that name by its content, as it was when the run began.
+
+        Raises:
+            ImageError: it is gone from the engine.
+        """
+        digest = str(self.spec.versions["images"][name])
+        if not self.engine.image_digest(digest):
+            raise ImageError(
+                f"running {self.spec.run_id}: image {name} that it began with is gone",
+                hint=f"`make stop RUN={self.spec.run_id}` collects it; begin another run",
+            )
+        return digest
+
+    def _pristine(self) -> str:
+        """The task's train.py that this run began with; a resumed run has the very same."""
+        path = self.run_dir.pristine
+        if not path.exists():
+            source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
+            write_whole(path, constants.rewrite(source, self.task.knobs))
+        return path.read_text(encoding="utf-8")
 
 
 def image_names(spec: RunSpec) -> list[str]:

@@ -9,21 +9,21 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from runner.clock import Clock
-from runner.errors import BakeoffError
 from runner.journal import Journal
 from runner.protocol import Message, TrialAccepted, TrialFinished, TrialLog, TrialRefused
 from runner.protocol import TrialRequested as Request
 from runner.records import TrialRecord
-from runner.trials.executor import Executor, TrialOrder
+from runner.trials.executor import Executor, TrialOrder, Watch
 from runner.trials.intake import Intake, Refusal
 from runner.trials.ledger import Ledger
 
 MAX_QUEUED = 4
+REFUSALS_JOURNALLED = 100
 MAX_LOG_LINE_CHARS = 2000
 
 
@@ -55,10 +55,10 @@ class Ended:
 
 @dataclass(frozen=True)
 class Broke:
-    """The engine failed under a trial."""
+    """Something of ours failed under a trial: it has no record, and the run cannot go on."""
 
     order: TrialOrder
-    error: BakeoffError
+    error: BaseException
 
 
 class TrialDesk:
@@ -94,6 +94,7 @@ class TrialDesk:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
         self._in_flight: dict[str, TrialOrder] = {}
         self._number = ledger.highest_number()
+        self._refusals = 0
         self.told_last = False
 
     def in_flight(self) -> int:
@@ -122,12 +123,15 @@ class TrialDesk:
                 self._accept(order)
                 return True
             refused = _refused(request.request, order)
-        self._journal.write("trial.refused", request=request.request, reason=refused.reason)
-        self._send(refused)
+        self._refuse(refused)
         return False
 
-    def took(self, event: Waits | Began | Ended) -> TrialRecord | None:
-        """Take up what the worker saw; the record, when a trial has ended."""
+    def took(self, event: Waits | Began | Ended | Broke) -> TrialRecord | None:
+        """Take up what the worker saw; the record, when a trial has ended.
+
+        Raises:
+            BakeoffError: what broke the trial.
+        """
         match event:
             case Waits(order=order, moment=moment):
                 self._clock.lease_wait_began(order.trial, moment)
@@ -137,6 +141,10 @@ class TrialDesk:
             case Ended():
                 self._ended(event)
                 return event.record
+            case Broke(order=order, error=error):
+                self._in_flight.pop(order.request, None)
+                self._clock.lease_wait_ended(order.trial, time.monotonic())
+                raise error
         return None
 
     def close(self) -> None:
@@ -159,6 +167,18 @@ class TrialDesk:
             return TrialRefused(request, reason, "wait for one of them: `trial list`")
         return None
 
+    def _refuse(self, refused: TrialRefused) -> None:
+        """Answer, and journal the first refusals and then ever fewer: asking costs nothing."""
+        self._refusals += 1
+        if self._refusals <= REFUSALS_JOURNALLED or self._refusals % REFUSALS_JOURNALLED == 0:
+            self._journal.write(
+                "trial.refused",
+                request=refused.request[:80],
+                reason=refused.reason,
+                refusals=self._refusals,
+            )
+        self._send(refused)
+
     def _accept(self, order: TrialOrder) -> None:
         self._number = order.trial
         self._in_flight[order.request] = order
@@ -171,7 +191,8 @@ class TrialDesk:
             knobs_changed={name: list(pair) for name, pair in order.knobs_changed.items()},
             other_changes=order.other_changes,
         )
-        self._pool.submit(self._work, order)
+        future = self._pool.submit(self._work, order)
+        future.add_done_callback(lambda done: self._report_break(order, done))
 
     def _work(self, order: TrialOrder) -> None:
         """In the worker thread: run the trial and tell the loop."""
@@ -181,16 +202,22 @@ class TrialDesk:
             began.append(time.monotonic())
             self._inbox.put(Began(order, began[0]))
 
-        def on_line(line: str) -> None:
-            self._send(TrialLog(order.request, line[:MAX_LOG_LINE_CHARS]))
-
-        self._inbox.put(Waits(order, time.monotonic()))
-        try:
-            record = self._executor.run(order, on_start, on_line)
-        except BakeoffError as error:
-            self._inbox.put(Broke(order, error))
-            return
+        watch = Watch(
+            on_wait=lambda: self._inbox.put(Waits(order, time.monotonic())),
+            on_start=on_start,
+            on_line=lambda line: self._send_line(order, line),
+        )
+        record = self._executor.run(order, watch)
         self._inbox.put(Ended(order, record, began[0] if began else None, time.monotonic()))
+
+    def _send_line(self, order: TrialOrder, line: str) -> None:
+        self._send(TrialLog(order.request, line[:MAX_LOG_LINE_CHARS]))
+
+    def _report_break(self, order: TrialOrder, done: Future[None]) -> None:
+        """Whatever the worker raised ends up in the loop, and nowhere else."""
+        error = done.exception()
+        if error is not None:
+            self._inbox.put(Broke(order, error))
 
     def _ended(self, event: Ended) -> None:
         record = event.record

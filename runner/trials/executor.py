@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from runner.channel import Channel
@@ -22,13 +23,15 @@ from runner.engine import Engine
 from runner.errors import EngineError
 from runner.layout import RunDir, trial_container_name
 from runner.protocol import Message, ProtocolError, Ready, Start, TrialExited, decode, encode
-from runner.records import TrialRecord, TrialSource, TrialStatus, now
+from runner.records import TrialRecord, TrialSource, TrialStatus, explained, now
 from runner.spec import Limit, RunSpec
 from runner.trials.lease import DeviceLease, LeaseAbandonedError
 from runner.trials.output import TrialOutput
 
 HOST_MARGIN_SECONDS = 30.0  # beyond the limit that PID 1 itself enforces
+STOP_SECONDS = 15.0
 TRIAL_FILES_BYTES = 256 << 20
+MAX_DIFF_LINES = 3000
 OOM_WORDS = ("OutOfMemoryError", "CUDA out of memory", "MemoryError", "can't allocate memory")
 
 
@@ -39,12 +42,30 @@ class Trainer:
     image: str
     data_volume: str
     train_seconds: float
-    limit_seconds: float
+    allowance_seconds: float
     limit: Limit
     memory_bytes: int
     cpus: float
     gpu: str | None
     pristine: str
+
+    @property
+    def limit_seconds(self) -> float:
+        """When a trial is ended: its training time and the allowance for all the rest."""
+        return self.train_seconds + self.allowance_seconds
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a trial's watcher is told as it happens, in the trial's thread.
+
+    `on_wait` when it begins to wait for its device, `on_start` when it has it, `on_line` for each
+    line that it prints.
+    """
+
+    on_wait: Callable[[], None]
+    on_start: Callable[[], None]
+    on_line: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -106,46 +127,32 @@ class Executor:
         """End what runs and let nothing start any more; each such trial is recorded as killed."""
         self._abandon.set()
         for container in list(self._running):
-            self._engine.kill(container)
+            with contextlib.suppress(EngineError):  # its own deadline ends it
+                self._engine.kill(container)
 
-    def run(
-        self,
-        order: TrialOrder,
-        on_start: Callable[[], None],
-        on_line: Callable[[str], None],
-    ) -> TrialRecord:
-        """Run the trial to its end and return its record; only a broken engine raises.
-
-        Args:
-            order: what to run.
-            on_start: is called when the trial has its device.
-            on_line: is given each line that the trial prints, as it comes.
+    def run(self, order: TrialOrder, watch: Watch) -> TrialRecord:
+        """Run the trial to its end and return its record; only a broken engine or disk raises.
 
         Raises:
             EngineError: the engine failed; the trial is nobody's fault and has no record.
+            HostError: the trial's files could not be written.
         """
-        folder = self._keep_submission(order)
+        with explained(self._run_dir.trial(order.trial)):
+            folder = self._keep_submission(order)
+        watch.on_wait()
         try:
             with self._lease.held(self._abandon) as waited:
-                on_start()
-                with (folder / "train.log").open("wb") as log:
-                    watched = self._watch(order, log, on_line)
+                watch.on_start()
+                watched = self._watch(order, folder / "train.log", watch.on_line)
         except LeaseAbandonedError:
             return self._record(order, "killed", "the run ended before its device was free")
         return self._judged(order, watched, waited)
 
-    def _keep_submission(self, order: TrialOrder) -> Any:
+    def _keep_submission(self, order: TrialOrder) -> Path:
         folder = self._run_dir.trial(order.trial)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "train.py").write_text(order.train_py, encoding="utf-8", newline="")
-        before = "pristine" if order.parent is None else f"trial {order.parent}"
-        patch = difflib.unified_diff(
-            order.parent_train_py.splitlines(keepends=True),
-            order.train_py.splitlines(keepends=True),
-            f"train.py ({before})",
-            f"train.py (trial {order.trial})",
-        )
-        (folder / "diff.patch").write_text("".join(patch), encoding="utf-8", newline="")
+        (folder / "diff.patch").write_text(_patch(order), encoding="utf-8", newline="")
         return folder
 
     def _container(self, order: TrialOrder) -> ContainerSpec:
@@ -175,17 +182,20 @@ class Executor:
             "deadline_seconds": trainer.limit_seconds + HOST_MARGIN_SECONDS,
         }
 
-    def _watch(self, order: TrialOrder, log: IO[bytes], on_line: Callable[[str], None]) -> _Watched:
+    def _watch(self, order: TrialOrder, log: Path, on_line: Callable[[str], None]) -> _Watched:
         watched = _Watched(began_at=now(), began=time.monotonic())
         with self._started(order) as (container, channel):
             limit = self._trainer.limit_seconds + HOST_MARGIN_SECONDS
-            overrun = threading.Timer(limit, self._overrun, (container, watched))
+            overrun = threading.Timer(limit, self._overrun, (container, channel, watched))
             overrun.start()
             try:
-                self._read(order, channel, watched, log, on_line)
-                watched.state = self._engine.wait_exit(container, 15.0)
+                with explained(log), log.open("wb") as file:
+                    self._read(order, channel, watched, file, on_line)
+                watched.state = self._engine.wait_exit(container, STOP_SECONDS)
             finally:
                 overrun.cancel()
+        if watched.state is None and not watched.overran:
+            raise EngineError(f"watching trial {order.trial}: the engine's connection was lost")
         watched.seconds = time.monotonic() - watched.began
         return watched
 
@@ -199,6 +209,8 @@ class Executor:
             channel = self._engine.attach(container)
             try:
                 self._engine.start(container)
+                if self._abandon.is_set():  # set while this one was being made
+                    self._engine.kill(container)
                 yield container, channel
             finally:
                 channel.close()
@@ -206,10 +218,12 @@ class Executor:
             self._running.discard(container)
             self._engine.remove(container)
 
-    def _overrun(self, container: str, watched: _Watched) -> None:
+    def _overrun(self, container: str, channel: Channel, watched: _Watched) -> None:
+        """The host's own time limit, should PID 1 or the connection to it fail."""
         watched.overran = True
         with contextlib.suppress(EngineError):
             self._engine.kill(container)
+        channel.close()
 
     def _read(
         self,
@@ -244,15 +258,23 @@ class Executor:
             val_bpb=watched.output.val_bpb if status == "ok" else None,
             started_at=watched.began_at,
             lease_wait_seconds=round(waited, 3),
-            train_seconds=round(
-                watched.output.seconds_trained(exited.seconds if exited else watched.seconds), 3
-            ),
+            train_seconds=round(self._seconds_trained(watched), 3),
             wall_seconds=round(watched.seconds, 3),
             exit_code=exited.exit_code if exited else None,
             peak_memory_bytes=exited.peak_memory_bytes if exited else 0,
             summary=watched.output.summary,
             estimates=watched.output.estimates,
         )
+
+    def _seconds_trained(self, watched: _Watched) -> float:
+        """Training seconds to charge: as printed, within what the runner saw.
+
+        A trial that printed less than its time without the task's allowance for start-up and
+        evaluation is charged the difference: a clock of its own gets it no free training.
+        """
+        exited = watched.exited
+        seen = exited.seconds if exited else watched.seconds
+        return max(watched.output.seconds_trained(seen), seen - self._trainer.allowance_seconds)
 
     def _status(self, watched: _Watched) -> tuple[TrialStatus, str]:
         """The trial's status and why; the order of the questions is the order of the evidence."""
@@ -297,6 +319,17 @@ class Executor:
             rehearsed=self._spec.rehearsed,
             **measured,
         )
+
+
+def _patch(order: TrialOrder) -> str:
+    """The change against the parent; comparing is more than linear, so its size is bounded."""
+    before = "pristine" if order.parent is None else f"trial {order.parent}"
+    old = order.parent_train_py.splitlines(keepends=True)
+    new = order.train_py.splitlines(keepends=True)
+    if max(len(old), len(new)) > MAX_DIFF_LINES:
+        return f"over {MAX_DIFF_LINES} lines: compare train.py with that of {before} yourself\n"
+    names = f"train.py ({before})", f"train.py (trial {order.trial})"
+    return "".join(difflib.unified_diff(old, new, *names))
 
 
 def packed(train_py: str) -> str:

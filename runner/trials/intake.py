@@ -20,6 +20,9 @@ from trainer import constants
 
 CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")
 MAX_WORDS = 2000
+MAX_COMPARED_CHARS = 256 * 1024
+MAX_INT_BITS = 256
+MAX_VALUE_CHARS = 200
 ROOM_BYTES = 4096  # of a line, for what stands beside the text
 
 
@@ -107,9 +110,21 @@ class Intake:
 
 
 def _changes(before: str, after: str) -> tuple[dict[str, tuple[Any, Any]], bool]:
-    """Which knobs differ, and whether anything else does; text that does not parse is 'else'."""
+    """Which knobs differ, and whether anything else does; what cannot be compared is 'else'."""
+    if max(len(before), len(after)) > MAX_COMPARED_CHARS:
+        return {}, True
     try:
         change = constants.compare(before, after)
-    except ValueError:
+    except (ValueError, RecursionError, MemoryError):
         return {}, True
-    return dict(change.knobs), change.other
+    knobs = {name: (_short(old), _short(new)) for name, (old, new) in change.knobs.items()}
+    return knobs, change.other
+
+
+def _short(value: Any) -> Any:
+    """A value that a record can hold: numbers of a size, and text of a length, that make sense."""
+    if isinstance(value, bool | float) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= MAX_INT_BITS else f"{hex(value)[:20]}…"
+    return str(value)[:MAX_VALUE_CHARS]

@@ -11,9 +11,9 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-SUMMARY_LINE = re.compile(r"([a-z][a-z0-9_]*(?:_MB|_M)?)\s*:\s*(\S{1,64})\s*$", re.IGNORECASE)
+SUMMARY_LINE = re.compile(r"([a-z][a-z0-9_]{0,63})\s*:\s*(\S{1,64})\s*$", re.IGNORECASE)
 PAIR = re.compile(r"([a-z_]+)=([-+.0-9einfa]+)", re.IGNORECASE)
-ROUNDED = re.compile(r"rounded: ([A-Z][A-Z0-9_]*) \S{1,64} -> (\S{1,64})\s*$")
+ROUNDED = re.compile(r"rounded: ([A-Z][A-Z0-9_]{0,63}) \S{1,64} -> (\S{1,64})\s*$")
 MAX_SUMMARY_KEYS = 32
 MAX_ESTIMATES = 64
 TAIL_LINES = 12
