@@ -16,13 +16,13 @@ from runner.stage import image_tag
 ECHO = "import sys\nfor line in sys.stdin:\n    print('heard', line.strip(), flush=True)\n"
 LEAVE_THINGS = """
 import os
-os.chdir("/work/put")
+os.chdir("/inside/put")
 open("text.txt", "w").write("0123456789")
 os.symlink("text.txt", "link.txt")
 os.symlink("/etc/passwd", "passwd")
 os.mkdir("folder")
 os.mkfifo("pipe")
-print(open("/work/put/deep/file.txt").read(), os.stat("/work/put/deep").st_uid)
+print(open("/inside/put/deep/file.txt").read(), os.stat("/inside/put/deep").st_uid)
 """
 Make = Callable[..., str]
 
@@ -102,16 +102,16 @@ def test_files_go_in_and_regular_ones_come_out(engine: Engine, make: Make, run_i
     """What is put in belongs to the container's user; links, folders and pipes stay inside."""
     volume = f"bakeoff-{run_id}-work"
     engine.create_volume(volume, run_id=run_id)
-    container = make(LEAVE_THINGS, mounts=(Mount(volume, "/work"),))
-    engine.put_files(container, "/work", {"put/deep/file.txt": b"put in"})
+    container = make(LEAVE_THINGS, mounts=(Mount(volume, "/inside"),))
+    engine.put_files(container, "/inside", {"put/deep/file.txt": b"put in"})
     engine.start(container)
     state = engine.wait_exit(container, 30)
     assert state is not None
     assert b"".join(engine.logs(container)) == b"put in 1000\n"
-    assert engine.get_file(container, "/work/put/text.txt", 100) == b"0123456789"
-    assert engine.get_file(container, "/work/put/text.txt", 4) == b"0123"
+    assert engine.get_file(container, "/inside/put/text.txt", 100) == b"0123456789"
+    assert engine.get_file(container, "/inside/put/text.txt", 4) == b"0123"
     for path in ("link.txt", "passwd", "folder", "pipe", "missing", "folder/missing"):
-        assert engine.get_file(container, f"/work/put/{path}", 100) is None, path
+        assert engine.get_file(container, f"/inside/put/{path}", 100) is None, path
 
 
 def test_an_end_is_waited_for_and_no_longer(engine: Engine, make: Make) -> None:
@@ -161,7 +161,7 @@ def test_a_volume_in_use_is_not_removed(engine: Engine, make: Make, run_id: str)
     """The engine's refusal is an error of ours, and the volume stays."""
     volume = f"bakeoff-{run_id}-used"
     engine.create_volume(volume, run_id=run_id)
-    make("pass", mounts=(Mount(volume, "/work"),))
+    make("pass", mounts=(Mount(volume, "/inside"),))
     with pytest.raises(EngineError, match="the engine refused"):
         engine.remove_volume(volume)
     assert [each.name for each in engine.volumes(run_id)] == [volume]
