@@ -17,6 +17,7 @@ VERSION = 1
 MARK = '{"event":'
 MAX_LINE_BYTES = 256 * 1024
 MAX_TRAIN_PY_BYTES = 1024 * 1024
+START_SECONDS = 600.0  # a container that got no `start` by then ends: its runner has died
 
 
 class ProtocolError(ValueError):

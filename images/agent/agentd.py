@@ -46,7 +46,6 @@ from protocol import (
 from render import shorten
 from turns import Turn
 
-START_SECONDS = 600.0  # a runner that died before `start` leaves no container behind
 BUNDLE_SECONDS = 30.0
 TURN_END_SECONDS = 10.0
 LAST_RESORT_SECONDS = 90.0  # past the deadline; even if this program hangs
@@ -74,7 +73,7 @@ class Agentd:
         self._spawn(self._listen())
         say("waiting for the runner")
         send(Ready("agentd"))
-        self._loop.call_later(START_SECONDS, self._give_up_waiting)
+        self._loop.call_later(protocol.START_SECONDS, self._give_up_waiting)
         await _either(self._start, self._end)
         if self._start.done():
             await self._work(self._start.result())
@@ -164,7 +163,7 @@ class Agentd:
 
     def _give_up_waiting(self) -> None:
         if not self._start.done():
-            self._finish(f"no start within {START_SECONDS:.0f} s")
+            self._finish(f"no start within {protocol.START_SECONDS:.0f} s")
 
     def _finish(self, reason: str) -> None:
         if not self._end.done():

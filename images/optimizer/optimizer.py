@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from channel import messages, say, send
-from protocol import Message, Problem, Ready, Start, Stop, Stopped
+from protocol import START_SECONDS, Message, Problem, Ready, Start, Stop, Stopped
 from space import Knob, SpaceError, parse_space
 
 STATE = Path("/state")
@@ -47,6 +47,7 @@ def main() -> None:
     _become_pid_1()
     send(Ready(program="optimizer"))
     arriving = messages()
+    _leave_in(START_SECONDS, "no start came")
     config = _take_start(arriving)
     _leave_in(config.deadline_seconds, "deadline")
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()

@@ -34,7 +34,12 @@ def main() -> None:
     send(protocol.Ready("rehearsal"))
     note("ready, waiting for start")
     try:
-        serve(wait_for_start())
+        waiting = threading.Timer(protocol.START_SECONDS, end, ("no start came", ENDED_BY_DEADLINE))
+        waiting.daemon = True
+        waiting.start()
+        config = wait_for_start()
+        waiting.cancel()
+        serve(config)
     except (KeyError, TypeError, ValueError, OSError) as error:
         send(protocol.Problem("starting the scripted model", repr(error)))
         end(f"could not start: {error!r}", COULD_NOT_START)

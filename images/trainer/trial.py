@@ -65,6 +65,7 @@ def main() -> None:
     send(protocol.Ready("trial"))
     note("ready, waiting for start")
     try:
+        hard_deadline(protocol.START_SECONDS)
         config = read_config(wait_for_start())
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         send(protocol.Problem("reading start", repr(error)))

@@ -72,9 +72,11 @@ async def live(voice: Voice, places: Places) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, inbox.end, "terminated")
+    waiting = loop.call_later(protocol.START_SECONDS, inbox.end, "no start came")
     message = await inbox.next()
     while not isinstance(message, protocol.Start | protocol.Stop):
         message = await inbox.next()
+    waiting.cancel()
     if isinstance(message, protocol.Stop):
         return _stopped(voice, message.reason)
     try:
