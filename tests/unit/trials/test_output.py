@@ -129,3 +129,12 @@ def test_rounded_knobs_stand_in_the_summary_as_they_were_run() -> None:
         flooded.take(line)
     assert flooded.val_bpb == 1.25
     assert len(flooded.summary) <= MAX_SUMMARY_KEYS
+
+
+def test_what_is_kept_of_a_flood_is_bounded() -> None:
+    """Estimates and summary keys without an end are kept up to their bounds."""
+    lines = [f"val_estimate: fraction=0.1 val_bpb={n}" for n in range(1, 200)]
+    keys = ["---", *(f"k{'x' * n}: 1" for n in range(100))]
+    output = read([*lines, *keys])
+    assert len(output.estimates) == MAX_ESTIMATES
+    assert len(output.summary) == MAX_SUMMARY_KEYS
