@@ -67,12 +67,12 @@ class Collector:
         """Append a turn's raw transcript to `transcript.jsonl`; its lines."""
         content = self._fetched(path, MAX_TRANSCRIPT_BYTES) or b""
         self._transcripts_bytes += len(content)
-        lines = content.split(b"\n")
+        lines = [line for line in content.split(b"\n") if line]
         if self._transcripts_bytes > MAX_TRANSCRIPTS_BYTES:
             self._journal.write("transcript.left_out", turn=turn, bytes=len(content))
             return _texts(lines)
         with explained(self._run_dir.transcript), self._run_dir.transcript.open("ab") as file:
-            file.writelines(line + b"\n" for line in lines if line)
+            file.writelines(line + b"\n" for line in lines)
         return _texts(lines)
 
     def _copy(self, name: str, path: str, limit: int) -> None:

@@ -216,12 +216,16 @@ class Engine:
             self._api.stop(container, timeout=timeout_seconds)
 
     def remove(self, container: str) -> None:
-        """Remove the container, running or not; no such container is fine."""
+        """Remove the container, running or not; gone, or being removed already, is fine."""
         with (
             _translated(f"removing container {container[:12]}"),
             contextlib.suppress(docker.errors.NotFound),
         ):
-            self._api.remove_container(container, force=True, v=True)
+            try:
+                self._api.remove_container(container, force=True, v=True)
+            except docker.errors.APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
 
     def logs(
         self, container: str, *, tail: int | str = "all", follow: bool = False

@@ -169,11 +169,12 @@ class Peer:
 
     def _listen(self) -> None:
         """Read until the container ends; a connection that only broke is made again."""
+        channel = self._channel
         try:
-            while self._channel is not None:
-                for is_stdout, line in self._channel.lines():
+            while channel is not None:
+                for is_stdout, line in channel.lines():
                     self._take(is_stdout, line)
-                self._channel = None if self._closing else self._again()
+                channel = None if self._closing else self._again(channel)
             state = None if self._closing else self._engine.wait_exit(self.container, 5.0)
         except EngineError as error:
             self._inbox.put(Lost(error))
@@ -183,7 +184,7 @@ class Peer:
         exit_code = state.exit_code if state else None
         self._inbox.put(Gone(self.spec.role, exit_code, self.last_words()))
 
-    def _again(self) -> Channel | None:
+    def _again(self, broken: Channel) -> Channel | None:
         """A new connection to a container that still runs; None when it has ended.
 
         Raises:
@@ -200,7 +201,9 @@ class Peer:
                     return None
                 if self._engine.inspect(self.container) is None:
                     return None
-                return self._engine.attach(self.container)
+                broken.close()
+                self._channel = self._engine.attach(self.container)
+                return self._channel
         return None
 
     def _take(self, is_stdout: bool, line: str) -> None:

@@ -19,7 +19,7 @@ from runner.plan import Asked
 from runner.protocol import Message, TurnFinished, TurnStart
 from runner.sandbox import Gone, Heard, Sandbox
 from runner.spec import Budget, RunSpec, load_task
-from runner.stage import Stage
+from runner.stage import Stage, versions
 
 MAX_PRINTED_BYTES = 4 << 20
 M = TypeVar("M", bound=Message)
@@ -34,6 +34,7 @@ def make_stage(engine: Engine, folder: Path, agent: str) -> Stage:
             "api_key": SecretStr(f"key-{uuid.uuid4().hex}"),
         }
     )
+    spec = spec.model_copy(update={"versions": versions(spec, engine, "")})
     run_dir = RunDir(folder / spec.run_id)
     run_dir.path.mkdir(parents=True)
     return Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
@@ -50,7 +51,8 @@ class SandboxRig:
 
     @classmethod
     def of(cls, stage: Stage) -> SandboxRig:
-        return cls(stage, Sandbox(stage.engine, stage.spec.run_id, parts(stage), stage.inbox))
+        sandbox = Sandbox(stage.engine, stage.spec.run_id, parts(stage), stage.inbox, stage.show)
+        return cls(stage, sandbox)
 
     @property
     def key(self) -> str:

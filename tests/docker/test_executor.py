@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,7 @@ def test_an_earlier_lifes_container_makes_way(rig: TrialRig) -> None:
     name = f"bakeoff-{rig.run_id}-trial-{order.trial:04d}"
     old = rig.engine.create(ContainerSpec(name, image_tag("trainer"), rig.run_id, "trial"))
     rig.engine.start(old)
-    record = executor.run(order, lambda: None, rig.lines.append)
+    record = executor.run(order, rig.watch())
     assert record.status == "ok"
     assert rig.engine.inspect(old) is None
 
@@ -231,7 +232,8 @@ def test_two_runs_share_a_device_one_after_the_other(engine: Engine, tmp_path: P
 
     def one(rig: TrialRig, order: TrialOrder) -> float:
         began: list[float] = []
-        record = rig.executor().run(order, lambda: began.append(time.monotonic()), rig.lines.append)
+        watch = replace(rig.watch(), on_start=lambda: began.append(time.monotonic()))
+        record = rig.executor().run(order, watch)
         assert record.status == "ok"
         spans.append((began[0], began[0] + record.wall_seconds))
         return record.lease_wait_seconds

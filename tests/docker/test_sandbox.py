@@ -400,7 +400,8 @@ def test_a_part_that_does_not_start_takes_the_others_down(engine: Engine, rig: S
     stage = make_stage(engine, rig.stage.run_dir.path, "gpt")
     rehearsal, gateway, agent = parts(stage)
     broken = replace(gateway, config={**gateway.config, "provider": "nobody"})
-    sandbox = Sandbox(engine, stage.spec.run_id, [rehearsal, broken, agent], stage.inbox)
+    together = [rehearsal, broken, agent]
+    sandbox = Sandbox(engine, stage.spec.run_id, together, stage.inbox, stage.show)
     with pytest.raises(SandboxError, match="last words") as caught, sandbox:
         pass
     assert "gateway" in caught.value.message

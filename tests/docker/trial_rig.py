@@ -13,10 +13,11 @@ from runner.layout import RunDir
 from runner.records import TrialRecord
 from runner.spec import Budget, RunSpec, limits
 from runner.stage import image_tag
-from runner.trials.executor import Executor, Trainer, TrialOrder
+from runner.trials.executor import Executor, Trainer, TrialOrder, Watch
 from runner.trials.lease import DeviceLease
 
 MEMORY_BYTES = 512 << 20
+TRAIN_SECONDS = 1.0
 PRISTINE = "DEPTH = 4\n"
 BLOCK = 'print("---\\nval_bpb: 1.5\\ntraining_seconds: 0.01\\nnum_steps: 3")\n'
 
@@ -46,8 +47,8 @@ class TrialRig:
         trainer = Trainer(
             image=image_tag("trainer"),
             data_volume=self.volume,
-            train_seconds=1.0,
-            limit_seconds=limit_seconds,
+            train_seconds=TRAIN_SECONDS,
+            allowance_seconds=limit_seconds - TRAIN_SECONDS,
             limit=limits()["trial"].model_copy(update=limit),
             memory_bytes=memory_bytes,
             cpus=1.0,
@@ -73,12 +74,14 @@ class TrialRig:
         self.lines.clear()
         self.started.clear()
         order = self.order(train_py)
-        record = (executor or self.executor(**limits)).run(
-            order, self.started.set, self.lines.append
-        )
+        record = (executor or self.executor(**limits)).run(order, self.watch())
         assert record.trial == order.trial
         assert not self.containers()
         return record
+
+    def watch(self) -> Watch:
+        """Keeps what the trial prints, and when it has its device."""
+        return Watch(lambda: None, self.started.set, self.lines.append)
 
     def containers(self) -> list[str]:
         """Trial containers of this rig that are on the engine."""
