@@ -75,7 +75,7 @@ test: setup lint test-unit test-docker ## set up, then every check and test
 
 test-unit:  ## tests that need no engine
 	@scripts/setup dev
-	@$(PYTEST) tests/unit
+	@$(PYTEST) -n auto tests/unit
 
 test-docker: setup images ## tests against the engine
 	@$(PYTEST) tests/docker
