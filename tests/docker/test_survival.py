@@ -151,12 +151,14 @@ def test_one_interrupt_ends_a_run_gracefully(bakeoff: Commands) -> None:
 
 
 def test_the_hours_end_a_run(bakeoff: Commands) -> None:
-    """When the wall budget is spent the agent is told, writes its STATUS.md, and is gone."""
+    """When the wall budget is spent the agent is told, writes its STATUS.md, and is gone.
+
+    Told by its last trial or, between trials, by a closing turn: either may come first.
+    """
     live = Live(bakeoff, "gpt", "--hours", "0.005")
     result = live.ended()
     assert (result.ended_by, result.cause) == ("hours", "budget")
     assert result.spent.wall_seconds >= 0.005 * 3600
-    assert [e.fields["prompt"] for e in events(live.run_dir, "turn.started")][-1] == "closing"
     assert live.run_dir.artifacts.joinpath("STATUS.md").read_text()
 
 
