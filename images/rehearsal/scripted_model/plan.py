@@ -40,9 +40,11 @@ WORSE = (
     Experiment("a quiet head settles", "hyperparameter", "UNEMBEDDING_LR", "old * 0.01"),
     Experiment("the body should learn first", "hyperparameter", "UNEMBEDDING_LR", "old * 0.005"),
 )
-BETTER = (  # the surest first
-    Experiment("smaller batches give more steps", "hyperparameter", "TOTAL_BATCH_SIZE", "old // 2"),
-    Experiment("far smaller batches, more steps", "hyperparameter", "TOTAL_BATCH_SIZE", "old // 4"),
+# The surest first: in a few seconds of training, a smaller model takes far more steps. Measured on
+# pystdlib, 5 s on two quiet cores: val_bpb 2.33 as it comes, 2.02 with half the depth.
+BETTER = (
+    Experiment("a shallower model takes more steps", "architecture", "DEPTH", "max(1, old // 2)"),
+    Experiment("a narrower model takes more steps", "architecture", "ASPECT_RATIO", "old // 2"),
 )
 FURTHER = (
     Experiment("a larger matrix rate learns faster", "optimizer", "MATRIX_LR", "old * 1.5"),
