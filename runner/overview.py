@@ -78,12 +78,12 @@ def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: boo
     """
     container = _container_of(engine.containers(run_id), role)
     if container is not None:
-        yield from readable(engine.logs(container.id, follow=follow))
+        yield from map(printable, readable(engine.logs(container.id, follow=follow)))
         return
     run_dir = RunDir(runs / run_id)
     if not run_dir.path.exists():
         raise UserError(f"reading the log of {run_id}: there is no such run", hint="`make ps`")
-    yield from (_printable(_event_line(event)) for event in Journal(run_dir).events())
+    yield from (printable(event_line(event)) for event in Journal(run_dir).events())
 
 
 def _container_of(states: list[ContainerState], role: str) -> ContainerState | None:
@@ -103,12 +103,12 @@ def readable(chunks: Iterable[bytes]) -> Iterator[str]:
         yield rest.decode("utf-8", "replace")
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """The line without control characters: an agent's words must not steer a terminal."""
     return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
 
 
-def _event_line(event: Event) -> str:
+def event_line(event: Event) -> str:
     fields = " ".join(f"{key}={value}" for key, value in event.fields.items())
     return f"{event.at} {event.event:24} {fields}"
 

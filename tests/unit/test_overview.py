@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import overview
+from runner.journal import Journal
+from runner.layout import RunDir
 from runner.protocol import Ready, encode
 
 
@@ -41,3 +43,11 @@ def test_a_log_for_people_has_no_messages(words: list[str], size: int) -> None:
     raw = text.encode()
     chunks = [raw[at : at + size] for at in range(0, len(raw), size)]
     assert list(overview.readable(chunks)) == [*words, "the end"]
+
+
+def test_no_word_of_an_agent_steers_a_terminal(run_dir: RunDir) -> None:
+    """Escape sequences in a hypothesis do not get through to whoever reads the log."""
+    Journal(run_dir).write("trial.queued", hypothesis="\x1b]52;c;aGk=\x07 hot\u009b2J")
+    line = overview.printable(overview.event_line(Journal(run_dir).events()[0]))
+    assert "hot" in line
+    assert line.isprintable()

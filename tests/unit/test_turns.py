@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.agents import TurnOutcome
-from runner.turns import LONGEST_PAUSE_SECONDS, MAX_FAILURES, MAX_IDLE_TURNS, TurnPolicy
+from runner.turns import (
+    LONGEST_PAUSE_SECONDS,
+    MAX_FAILURES,
+    MAX_IDLE_TURNS,
+    MAX_OUTAGES,
+    TurnPolicy,
+)
 
 GOOD = TurnOutcome(True, 3, "done", "")
 CRASH = TurnOutcome(False, 0, "", "exit code 1 without a word")
@@ -100,3 +106,15 @@ def test_a_session_is_resumed_when_there_is_one(outcomes: list[TurnOutcome], res
     for outcome in outcomes:
         policy.take(outcome, trials_asked=0)
     assert policy.resume is resumes
+
+
+def test_an_outage_is_waited_out() -> None:
+    """Turns that fail while the provider is down are no failures of the agent, for hours."""
+    policy = TurnPolicy()
+    for _ in range(MAX_OUTAGES - 1):
+        assert policy.take(CRASH, 0, provider_down=True) == LONGEST_PAUSE_SECONDS
+        assert policy.gave_up() is None
+    policy.take(CRASH, 0, provider_down=True)
+    assert "out of reach" in (policy.gave_up() or "")
+    policy.take(GOOD, 1)
+    assert policy.gave_up() is None

@@ -14,13 +14,13 @@ import pytest
 
 from runner.clock import Clock
 from runner.engine import Engine
-from runner.errors import EngineError
+from runner.errors import EngineError, HostError
 from runner.journal import Journal
 from runner.layout import RunDir
 from runner.protocol import Message, TrialAccepted, TrialFinished, TrialRefused, TrialRequested
 from runner.records import TrialRecord
 from runner.spec import Budget, RunSpec, limits
-from runner.trials.desk import MAX_QUEUED, Broke, Ended, TrialDesk, Waits
+from runner.trials.desk import MAX_QUEUED, REFUSALS_JOURNALLED, Broke, Ended, TrialDesk, Waits
 from runner.trials.executor import Executor, Trainer, TrialOrder
 from runner.trials.intake import Intake
 from runner.trials.lease import DeviceLease
@@ -184,3 +184,28 @@ def test_the_last_trial_says_that_it_is_the_last(engine: Engine, run_dir: RunDir
     assert "trials" in answer.budget_note
     assert counter.desk.told_last
     counter.desk.close()
+
+
+def test_a_trial_that_broke_is_no_longer_in_flight(counter: Counter) -> None:
+    """What broke under a trial reaches the loop as its own error, and nothing waits for it."""
+    assert counter.ask("a")
+    with pytest.raises(EngineError):
+        counter.desk.took(counter.event(Broke))
+    assert counter.desk.in_flight() == 0
+
+
+def test_a_full_disk_under_a_trial_reaches_the_loop(counter: Counter, run_dir: RunDir) -> None:
+    """An error that is not the engine's is not lost in the worker's thread."""
+    (run_dir.path / "trials").write_text("a file where a folder must be")
+    assert counter.ask("a")
+    with pytest.raises(HostError, match="trials"):
+        counter.desk.took(counter.event(Broke))
+
+
+def test_refusals_without_end_are_journalled_ever_less(counter: Counter) -> None:
+    """An agent that asks in a loop fills neither the journal nor the log."""
+    for number in range(350):
+        assert not counter.ask(f"r-{number}", over="trials")
+    refused = [e for e in counter.journal.events() if e.event == "trial.refused"]
+    assert len(counter.told) == 350
+    assert len(refused) == REFUSALS_JOURNALLED + 2
