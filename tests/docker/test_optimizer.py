@@ -116,13 +116,6 @@ class Optimizer:
 Make = Callable[..., Optimizer]
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    connected = Engine.connect()
-    yield connected
-    connected.close()
-
-
 @pytest.fixture
 def make(engine: Engine) -> Iterator[Make]:
     """Makes optimizers as the runner does, each with a state volume; removes them at the end."""
