@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
@@ -391,10 +392,8 @@ def check_version(version: str) -> None:
     Raises:
         EngineError: the engine is too old.
     """
-    parts = version.split(".")
-    if not all(part.isdigit() for part in parts[:2]) or len(parts) < 2:
-        return
-    if (int(parts[0]), int(parts[1])) < MINIMUM_VERSION:
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < MINIMUM_VERSION:
         raise EngineError(
             f"connecting to the Docker engine: it is version {version}",
             hint="Bakeoff needs {}.{} or newer".format(*MINIMUM_VERSION),

@@ -228,9 +228,14 @@ def _build(engine: Engine, workshop: Workshop, name: str, display: BuildDisplay)
                 "\n".join([error.message, "the end of its log:", *tail]),
                 hint=f"the whole log is in {log_path.relative_to(workshop.root)}",
             ) from error
-    if superseded and superseded != engine.image_digest(spec.tag):
+    if superseded and superseded != engine.image_digest(spec.tag) and _nobody_runs(engine):
         engine.remove_image(superseded)
     display.finished(name)
+
+
+def _nobody_runs(engine: Engine) -> bool:
+    """Whether no run is under way or to be resumed: those go on with the images they began with."""
+    return not engine.containers() and not any(volume.run_id for volume in engine.volumes())
 
 
 def context(workshop: Workshop, name: str) -> IO[bytes]:
