@@ -5,9 +5,7 @@
     ├── HostError        the runner's own machine: disk, files, permissions
     ├── EngineError      the Docker engine: absent, too old, refusing
     │   └── ImageError   an image is absent or did not build
-    ├── SandboxError     a container or volume of a run did not do what it must
-    ├── AgentError       an agent or its CLI ended the run by its own fault
-    └── ProviderError    the model's provider, as the gateway saw it
+    └── SandboxError     a container or volume of a run did not do what it must
 
 A message says what was being done and what is so; the hint says what to do. `cause` names whose
 fault it is in a result: user, host, sandbox, agent or provider.
@@ -54,14 +52,6 @@ class ImageError(EngineError):
 
 class SandboxError(BakeoffError):
     cause = "sandbox"
-
-
-class AgentError(BakeoffError):
-    cause = "agent"
-
-
-class ProviderError(BakeoffError):
-    cause = "provider"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -126,7 +126,6 @@ def _was_opened(journal: Journal) -> bool:
 
 def _perform(stage: Stage, before: Spent) -> RunResult:
     """Open the sandbox, run the loop, collect, and write the result."""
-    began_at = now()
     clock = Clock(stage.spec.budget, before)
     stage.journal.write("run.resumed" if stage.resumed else "run.started", **_facts(stage.spec))
     sandbox = Sandbox(stage.engine, stage.spec.run_id, parts(stage), stage.inbox, stage.show)
@@ -142,7 +141,7 @@ def _perform(stage: Stage, before: Spent) -> RunResult:
         ending = conduct.go()
         collector.finish()
         _balance(stage, sandbox, conduct)
-        result = _result(stage, clock, ending, began_at)
+        result = _result(stage, clock, ending)
         write_whole(stage.run_dir.result, to_json(result))
         sandbox.keep_volumes = False
     stage.journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
@@ -232,7 +231,6 @@ def _executor(stage: Stage) -> Executor:
         memory_bytes=limit.memory_bytes(machine.memory_bytes),
         cpus=machine.cpus * limit.cpu_share,
         gpu=spec.gpu,
-        pristine=stage.pristine,
     )
     lease = DeviceLease(machine.id, "cpu" if spec.gpu is None else f"gpu-{spec.gpu}")
     return Executor(stage.engine, spec, stage.run_dir, trainer, lease)
@@ -254,14 +252,14 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
         Collector(engine, run_dir, journal, lambda: agents[0] if agents else "").finish()
         stage = Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
         ending = Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
-        result = _result(stage, clock, ending, now())
+        result = _result(stage, clock, ending)
         write_whole(run_dir.result, to_json(result))
         sweep(engine, run_id)
         journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
     return result
 
 
-def _result(stage: Stage, clock: Clock, ending: Ending, began_at: str) -> RunResult:
+def _result(stage: Stage, clock: Clock, ending: Ending) -> RunResult:
     spec = stage.spec
     claimed, problems = best_claimed(stage.run_dir.experiments)
     first = stage.journal.events()
@@ -275,7 +273,7 @@ def _result(stage: Stage, clock: Clock, ending: Ending, began_at: str) -> RunRes
         ended_by=ending.ended_by,
         cause=ending.cause,
         detail=ending.detail,
-        began_at=first[0].at if first else began_at,
+        began_at=first[0].at if first else now(),
         ended_at=now(),
         budget=spec.budget.as_dict(),
         spent=clock.spent(),

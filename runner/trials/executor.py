@@ -47,7 +47,6 @@ class Trainer:
     memory_bytes: int
     cpus: float
     gpu: str | None
-    pristine: str
 
     @property
     def limit_seconds(self) -> float:

@@ -53,7 +53,6 @@ class TrialRig:
             memory_bytes=memory_bytes,
             cpus=1.0,
             gpu=None,
-            pristine=PRISTINE,
         )
         spec = RunSpec(
             run_id=self.run_id, kind="agent", contestant="gpt", seed=1, task="pystdlib",

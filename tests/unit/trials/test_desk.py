@@ -37,7 +37,7 @@ class Counter:
             run_id="random-s1", kind="baseline", contestant="random", seed=1, task="pystdlib",
             budget=Budget(trials=trials), trial_seconds=1,
         )  # fmt: skip
-        trainer = Trainer("no-image", "no-volume", 1, 2, limits()["trial"], 1 << 28, 1, None, "")
+        trainer = Trainer("no-image", "no-volume", 1, 2, limits()["trial"], 1 << 28, 1, None)
         lease = DeviceLease("nobody", "cpu", run_dir.path / "leases")
         self.told: list[Message] = []
         self.inbox: queue.Queue[Any] = queue.Queue()
