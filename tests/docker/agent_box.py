@@ -26,6 +26,8 @@ from runner.protocol import (
     encode,
 )
 
+from .container_log import container_log
+
 FILES = {"train.py": b"print('training')\n", "program.md": b"Read me first.\n"}
 MAX_TRANSCRIPT_BYTES = 64 << 20
 M = TypeVar("M", bound=Message)
@@ -133,8 +135,9 @@ class AgentBox:
         assert state is not None, "\n".join(self.stderr[-20:])
         return state
 
-    def log(self) -> str:
-        return b"".join(self.engine.logs(self.container)).decode("utf-8", "replace")
+    def log(self, *words: str) -> str:
+        """What `docker logs` shows, once these words are there."""
+        return container_log(self.engine, self.container, *words)
 
     def add(self, role: str, image: str, command: list[str] | None, target: str) -> str:
         """Create a second container that shares the gateway volume at `target`; not started."""

@@ -74,8 +74,14 @@ class Program:
             if not self._said.wait_for(condition, seconds):
                 raise AssertionError(f"waited in vain; said: {self.messages} {self.text[-20:]}")
 
-    def heard(self, kind: type[M]) -> list[M]:
-        return [one for one in self.messages if isinstance(one, kind)]
+    def heard(self, kind: type[M], least: int = 1) -> list[M]:
+        """All messages of a kind, once there are so many.
+
+        What the container says arrives by another way than what a client of it is answered, so
+        the one is no sign that the other is there.
+        """
+        self.until(lambda: len(self._of(kind)) >= least)
+        return self._of(kind)
 
     def line(self, words: str) -> None:
         """Waits for a line of text with these words."""
@@ -89,6 +95,9 @@ class Program:
     def hang_up(self) -> None:
         if self._channel is not None:
             self._channel.close()
+
+    def _of(self, kind: type[M]) -> list[M]:
+        return [one for one in self.messages if isinstance(one, kind)]
 
     def _listen(self, channel: Channel) -> None:
         for is_stdout, line in channel.lines():

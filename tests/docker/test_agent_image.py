@@ -205,7 +205,7 @@ def test_a_runner_may_leave_and_come_back(box: AgentBox) -> None:
     box.come_back()
     box.engine.put_files(box.container, "/workspace", {"go": b""})
     assert box.end()[1] == "done\n"
-    assert '{"event":"turn.finished"' in box.log()
+    box.log('{"event":"turn.finished"')
 
 
 def test_the_deadline_holds_without_a_host(engine: Engine) -> None:
@@ -215,7 +215,7 @@ def test_the_deadline_holds_without_a_host(engine: Engine) -> None:
         box.begin("trap '' TERM; while :; do sleep 1; done")
         box.leave()
         assert box.exited(30).exit_code == 0
-        assert '{"event":"stopped","reason":"deadline"}' in box.log()
+        box.log('{"event":"stopped","reason":"deadline"}')
 
 
 def test_sigterm_from_outside_ends_it_in_time(box: AgentBox) -> None:

@@ -103,6 +103,7 @@ def test_a_person_can_read_its_log_and_finds_no_key(rig: Rig) -> None:
     Client(rig).ask(id="a", faults=[{"status": 529}])
     gateway.line("000001 claude-opus-4-6: status 200")
     gateway.line("the provider was out of reach for")
+    stopped(gateway)
     log = b"".join(gateway.engine.logs(gateway.container)).decode()
     assert "000001 claude-opus-4-6: status 200" in log
     assert gateway.heard(Outage)
