@@ -21,6 +21,9 @@ from runner.turns import TurnPolicy
 
 CLOSING_SHARE = 0.5  # of the grace period, for a turn that knows that it is the last to end itself
 KILL_SECONDS = 15.0
+# A turn without a trial, or a model's answer, for so long has hung: the longest answer there is
+# (128,000 tokens, 50 a second) takes 43 minutes, the longest command of a CLI ten.
+HUNG_SECONDS = 3600.0
 TOO_MANY_REQUESTS, SERVER_ERROR = 429, 500  # of HTTP
 OPTIMIZER_GRACE_SECONDS = 10.0
 
@@ -35,6 +38,20 @@ class Closing:
     reason: str
     told: bool
     can_think: bool
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long an agent may take.
+
+    Attributes:
+        grace_seconds: for the closing turn.
+        hung_seconds: for a turn that shows no sign of life; it is interrupted, and the next
+            one resumes its session.
+    """
+
+    grace_seconds: float
+    hung_seconds: float = HUNG_SECONDS
 
 
 class Driver(Protocol):
@@ -77,7 +94,7 @@ class AgentDriver:
         fetch: reads a turn's transcript into the run's directory and returns its lines.
         clock: counts the turns.
         resumed: the session of an earlier life of this run may be gone on with.
-        grace_seconds: for the closing turn.
+        patience: how long it may take.
     """
 
     def __init__(
@@ -91,7 +108,7 @@ class AgentDriver:
         clock: Clock,
         *,
         resumed: bool,
-        grace_seconds: float,
+        patience: Patience,
     ) -> None:
         self._agent = agent
         self._peer = peer
@@ -100,11 +117,11 @@ class AgentDriver:
         self._words = words
         self._fetch = fetch
         self._policy = TurnPolicy(resume=resumed)
-        self._grace_seconds = grace_seconds
+        self._patience = patience
         self._clock = clock
         self._trials_asked = 0
         self._running = self._provider_down = False
-        self._not_before = 0.0
+        self._not_before = self._alive_at = 0.0
         self._reason = ""
         self._turn_until = self._end_at = math.inf
         self._can_think = self._closing_turn_due = self._packing = self._over = False
@@ -123,12 +140,17 @@ class AgentDriver:
         self._trials_asked += 1
 
     def provider_answered(self, status: int) -> None:
+        self._alive_at = time.monotonic()
         self._provider_down = status == 0 or status == TOO_MANY_REQUESTS or status >= SERVER_ERROR
 
     def tick(self, trials_in_flight: int) -> None:
+        if trials_in_flight:
+            self._alive_at = time.monotonic()
         if self._reason:
             self._tick_closing()
-        elif not self._running and not trials_in_flight and time.monotonic() >= self._not_before:
+        elif self._running:
+            self._interrupt_if_hung()
+        elif not trials_in_flight and time.monotonic() >= self._not_before:
             self._next_turn()
 
     def gave_up(self) -> str | None:
@@ -137,12 +159,12 @@ class AgentDriver:
     def close(self, ending: Closing) -> None:
         moment = time.monotonic()
         self._reason = ending.reason
-        self._end_at = moment + self._grace_seconds
-        patience = self._grace_seconds * CLOSING_SHARE if ending.told else 0.0
-        self._turn_until = moment + patience
+        grace = self._patience.grace_seconds
+        self._end_at = moment + grace
+        self._turn_until = moment + (grace * CLOSING_SHARE if ending.told else 0.0)
         self._can_think = ending.can_think
         self._closing_turn_due = ending.can_think and not (ending.told and self._running)
-        self._peer.send(Stop(ending.reason, self._grace_seconds + KILL_SECONDS))
+        self._peer.send(Stop(ending.reason, grace + KILL_SECONDS))
 
     def closed(self) -> bool:
         return self._over or time.monotonic() >= self._end_at + 2 * KILL_SECONDS
@@ -155,8 +177,16 @@ class AgentDriver:
         turn = self._agent.turn(prompt, resume=self._policy.resume, token=self._token)
         self._clock.turns += 1
         self._trials_asked = 0
+        self._alive_at = time.monotonic()
         self._running = self._peer.send(TurnStart(self._clock.turns, turn.argv, turn.env))
         self._journal.write("turn.started", turn=self._clock.turns, prompt=name)
+
+    def _interrupt_if_hung(self) -> None:
+        silent = time.monotonic() - self._alive_at
+        if silent >= self._patience.hung_seconds:
+            self._alive_at = math.inf  # once a turn
+            self._journal.write("turn.hung", turn=self._clock.turns, silent_seconds=silent)
+            self._peer.send(TurnInterrupt(f"no sign of life for {silent:.0f} s"))
 
     def _prompt_words(self) -> dict[str, object]:
         left = max(0, int(self._end_at - time.monotonic())) if self._reason else ""

@@ -17,7 +17,7 @@ from runner import data, images, preflight
 from runner.clock import Clock
 from runner.collect import Collector, settled_requests
 from runner.conduct import Conduct, Ending, Props
-from runner.drivers import AgentDriver, Driver, OptimizerDriver
+from runner.drivers import AgentDriver, Driver, OptimizerDriver, Patience
 from runner.engine import Engine
 from runner.errors import BakeoffError, HostError, UserError
 from runner.journal import Journal
@@ -216,7 +216,7 @@ def _driver(stage: Stage, contestant: Peer, clock: Clock, collector: Collector) 
 
     return AgentDriver(
         stage.agent(), contestant, stage.token, stage.journal, words, collector.transcript,
-        clock, resumed=stage.resumed, grace_seconds=spec.grace_seconds,
+        clock, resumed=stage.resumed, patience=Patience(spec.grace_seconds),
     )  # fmt: skip
 
 

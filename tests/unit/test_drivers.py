@@ -10,7 +10,7 @@ import pytest
 
 from runner.agents import load_agent
 from runner.clock import Clock
-from runner.drivers import AgentDriver, Closing, OptimizerDriver
+from runner.drivers import AgentDriver, Closing, OptimizerDriver, Patience
 from runner.journal import Journal
 from runner.layout import RunDir
 from runner.protocol import Message, Stop, Stopped, TurnFinished, TurnInterrupt, TurnStart
@@ -21,7 +21,7 @@ WORKED = [
     {"type": "item.completed", "item": {"type": "command_execution"}},
     {"type": "turn.completed"},
 ]
-GRACE_SECONDS = 60.0
+PATIENCE = Patience(grace_seconds=60.0)
 
 
 class ScriptedPeer(Peer):
@@ -45,7 +45,7 @@ class ScriptedPeer(Peer):
 class Stage:
     """An agent driver, its container, and the transcript that its turns leave."""
 
-    def __init__(self, run_dir: RunDir, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(self, run_dir: RunDir, patience: Patience = PATIENCE) -> None:
         self.peer = ScriptedPeer()
         self.clock = Clock(Budget(trials=6))
         self.journal = Journal(run_dir)
@@ -56,7 +56,7 @@ class Stage:
                 ("run_id", "task", "branch", "trial_seconds", "budget", "left"), "x"
             ),
             lambda *_: self.transcript,
-            self.clock, resumed=False, grace_seconds=grace_seconds,
+            self.clock, resumed=False, patience=patience,
         )  # fmt: skip
         self.driver.begin()
 
@@ -116,6 +116,31 @@ def test_a_failed_turn_is_followed_later(stage: Stage) -> None:
     assert finished[0].fields["next_turn_in_seconds"] > 0
 
 
+def test_a_hung_turn_is_interrupted_once_and_resumed(run_dir: RunDir) -> None:
+    """No sign of life for too long: the CLI is ended, and its session goes on in a new turn."""
+    stage = Stage(run_dir, Patience(grace_seconds=60.0, hung_seconds=0.05))
+    stage.turn_ends()
+    stage.driver.tick(0)
+    until(lambda: stage.peer.kinds()[-1] == "turn.interrupt", lambda: stage.driver.tick(0))
+    stage.driver.tick(0)
+    assert stage.peer.kinds() == ["turn.start", "turn.start", "turn.interrupt"]
+    assert [e.fields["turn"] for e in stage.journal.events() if e.event == "turn.hung"] == [2]
+    stage.turn_ends(exit_code=143)
+    until(lambda: len(stage.prompts()) == 3, lambda: stage.driver.tick(0))
+    assert stage.prompts() == ["first", "nudge", "nudge"]
+
+
+def test_a_turn_that_waits_for_a_trial_or_its_model_has_not_hung(run_dir: RunDir) -> None:
+    """A trial in flight and a model's answer are signs of life, however quiet the CLI is."""
+    stage = Stage(run_dir, Patience(grace_seconds=60.0, hung_seconds=1.0))
+    for sign in (lambda: stage.driver.tick(1), lambda: stage.driver.provider_answered(200)):
+        quiet_until = time.monotonic() + 1.2
+        while time.monotonic() < quiet_until:
+            sign()
+            stage.driver.tick(0)
+    assert stage.peer.kinds() == ["turn.start"]
+
+
 def test_an_untold_turn_is_interrupted_and_a_closing_turn_follows(stage: Stage) -> None:
     """An agent that thinks when its hours end is interrupted and gets its turn for STATUS.md."""
     stage.driver.close(Closing("hours", told=False, can_think=True))
@@ -152,7 +177,7 @@ def test_a_told_turn_may_end_by_itself(stage: Stage) -> None:
 
 def test_a_told_turn_that_goes_on_is_interrupted_in_time(run_dir: RunDir) -> None:
     """An agent that ignores the end is interrupted after half of the grace."""
-    stage = Stage(run_dir, grace_seconds=0.4)
+    stage = Stage(run_dir, Patience(grace_seconds=0.4))
     stage.driver.close(Closing("trials", told=True, can_think=True))
     until(lambda: "turn.interrupt" in stage.peer.kinds(), lambda: stage.driver.tick(0))
     stage.turn_ends(exit_code=-15)
@@ -173,7 +198,7 @@ def test_without_money_there_is_no_closing_turn(stage: Stage) -> None:
 
 def test_a_silent_container_does_not_hold_up_the_end(run_dir: RunDir) -> None:
     """A container that answers nothing any more is given up on when the grace period is over."""
-    stage = Stage(run_dir, grace_seconds=-60.0)  # it was over a minute ago
+    stage = Stage(run_dir, Patience(grace_seconds=-60.0))  # it was over a minute ago
     stage.peer.there = False
     stage.driver.close(Closing("hours", told=False, can_think=True))
     stage.driver.tick(0)
