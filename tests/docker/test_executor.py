@@ -206,7 +206,7 @@ def test_a_trial_of_a_run_that_ends_is_killed(rig: TrialRig) -> None:
     executor = rig.executor()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(rig.run, f"print('up', flush=True)\n{FOREVER}", executor)
-        wait_for(lambda: rig.lines == ["up"])
+        wait_for(lambda: rig.lines == ["up"] or running.done())
         executor.abandon()
         record = running.result(30)
     assert (record.status, record.reason) == ("killed", "the run ended while the trial ran")

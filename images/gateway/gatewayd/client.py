@@ -10,6 +10,8 @@ from .upstream import Answer
 
 # A client that takes nothing for so long is gone.
 STALLED_SECONDS = 300.0
+# Below asyncio's own high-water mark (64 KiB), from which on a write waits.
+BUFFERED_BYTES = 32 * 1024
 
 
 class _Stream(web.StreamResponse):
@@ -50,11 +52,21 @@ class Client:
         if self._gone:
             return
         try:
+            if self._has_room(len(chunk)):  # nothing to wait for: no timer
+                await self.response.write(chunk)
+                return
             async with asyncio.timeout(STALLED_SECONDS):
                 await self.response.write(chunk)
         except (ConnectionError, TimeoutError):
             self._gone = True
             self.cut()
+
+    def _has_room(self, size_bytes: int) -> bool:
+        """Whether so much can be sent or buffered without waiting for the client."""
+        transport = self._request.transport
+        return transport is not None and (
+            transport.get_write_buffer_size() + size_bytes < BUFFERED_BYTES
+        )
 
     def cut(self) -> None:
         """Ends the connection in the midst of the answer, as the provider did."""

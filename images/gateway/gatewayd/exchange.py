@@ -159,10 +159,10 @@ class Exchange:
         return True
 
     async def _take(self, chunk: bytes, record: Record | None) -> None:
+        await self._client.write(chunk)
         self._meter.feed(chunk)
         if record is not None:
             record.feed(chunk)
-        await self._client.write(chunk)
 
     def _settle(self, whole: bool) -> None:
         report = self._meter.report

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from .admission import CapReached
 from .desk import Desk
@@ -131,15 +131,25 @@ class Door:
         return dialect, route
 
     async def _body(self, request: web.BaseRequest) -> bytes:
-        pieces = []
+        if request.content.is_eof():  # it is all there: nothing to wait for, no timer
+            raw = request.content.read_nowait()
+        else:
+            raw = await self._arriving(request.content)
+        if len(raw) > self._most:
+            raise self._too_long()
+        return raw
+
+    async def _arriving(self, content: StreamReader) -> bytes:
+        """The body as it comes, no further than to where it is too long."""
+        pieces: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                async for piece in request.content.iter_any():
+                async for piece in content.iter_any():
+                    pieces.append(piece)
                     size += len(piece)
                     if size > self._most:
-                        raise self._too_long()
-                    pieces.append(piece)
+                        break
         except TimeoutError:
             raise Refusal(Reason.FRAMING, "the body did not arrive in time") from None
         return b"".join(pieces)

@@ -41,8 +41,7 @@ class Turnstile:
         self._waiting += 1
         try:
             await self._pace()
-            async with asyncio.timeout(self._queue_seconds):
-                await self._places.acquire()
+            await self._place()
         except TimeoutError:
             raise Refusal(Reason.BUSY, "too many requests at once", wait_seconds=10) from None
         finally:
@@ -51,6 +50,13 @@ class Turnstile:
             yield
         finally:
             self._places.release()
+
+    async def _place(self) -> None:
+        if not self._places.locked():  # the usual case needs no timer
+            await self._places.acquire()
+            return
+        async with asyncio.timeout(self._queue_seconds):
+            await self._places.acquire()
 
     async def _pace(self) -> None:
         now = time.monotonic()

@@ -33,6 +33,7 @@ SPENT = (b"insufficient_quota", b"billing_hard_limit_reached", b"credit balance 
 PASSING_FAILURES = re.compile(
     "overload|rate_limit|server_error|api_error|timeout|unavailable", re.I
 )
+FAILURE_WORDS = (b"error", b"failed")  # one of them is in every event that says so
 PASSED_HEADERS = ("retry-after", "request-id", "x-request-id", "x-should-retry")
 PASSED_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")
 
@@ -233,6 +234,11 @@ async def with_retries(
         Trouble: the last attempt's, when the time or the attempts are used up.
     """
 
+    try:
+        return await attempt()
+    except Trouble as trouble:
+        first = [trouble]
+
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Trouble) and error.wait_seconds is not None:
@@ -257,10 +263,6 @@ async def with_retries(
         sleep=asyncio.sleep,
         reraise=True,
     )
-    try:
-        return await attempt()
-    except Trouble as trouble:
-        first = [trouble]
 
     async def again() -> Answer:
         if first:
@@ -275,6 +277,8 @@ def _base_address(base_url: str) -> str:
 
 
 def _failure(dialect: Dialect, first: bytes) -> str:
+    if not any(word in first for word in FAILURE_WORDS):
+        return ""
     for line in first.split(b"\n"):
         if line.startswith(b"data:"):
             event = data_of(line)
