@@ -18,7 +18,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline collect ps logs stop resume doctor clean-runs images \
-	test test-unit test-docker lint bench-trainer bench-gateway
+	test test-unit test-docker lint bench-trainer bench-knobs bench-gateway
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ lint: ## ruff, mypy and the import layers
 bench-trainer: ready ## the trainer's speed; fills a table of docs/performance.md
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.trainer
+
+bench-knobs: ready ## do better knobs win by more than the noise? nine trials of a minute
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.trainer.knobs
 
 bench-gateway: ready ## what the gateway adds to a request; fills a table of docs/performance.md
 	@scripts/setup dev

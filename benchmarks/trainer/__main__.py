@@ -11,48 +11,20 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import re
 import statistics
-import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.trainer import trial
+from benchmarks.trainer.trial import Row
 from runner import data, images, spec
-from runner.containers import ContainerSpec, Mount
 from runner.engine import Engine
 from runner.layout import ROOT
-from runner.protocol import Ready, Start, TrialExited, decode, encode
-from runner.trials.executor import packed
 from trainer import constants
 
 RESULTS = Path(__file__).parents[1] / "results" / "trainer.json"
-IMAGE = "bakeoff/trainer:0.1.0"
-HARNESS = Path(__file__).with_name("harness.py")
 FIVE_MINUTES = 300
-UNTIMED_STEPS = 11  # while a GPU compiles, with both
-
-
-@dataclass(frozen=True)
-class Row:
-    """One trial; times in seconds."""
-
-    trainer: str
-    seed_run: int
-    tokens_per_second: float
-    cpu_seconds_per_million_tokens: float
-    val_bpb: float
-    steps: int
-    training: float
-    startup: float
-    loading: float
-    evaluation: float
-    whole: float
-
-    @property
-    def lost(self) -> float:
-        """Seconds that were neither training nor evaluation."""
-        return self.whole - self.training - self.evaluation
 
 
 def main() -> None:
@@ -62,13 +34,15 @@ def main() -> None:
     try:
         images.ensure(engine, ["trainer"])
         task = spec.load_task(args.task)
-        volume = data.ensure(engine, IMAGE, task, data.input_files(args.data, task), print)
+        inputs = data.input_files(args.data, task)
+        volume = data.ensure(engine, trial.IMAGE, task, inputs, print)
         texts = {"ours": _ours(task, args.knobs)}
         if args.peer:
             texts["peer"] = _peer(args.peer / "train.py", task, args.knobs)
+        bench = trial.Bench(engine, volume, args.seconds, args.cpus, args.gpu)
         rows = [
-            _trial(engine, name, run, text, volume, args)
-            for run in range(args.repeat)
+            trial.run(bench, name, repeat, text)
+            for repeat in range(1, args.repeat + 1)
             for name, text in texts.items()  # in turns, so that both see the same machine
         ]
     finally:
@@ -97,7 +71,7 @@ def _arguments() -> argparse.Namespace:
 
 def _ours(task: spec.Task, knobs: dict[str, Any]) -> str:
     source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
-    return _harnessed(constants.rewrite(source, {**task.knobs, **knobs}), peer=False)
+    return trial.harnessed(constants.rewrite(source, {**task.knobs, **knobs}))
 
 
 def _peer(path: Path, task: spec.Task, knobs: dict[str, Any]) -> str:
@@ -107,65 +81,7 @@ def _peer(path: Path, task: spec.Task, knobs: dict[str, Any]) -> str:
     theirs = constants.read(source)
     wanted = {**ours, **task.knobs, **knobs}
     shared = {name: value for name, value in wanted.items() if name in theirs}
-    return _harnessed(constants.rewrite(source, shared), peer=True)
-
-
-def _harnessed(text: str, *, peer: bool) -> str:
-    given = f"TEXT, PEER = {text!r}, {peer}"
-    return HARNESS.read_text(encoding="utf-8").replace('TEXT, PEER = "", False', given)
-
-
-def _trial(
-    engine: Engine, name: str, run: int, text: str, volume: str, args: argparse.Namespace
-) -> Row:
-    """One trial as the executor starts them, without its ledger."""
-    run_id = f"bench-{uuid.uuid4().hex[:12]}"
-    wanted = ContainerSpec(
-        name=f"bakeoff-{run_id}-trial", image=IMAGE, run_id=run_id, role="trial",
-        mounts=(Mount(volume, "/data", read_only=True),),
-        tmpfs={"/trial": 1 << 28, "/tmp": 1 << 30},
-        memory_bytes=8 << 30, cpus=args.cpus, gpu=args.gpu,
-    )  # fmt: skip
-    limit = 20 * args.seconds + 600
-    config = {
-        "train_py_gz": packed(text), "train_seconds": args.seconds, "limit_seconds": limit,
-        "output_bytes": 16 << 20, "threads": max(1, int(args.cpus)), "deadline_seconds": limit,
-    }  # fmt: skip
-    container = engine.create(wanted)
-    lines: list[str] = []
-    try:
-        channel = engine.attach(container)
-        engine.start(container)
-        for is_stdout, line in channel.lines():
-            message = decode(line) if is_stdout else None
-            if isinstance(message, Ready):
-                channel.send(encode(Start(config)))
-            elif isinstance(message, TrialExited) and message.exit_code != 0:
-                raise SystemExit(f"error: the trial of {name} failed:\n" + "\n".join(lines[-20:]))
-            elif is_stdout and message is None:
-                lines.append(line)
-        channel.close()
-    finally:
-        engine.remove(container)
-    row = _row(name, run, "\n".join(lines), args.gpu)
-    print(f"{name} {run + 1}: {row.tokens_per_second:,.0f} tokens/s, val_bpb {row.val_bpb:.4f}")
-    return row
-
-
-def _row(name: str, run: int, output: str, gpu: str | None) -> Row:
-    said = dict(re.findall(r"^(\w+): +([\d.]+)$", output.rpartition("\n---\n")[2], re.M))
-    spent = {
-        key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", output.splitlines()[-1])
-    }
-    training, steps = float(said["training_seconds"]), int(said["num_steps"])
-    untimed = 0 if gpu is None else UNTIMED_STEPS
-    timed = spent["tokens"] * (steps - untimed) / steps
-    return Row(
-        name, run, timed / training, 1e6 * spent["cpu"] / spent["tokens"],
-        float(said["val_bpb"]),
-        steps, training,
-        spent["startup"], spent["loading"], spent["evaluation"], spent["whole"],
-    )  # fmt: skip
+    return trial.harnessed(constants.rewrite(source, shared), peer=True)
 
 
 def table(rows: list[Row]) -> str:

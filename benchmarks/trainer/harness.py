@@ -1,8 +1,8 @@
 """Runs inside a trial in train.py's place: a trainer's text, with a clock on what it does.
 
-A peer is a single-file trainer
-for CUDA: it gets this task's batches and measure under the names that it imports, and torch's own
-attention for its kernels; on a CPU its calls to CUDA do nothing and its compiling is off.
+A peer is a single-file trainer for CUDA: it gets this task's batches and measure under the names
+that it imports, and torch's own attention for its kernels; on a CPU its calls to CUDA do nothing
+and its compiling is off.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TEXT, PEER = "", False  # put here by __main__.py
+GIVEN: dict[str, Any] = {}  # trial.py puts text, peer and seed here
 SPENT = {"loading": 0.0, "evaluation": 0.0, "cpu": 0.0, "tokens": 0.0}
 FIRST_BATCH: list[float] = []
 
@@ -109,13 +109,15 @@ def without_cuda() -> None:
 
 def main() -> None:
     """Runs the text and says where its time went."""
+    if GIVEN["seed"] is not None:
+        os.environ["BAKEOFF_SEED"] = str(GIVEN["seed"])
     import prepare  # type: ignore[import-not-found]
     import torch
 
     prepare.batches = timed_batches(prepare.batches)
     prepare.evaluate_bpb = timed_evaluation(prepare.evaluate_bpb)
-    text = TEXT
-    if PEER:
+    text = GIVEN["text"]
+    if GIVEN["peer"]:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         stand_in(prepare, device)
         if device.type == "cpu":

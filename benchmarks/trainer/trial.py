@@ -1,0 +1,129 @@
+"""One trial of a trainer as a run's executor starts it, with a clock on what it does."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.containers import ContainerSpec, Mount
+from runner.engine import Engine
+from runner.protocol import Ready, Start, TrialExited, decode, encode
+from runner.trials.executor import packed
+
+IMAGE = "bakeoff/trainer:0.1.0"
+HARNESS = Path(__file__).with_name("harness.py")
+UNTIMED_STEPS = 11  # while a GPU compiles, with both
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all trials of a benchmark share.
+
+    Attributes:
+        volume: the task's prepared data.
+        seconds: training time of a trial.
+        cpus: cores of a trial.
+        gpu: the device's id, or None.
+    """
+
+    engine: Engine
+    volume: str
+    seconds: float
+    cpus: float
+    gpu: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial; times in seconds."""
+
+    trainer: str
+    repeat: int
+    tokens_per_second: float
+    cpu_seconds_per_million_tokens: float
+    val_bpb: float
+    steps: int
+    training: float
+    startup: float
+    loading: float
+    evaluation: float
+    whole: float
+
+    @property
+    def lost(self) -> float:
+        """Seconds that were neither training nor evaluation."""
+        return self.whole - self.training - self.evaluation
+
+
+def harnessed(text: str, *, peer: bool = False, seed: int | None = None) -> str:
+    """The text of a train.py that runs another under the harness.
+
+    Args:
+        text: the other.
+        peer: it is written for CUDA and for another prepare.py.
+        seed: training seed in place of the task's own.
+    """
+    given = {"text": text, "peer": peer, "seed": seed}
+    return HARNESS.read_text(encoding="utf-8").replace("Any] = {}", f"Any] = {given!r}")
+
+
+def run(bench: Bench, name: str, repeat: int, text: str) -> Row:
+    """Trains once in a fresh trial container; `text` comes from `harnessed`.
+
+    Raises:
+        SystemExit: the trial failed; with the end of its output.
+    """
+    run_id = f"bench-{uuid.uuid4().hex[:12]}"
+    wanted = ContainerSpec(
+        name=f"bakeoff-{run_id}-trial", image=IMAGE, run_id=run_id, role="trial",
+        mounts=(Mount(bench.volume, "/data", read_only=True),),
+        tmpfs={"/trial": 1 << 28, "/tmp": 1 << 30},
+        memory_bytes=8 << 30, cpus=bench.cpus, gpu=bench.gpu,
+    )  # fmt: skip
+    container = bench.engine.create(wanted)
+    try:
+        lines = _output(bench, container, name, text)
+    finally:
+        bench.engine.remove(container)
+    row = _row(name, repeat, "\n".join(lines), bench.gpu)
+    print(f"{name} {repeat}: {row.tokens_per_second:,.0f} tokens/s, val_bpb {row.val_bpb:.4f}")
+    return row
+
+
+def _output(bench: Bench, container: str, name: str, text: str) -> list[str]:
+    limit = 20 * bench.seconds + 600
+    config = {
+        "train_py_gz": packed(text), "train_seconds": bench.seconds, "limit_seconds": limit,
+        "output_bytes": 16 << 20, "threads": max(1, int(bench.cpus)), "deadline_seconds": limit,
+    }  # fmt: skip
+    lines: list[str] = []
+    channel = bench.engine.attach(container)
+    bench.engine.start(container)
+    for is_stdout, line in channel.lines():
+        message = decode(line) if is_stdout else None
+        if isinstance(message, Ready):
+            channel.send(encode(Start(config)))
+        elif isinstance(message, TrialExited) and message.exit_code != 0:
+            raise SystemExit(f"error: the trial of {name} failed:\n" + "\n".join(lines[-20:]))
+        elif is_stdout and message is None:
+            lines.append(line)
+    channel.close()
+    return lines
+
+
+def _row(name: str, repeat: int, output: str, gpu: str | None) -> Row:
+    said = dict(re.findall(r"^(\w+): +([\d.]+)$", output.rpartition("\n---\n")[2], re.M))
+    spent = {
+        key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", output.splitlines()[-1])
+    }
+    training, steps = float(said["training_seconds"]), int(said["num_steps"])
+    untimed = 0 if gpu is None else UNTIMED_STEPS
+    timed = spent["tokens"] * (steps - untimed) / steps
+    return Row(
+        name, repeat, timed / training, 1e6 * spent["cpu"] / spent["tokens"],
+        float(said["val_bpb"]),
+        steps, training,
+        spent["startup"], spent["loading"], spent["evaluation"], spent["whole"],
+    )  # fmt: skip
