@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from catalog import Task
 from device import Device, find_device, synchronize
+from fused import mean_loss, norm, squared_relu
 from prepare import batches, evaluate_bpb, load_task, train_seconds
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
@@ -62,7 +63,6 @@ POLAR_EXPRESS = (
     (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
 )
 QUERY_BLOCK = 128  # queries that attention on a CPU works on at a time
-LOSS_BLOCK = 256  # tokens whose logits stay in a CPU's cache
 ESTIMATE_AT = (0.25, 0.5, 0.75)  # shares of the budget at which val_bpb is estimated
 UNTIMED_STEPS = 11  # steps that compile and do not count, where the model is compiled
 
@@ -94,11 +94,6 @@ class Shape:
     def has_value_embedding(self, layer: int) -> bool:
         """Every second layer, counted back from the last."""
         return (self.depth - 1 - layer) % 2 == 0
-
-
-def norm(x: Tensor) -> Tensor:
-    """RMSNorm over the last axis, without weights."""
-    return F.rms_norm(x, (x.size(-1),))
 
 
 class Linear(nn.Linear):
@@ -179,7 +174,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, embedded: Tensor | None, position: Position) -> Tensor:
         """Mixes tokens; x and the value embedding of its tokens are [B, T, C]."""
-        q, k, v = (self.by_head(part(x)) for part in (self.query, self.key, self.value))
+        weights = [part.weight for part in (self.query, self.key, self.value)]
+        three = F.linear(x, torch.cat(weights).to(x.dtype)).chunk(3, dim=-1)
+        q, k, v = (self.by_head(part) for part in three)
         if self.gate is not None and embedded is not None:
             opened = 2 * torch.sigmoid(self.gate(x[..., : self.gate.in_features]))  # [B, T, H]
             v = v + opened.mT.unsqueeze(-1) * self.by_head(embedded)
@@ -204,7 +201,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, embedded: Tensor | None, position: Position) -> Tensor:
         """Both inputs [B, T, C]."""
         x = x + self.attention(norm(x), embedded, position)
-        return x + self.fall(F.relu(self.rise(norm(x))).square())
+        return x + self.fall(squared_relu(self.rise(norm(x))))
 
 
 class GPT(nn.Module):
@@ -255,8 +252,8 @@ class GPT(nn.Module):
                 embedded = self.value_embeddings[str(layer)](tokens).to(self.dtype)
             x = block(x, embedded, self.position)
         x, targets = norm(x).flatten(0, 1), targets.flatten()  # [B·T, C] and [B·T]
-        if reduction == "mean" and x.device.type == "cpu":
-            return MeanLoss.apply(x, self.head.weight, targets)
+        if reduction == "mean":
+            return mean_loss(x, self.head.weight, targets, SOFTCAP)
         logits = self.head(x).float()  # [B·T, V]
         return F.cross_entropy(SOFTCAP * torch.tanh(logits / SOFTCAP), targets, reduction=reduction)
 
@@ -267,38 +264,6 @@ class GPT(nn.Module):
         scalars = self.residual_lambdas.numel() + self.x0_lambdas.numel()
         matrices = sum(p.numel() for p in self.parameters()) - lookups - scalars
         return 6 * matrices + sum(12 * self.shape.width * w for w in self.shape.windows())
-
-
-class MeanLoss(torch.autograd.Function):
-    """Head, softcap and mean cross-entropy in one, a block of tokens at a time, for the CPU.
-
-    Whole, the logits and what is made of them cost as much as the blocks of a small model: they do
-    not fit a cache. The gradient is made in the same pass, while a block is there.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of x [N, C] under a head [V, C] for targets [N]."""
-        head, total = weight.to(x.dtype), x.new_zeros((), dtype=torch.float32)
-        x_gradient, head_gradient = torch.empty_like(x), torch.zeros_like(weight)
-        blocks = [part.split(LOSS_BLOCK) for part in (x, targets.unsqueeze(1), x_gradient)]
-        for some, target, gradient in zip(*blocks, strict=True):
-            squashed = F.linear(some, head).float().div_(SOFTCAP).tanh_()
-            likely = (squashed * SOFTCAP).exp_()  # at most e^SOFTCAP: needs no largest subtracted
-            sums = likely.sum(1, keepdim=True)
-            total += (sums.log() - SOFTCAP * squashed.gather(1, target)).sum()
-            likely.div_(sums).scatter_add_(1, target, sums.new_full((len(some), 1), -1))
-            slope = likely.addcmul_(likely, squashed.square_(), value=-1).to(x.dtype)
-            torch.mm(slope, head, out=gradient)
-            head_gradient += slope.T @ some
-        ctx.save_for_backward(x_gradient / len(x), head_gradient / len(x))
-        return total / len(x)
-
-    @staticmethod
-    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
-        """The gradients for x and the head, as made on the way forward."""
-        x_gradient, head_gradient = ctx.saved_tensors
-        return x_gradient * outer.to(x_gradient.dtype), head_gradient * outer, None
 
 
 # --- optimiser -----------------------------------------------------------------------------------

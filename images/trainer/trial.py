@@ -31,6 +31,17 @@ PR_SET_DUMPABLE = 4
 POLL_SECONDS = 0.2
 REAP_SECONDS = 3.0
 COULD_NOT_START, ENDED_BY_DEADLINE = 2, 3
+# What a training on a CPU needs of its libraries; measured in docs/performance.md.
+QUICK = {
+    # Threads spin a few microseconds for each other, then sleep. Sleeping at once costs half of
+    # the speed; spinning on (the default) makes a step many times longer when others want a core.
+    "GOMP_SPINCOUNT": "2000",
+    # Tensors are made and dropped all the time: keep their memory instead of giving it back to
+    # the kernel and having it cleared again, 5,000 pages a step.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
 
 
 class TerminatedError(Exception):
@@ -106,9 +117,7 @@ def spawn(config: Config, forwarder: Forwarder) -> subprocess.Popen[bytes]:
         "BAKEOFF_DATA": "/data",
         "BAKEOFF_TRAIN_SECONDS": f"{config.train_seconds:g}",
         "OMP_NUM_THREADS": str(config.threads),
-        # Threads that wait for each other sleep: spinning on a machine that does anything else
-        # was seen to make a step take 8 s instead of 0.3 s.
-        "OMP_WAIT_POLICY": "PASSIVE",
+        **QUICK,
     }
     child = subprocess.Popen(
         [sys.executable, "-u", "train.py"],

@@ -189,21 +189,6 @@ def test_attention_in_blocks_is_torchs_own(tokens: int, share: int) -> None:
     torch.testing.assert_close(gradients, wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("rows", [1, 255, 256, 700])
-def test_the_loss_in_blocks_is_the_plain_loss(rows: int) -> None:
-    """Value and gradients, whether or not blocks divide the tokens."""
-    torch.manual_seed(4)
-    x = torch.randn(rows, 32, requires_grad=True)
-    head = torch.randn(50, 32, requires_grad=True)
-    targets = torch.randint(50, (rows,))
-    plain = torch.nn.functional.cross_entropy(15 * torch.tanh(x @ head.T / 15), targets)
-    blocked = train.MeanLoss.apply(x, head, targets)
-    torch.testing.assert_close(blocked, plain, rtol=1e-5, atol=1e-6)
-    wanted = torch.autograd.grad(3 * plain, (x, head))
-    found = torch.autograd.grad(3 * blocked, (x, head))
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
-
-
 def test_an_untrained_model_knows_nothing() -> None:
     """Blocks that add nothing and a head near zero: the loss is the vocabulary's logarithm."""
     torch.manual_seed(5)

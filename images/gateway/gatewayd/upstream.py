@@ -233,7 +233,6 @@ async def with_retries(
     Raises:
         Trouble: the last attempt's, when the time or the attempts are used up.
     """
-
     try:
         return await attempt()
     except Trouble as trouble:
