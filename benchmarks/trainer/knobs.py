@@ -27,7 +27,7 @@ SEEDS = (42, 43, 44)
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
     "better": {"DEPTH": 2, "ASPECT_RATIO": 64, "MATRIX_LR": 0.08, "EMBEDDING_LR": 1.0},
-    "worse": {"MATRIX_LR": 0.01, "TOTAL_BATCH_SIZE": 8192},
+    "worse": {"MATRIX_LR": 0.01, "TOTAL_BATCH_SIZE": 16384},
 }
 
 

@@ -30,6 +30,7 @@ TRIAL = Path("/trial")
 PR_SET_DUMPABLE = 4
 POLL_SECONDS = 0.2
 REAP_SECONDS = 3.0
+OPENING_SECONDS = 5.0  # an exec takes microseconds, and as long as the machine lets it wait
 COULD_NOT_START, ENDED_BY_DEADLINE = 2, 3
 # What a training on a CPU needs of its libraries; measured in docs/performance.md.
 QUICK = {
@@ -129,9 +130,28 @@ def spawn(config: Config, forwarder: Forwarder) -> subprocess.Popen[bytes]:
         start_new_session=True,
     )
     forwarder.close_writer()
-    # When memory runs out the kernel shall take the training, not this program.
-    Path(f"/proc/{child.pid}/oom_score_adj").write_text("1000")
+    offer_to_oom_killer(child)
     return child
+
+
+def offer_to_oom_killer(child: subprocess.Popen[bytes]) -> None:
+    """When memory runs out the kernel shall take the training, not this program.
+
+    The file belongs to root, so that writing is denied, while the child is as closed to others as
+    this program made itself (`PR_SET_DUMPABLE`): until a moment after its exec, which a busy
+    machine can draw out, and again once it has ended.
+    """
+    until = time.monotonic() + OPENING_SECONDS
+    while child.poll() is None:
+        try:
+            Path(f"/proc/{child.pid}/oom_score_adj").write_text("1000")
+            return
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.001)
 
 
 def watch(child: subprocess.Popen[bytes], forwarder: Forwarder, limit: float) -> Ending:

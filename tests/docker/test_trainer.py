@@ -33,6 +33,25 @@ MEGABYTE = 1 << 20
 SLEEPY = "import os, time\nos.write(1, b'asleep\\n')\ntime.sleep(1000)\n"
 
 
+# What trial.py does with its child, over and over, and with one that has ended already.
+OFFER = """
+import ctypes, os, subprocess, sys
+sys.path.insert(0, "/opt/bakeoff")
+import trial
+ctypes.CDLL(None).prctl(trial.PR_SET_DUMPABLE, 0, 0, 0, 0)
+for _ in range(200):
+    child = subprocess.Popen(["/bin/sleep", "100"])
+    trial.offer_to_oom_killer(child)
+    assert open(f"/proc/{child.pid}/oom_score_adj").read() == "1000\\n"
+    child.kill()
+    child.wait()
+child = subprocess.Popen(["/bin/true"])
+os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+trial.offer_to_oom_killer(child)
+print("offered")
+"""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _built(engine: Engine) -> None:
     images.ensure(engine, ["trainer", "trainer-test"])
@@ -466,3 +485,10 @@ def test_the_log_of_a_trial_is_json_safe(engine: Engine) -> None:
     ran = trial(engine, "import os\nos.write(1, b'\\xff\\xfe\\x00\\x1b[31m caf\\xe9\\n')\n")
     assert json.loads(json.dumps(ran.lines)) == ran.lines
     assert "caf" in ran.lines[0]
+
+
+def test_a_child_is_offered_to_the_oom_killer_however_young(engine: Engine) -> None:
+    """Between its fork and its first instruction it is closed to PID 1: that is waited for."""
+    ran = run(engine, spec(IMAGE, command=["python", "-c", OFFER]))
+    assert ran.lines == ["offered"], ran.notes
+    assert ran.state.exit_code == 0
