@@ -28,6 +28,7 @@ STOP_SECONDS = 15.0
 PREPARE_SECONDS = 4 * 3600.0  # a download of some gigabytes on a slow line
 MAX_INPUT_BYTES = 64 << 30
 READ_BYTES = 1 << 20
+UNSHAPING = ("train.py", "constants.py", "fused.py", "device.py")  # of trainer/: used after it
 
 
 def input_files(data: str | None, task: Task) -> list[Path]:
@@ -73,7 +74,7 @@ def volume_of(task: Task, files: list[Path]) -> str:
     """The name of the volume that holds this task's data, whether or not it is there yet."""
     digest = hashlib.sha256()
     for path in [TASKS_FOLDER / f"{task.name}.toml", *sorted((ROOT / "trainer").glob("*.py"))]:
-        if path.name not in ("train.py", "constants.py"):
+        if path.name not in UNSHAPING:
             digest.update(path.name.encode() + path.read_bytes())
     for path in files:
         digest.update(path.name.encode())

@@ -16,7 +16,7 @@ from runner.journal import Journal
 from runner.layout import RunDir
 from runner.protocol import MARK
 from runner.records import Event, RunResult, TrialRecord, read_lines
-from runner.runs import alive
+from runner.runs import alive, held_anywhere
 from runner.sandbox import sweep
 
 CONTESTANTS = ("agent", "optimizer")
@@ -67,7 +67,8 @@ def _state(run_dir: RunDir) -> str:
             return "ended; result.json is unreadable"
     if alive(run_dir):
         return "running"
-    return "its runner died: `make resume` or `make stop`"
+    run_id = run_dir.path.name
+    return f"its runner died: `make resume RUN={run_id}` or `make stop RUN={run_id}`"
 
 
 def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: bool) -> Iterator[str]:
@@ -135,20 +136,25 @@ def clean(engine: Engine, runs: Path, run_id: str | None, *, task_data: bool) ->
 
 def _reason_to_leave(run_dir: RunDir) -> str | None:
     """Why a run that nobody named keeps what it has on the engine, or None."""
-    if not run_dir.path.exists():
-        return f"it is not in {run_dir.path.parent}; `make clean-runs RUN={run_dir.path.name}`"
-    if alive(run_dir):
+    run_id = run_dir.path.name
+    if held_anywhere(run_id):
         return "it is under way"
-    return None if run_dir.result.exists() else "it is unfinished: `make resume` or `make stop` it"
+    if not run_dir.path.exists():
+        return f"it is not in {run_dir.path.parent}; `make clean-runs RUN={run_id}`"
+    if run_dir.result.exists():
+        return None
+    return f"it is unfinished: `make resume RUN={run_id}` or `make stop RUN={run_id}`"
 
 
 def _clean_named(engine: Engine, runs: Path, run_id: str, *, known: bool) -> Iterator[str]:
     run_dir = RunDir(runs / run_id)
     if not known and not run_dir.path.exists():
         raise UserError(f"clearing {run_id} away: there is no such run", hint="`make ps`")
-    if alive(run_dir):
+    if held_anywhere(run_id):
+        where = "" if alive(run_dir) else ", in another folder than this one"
         raise UserError(
-            f"clearing {run_id} away: it is under way", hint=f"`make stop RUN={run_id}` first"
+            f"clearing {run_id} away: it is under way{where}",
+            hint=f"`make stop RUN={run_id}` there first",
         )
     yield f"{run_id}: removed {sweep(engine, run_id)} containers and volumes"
     if run_dir.path.exists():

@@ -90,7 +90,7 @@ def held(run_dir: RunDir) -> Iterator[None]:
         UserError: another runner has it.
     """
     run_id = run_dir.path.name
-    everywhere = FileLock(shared_folder("bakeoff-runs") / f"{run_id}.lock", mode=0o666)
+    everywhere = FileLock(_machine_lock(run_id), mode=0o666)
     with contextlib.ExitStack() as locks:
         try:
             locks.enter_context(FileLock(run_dir.lock, timeout=0))
@@ -141,10 +141,23 @@ def request_stop(runs: Path, run_id: str) -> bool:
 
 def alive(run_dir: RunDir) -> bool:
     """A runner has this run now."""
-    if not run_dir.lock.exists():
+    return _is_held(run_dir.lock)
+
+
+def held_anywhere(run_id: str) -> bool:
+    """A runner has a run of this name now, in whatever folder of this machine."""
+    return _is_held(_machine_lock(run_id))
+
+
+def _machine_lock(run_id: str) -> Path:
+    return shared_folder("bakeoff-runs") / f"{run_id}.lock"
+
+
+def _is_held(lock: Path) -> bool:
+    if not lock.exists():
         return False
     try:
-        with FileLock(run_dir.lock, timeout=0):
+        with FileLock(lock, mode=0o666, timeout=0):
             return False
     except Timeout:
         return True

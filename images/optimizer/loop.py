@@ -50,7 +50,7 @@ class Loop:
         send(Started(details))
         for ask in self._search.outstanding():
             _send_request(ask)
-            say(f"asked trial {ask.number} again: {describe(ask.knobs)}")
+            say(f"asked for setting {ask.number} again: {describe(ask.knobs)}")
         self._ask_up_to_parallel()
 
     def take(self, message: Message) -> None:
@@ -78,7 +78,7 @@ class Loop:
                 if message.val_bpb is not None
                 else f"{message.status} {message.reason}".strip()
             )
-            say(f"told trial {number}: {outcome} ({self._best()})")
+            say(f"trial {message.trial} (setting {number}): {outcome} ({self._best()})")
         self._ask_up_to_parallel()
 
     def _refused(self, message: TrialRefused) -> None:
@@ -88,8 +88,8 @@ class Loop:
         if self._refusals >= REFUSALS_IN_A_ROW:
             raise Over(f"{self._refusals} requests in a row were refused: {message.reason}")
         number = _number(message.request)
-        send(Problem(during=f"asking trial {number}", message=f"refused: {message.reason}"))
-        say(f"trial {number} was refused: {message.reason}")
+        send(Problem(during=f"asking for setting {number}", message=f"refused: {message.reason}"))
+        say(f"setting {number} was refused: {message.reason}")
         self._told(message, "refused", None, {})
         self._ask_up_to_parallel()
 
@@ -114,14 +114,14 @@ class Loop:
             if ask is None:
                 break
             _send_request(ask)
-            say(f"asked trial {ask.number}: {describe(ask.knobs)}")
+            say(f"asked for setting {ask.number}: {describe(ask.knobs)}")
             outstanding += 1
         if outstanding == 0:
             raise Over("the last trial is done" if self._last else "every setting has been tried")
 
     def _best(self) -> str:
         best = self._search.best()
-        return f"best {best[0]:.6g}, trial {best[1]}" if best else "none has worked yet"
+        return f"best {best[0]:.6g}, setting {best[1]}" if best else "none has worked yet"
 
 
 def _send_request(ask: Ask) -> None:

@@ -47,6 +47,8 @@ class Run:
     usage: tuple[UsageRecord, ...]
     claims: Claims | None
     wall_seconds: float
+    trial_seconds: float | None = None
+    budget: dict[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     @property
@@ -82,7 +84,8 @@ class Run:
         """What was wrong with the directory, during the run, and with the agent's own report."""
         during = self.result.problems if self.result else []
         told = self.claims.problems if self.claims else ()
-        return [*self.problems, *during, *(f"experiments.csv: {problem}" for problem in told)]
+        words = (*self.problems, *during, *(f"experiments.csv: {problem}" for problem in told))
+        return list(dict.fromkeys(words))  # a run that ended has said the last ones itself
 
     def count(self, *statuses: str) -> int:
         return sum(trial.status in statuses for trial in self.own_trials)
@@ -124,6 +127,8 @@ class _Reader:
             usage=usage,
             claims=self._read(self.files.experiments, claims.parse),
             wall_seconds=result.spent.wall_seconds if result else self._seconds_so_far(),
+            trial_seconds=_finite(asked.get("trial_seconds")),
+            budget=_budget(asked.get("budget")),
             problems=tuple(self._complaints()),
         )
 
@@ -199,6 +204,19 @@ def _json_object(content: bytes) -> dict[str, Any]:
 def _word(name: Any) -> str:
     """A name as a table and a figure can show it."""
     return " ".join(str(name or "?").split())[:MAX_WORD]
+
+
+def _finite(number: Any) -> float | None:
+    """A number as a table can show it, or None."""
+    is_one = isinstance(number, (int, float)) and not isinstance(number, bool)
+    return float(number) if is_one and math.isfinite(number) else None
+
+
+def _budget(asked: Any) -> dict[str, float]:
+    """The budgets that were set: name → amount."""
+    entries = asked.items() if isinstance(asked, dict) else ()
+    amounts = {_word(name): _finite(amount) for name, amount in entries}
+    return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
 def _whole(seed: Any) -> int:

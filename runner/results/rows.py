@@ -13,7 +13,7 @@ from runner.results.reading import Run
 HEADINGS = (
     "contestant",
     "seed",
-    "trials (ok/crash)",
+    "trials (ok/failed)",
     "best val_bpb (measured)",
     "best claimed",
     "wall time",
@@ -28,7 +28,7 @@ FAILURES = ("crash", "oom", "timeout", "killed")
 
 @dataclass(frozen=True)
 class Row:
-    """One run in words, in the order of `HEADINGS`."""
+    """One run in words, in the order of `HEADINGS`, and its task."""
 
     contestant: str
     seed: str
@@ -40,9 +40,11 @@ class Row:
     cost: str
     ended_by: str
     files: str
+    task: str
 
     def cells(self) -> tuple[str, ...]:
-        return astuple(self)
+        """What stands under `HEADINGS`; a table is of one task."""
+        return astuple(self)[: len(HEADINGS)]
 
 
 def to_row(run: Run, seen_from: Path) -> Row:
@@ -59,6 +61,7 @@ def to_row(run: Run, seen_from: Path) -> Row:
         cost=cost(run),
         ended_by=run.ended_by,
         files=os.path.relpath(run.path, seen_from),
+        task=run.task,
     )
 
 

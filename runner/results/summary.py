@@ -55,12 +55,24 @@ def _task_section(task: str, runs: list[Run], folder: Path) -> Iterator[str]:
     yield _table_line(["---"] * len(HEADINGS))
     yield from (_table_line(map(harmless, to_row(run, folder).cells())) for run in runs)
     yield ""
+    yield from _unequal_conditions(runs)
     yield from _over_seeds(runs)
     yield from _winning_settings(runs)
 
 
 def _table_line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _unequal_conditions(runs: Sequence[Run]) -> Iterator[str]:
+    """A warning when runs that stand in one table had not the same seconds or budgets."""
+    seconds = sorted({run.trial_seconds for run in runs if run.trial_seconds is not None})
+    budgets = {tuple(sorted(run.budget.items())) for run in runs if run.budget}
+    if len(seconds) > 1:
+        words = ", ".join(f"{each:g}" for each in seconds)
+        yield from (f"**Not comparable**: their trials trained for {words} seconds.", "")
+    if len(budgets) > 1:
+        yield from ("**Budgets differ** between these runs: see `budget` in `runs.csv`.", "")
 
 
 def _over_seeds(runs: Sequence[Run]) -> Iterator[str]:

@@ -24,7 +24,8 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 STATUSES = ("ok", "crash", "oom", "timeout", "pruned", "killed")
 
 RUN_COLUMNS = (
-    *("run_id", "contestant", "kind", "seed", "task", "rehearsed", "began_at", "ended_at"),
+    *("run_id", "contestant", "kind", "seed", "task", "trial_seconds", "budget", "rehearsed"),
+    *("began_at", "ended_at"),
     *("ended_by", "cause", "trials", *STATUSES, "best_val_bpb", "best_trial", "best_claimed"),
     *("best_verified", "wall_seconds", "train_seconds", "requests", "tokens", "spent_usd"),
     *("rehearsed_usd", "self_reports", "problems"),
@@ -77,6 +78,8 @@ def _run_row(run: Run) -> dict[str, Any]:
         "kind": run.kind,
         "seed": run.seed,
         "task": run.task,
+        "trial_seconds": "" if run.trial_seconds is None else run.trial_seconds,
+        "budget": run.budget or "",
         "rehearsed": run.rehearsed,
         "began_at": result.began_at if result else "",
         "ended_at": result.ended_at if result else "",

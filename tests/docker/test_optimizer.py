@@ -251,7 +251,7 @@ def test_an_answer_that_comes_twice_is_told_once(make: Make) -> None:
     optimizer.say(answer(first))
     optimizer.say(answer(second))
     assert optimizer.next(TrialRequested).request == "ask-2"
-    assert optimizer.log("told trial 1").count("told trial 0") == 1
+    assert optimizer.log("(setting 1)").count("(setting 0)") == 1
 
 
 def test_it_stops_when_told(make: Make) -> None:
@@ -352,16 +352,16 @@ def test_its_log_is_readable(make: Make) -> None:
     """A person sees what was asked, what came of it, and what is best so far."""
     optimizer = make()
     optimizer.up()
-    for value in (2.5, 2.125, None):
+    for trial, value in enumerate((2.5, 2.125, None), 1):
         request = optimizer.next(TrialRequested)
         status = "ok" if value else "crash"
         reason = "" if value else "loss is NaN"
-        optimizer.say(TrialFinished(request.request, 0, status, value, 1.0, reason=reason))
+        optimizer.say(TrialFinished(request.request, trial, status, value, 1.0, reason=reason))
     optimizer.next(TrialRequested)
     optimizer.log(
-        "asked trial 0: DEPTH=4 TOTAL_BATCH_SIZE=16384 MATRIX_LR=0.04",
-        "told trial 1: 2.125 (best 2.125, trial 1)",
-        "told trial 2: crash loss is NaN (best 2.125, trial 1)",
+        "asked for setting 0: DEPTH=4 TOTAL_BATCH_SIZE=16384 MATRIX_LR=0.04",
+        "trial 2 (setting 1): 2.125 (best 2.125, setting 1)",
+        "trial 3 (setting 2): crash loss is NaN (best 2.125, setting 1)",
     )
 
 

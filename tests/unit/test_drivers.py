@@ -125,17 +125,17 @@ def test_a_hung_turn_is_interrupted_once_and_resumed(run_dir: RunDir) -> None:
     stage.driver.tick(0)
     assert stage.peer.kinds() == ["turn.start", "turn.start", "turn.interrupt"]
     assert [e.fields["turn"] for e in stage.journal.events() if e.event == "turn.hung"] == [2]
-    stage.turn_ends(exit_code=143)
-    until(lambda: len(stage.prompts()) == 3, lambda: stage.driver.tick(0))
+    stage.turn_ends()
+    stage.driver.tick(0)
     assert stage.prompts() == ["first", "nudge", "nudge"]
 
 
 def test_a_turn_that_waits_for_a_trial_or_its_model_has_not_hung(run_dir: RunDir) -> None:
     """A trial in flight and a model's answer are signs of life, however quiet the CLI is."""
-    stage = Stage(run_dir, Patience(grace_seconds=60.0, hung_seconds=1.0))
-    quiet_until = time.monotonic() + 2.4
+    stage = Stage(run_dir, Patience(grace_seconds=60.0, hung_seconds=0.5))
+    quiet_until = time.monotonic() + 1.2
     while (left := quiet_until - time.monotonic()) > 0:
-        if left > 1.2:
+        if left > 0.6:
             stage.driver.tick(1)
         else:
             stage.driver.provider_answered(200)

@@ -34,6 +34,16 @@ def test_a_run_is_held_by_one_runner(run_dir: RunDir) -> None:
     assert not runs.alive(run_dir)
 
 
+def test_a_run_is_known_to_be_held_from_another_folder(run_dir: RunDir, tmp_path: Path) -> None:
+    """Its containers would be taken for a dead run's by whoever looks at one folder alone."""
+    elsewhere = RunDir(tmp_path / "elsewhere" / run_dir.path.name)
+    assert not runs.held_anywhere(run_dir.path.name)
+    with runs.held(run_dir):
+        assert not runs.alive(elsewhere)
+        assert runs.held_anywhere(run_dir.path.name)
+    assert not runs.held_anywhere(run_dir.path.name)
+
+
 def test_a_live_run_is_asked_to_stop(run_dir: RunDir) -> None:
     """The request reaches the runner that holds the run, and says whose it was."""
     with runs.held(run_dir), runs.stop_signals(run_dir) as asked:

@@ -215,6 +215,37 @@ def test_a_report_that_is_no_table_is_collected_with_its_reason(make: Make, tmp_
     assert table(tmp_path / "results" / "experiments.csv")[0]["problem"] == "not text"
 
 
+def test_a_problem_that_two_files_tell_is_told_once(make: Make, tmp_path: Path) -> None:
+    """The result of a run repeats what is wrong with its self-report."""
+    run = make("gpt-s1", [trial(0, 2.5)], claimed="")
+    (run / "artifacts" / "experiments.csv").write_bytes(b"\xff\x00" * 50)
+    ended = result_of(run, problems=["experiments.csv: not text"])
+    (run / "result.json").write_text(to_json(ended))
+    write_results([run], tmp_path / "results")
+    assert table(tmp_path / "results" / "runs.csv")[0]["problems"] == "experiments.csv: not text"
+
+
+def test_unequal_conditions_are_named(make: Make, tmp_path: Path) -> None:
+    """Seconds a trial and budgets stand beside each run; where they differ the page says so."""
+    runs = [make(name, [trial(0, 2.5)]) for name in ("gpt-s1", "gp-s1", "tpe-s1")]
+    equal, longer, richer = ({"trial_seconds": s, "budget": b} for s, b in (
+        (5.0, {"hours": 8.0}), (60.0, {"hours": 8.0}), (5.0, {"hours": 8.0, "usd": 20.0}),
+    ))  # fmt: skip
+    for run, asked in zip(runs, (equal, longer, richer), strict=True):
+        spec = json.loads((run / "spec.json").read_text())
+        (run / "spec.json").write_text(json.dumps(spec | asked))
+    write_results(runs[:1], tmp_path / "results")
+    page = tmp_path / "results" / "summary.md"
+    assert "Not comparable" not in page.read_text()
+    assert "Budgets differ" not in page.read_text()
+    write_results(runs, tmp_path / "results")
+    assert "**Not comparable**: their trials trained for 5, 60 seconds." in page.read_text()
+    assert "**Budgets differ**" in page.read_text()
+    rows = {row["run_id"]: row for row in table(tmp_path / "results" / "runs.csv")}
+    assert rows["tpe-s1"]["trial_seconds"] == "5.0"
+    assert json.loads(rows["tpe-s1"]["budget"]) == {"hours": 8.0, "usd": 20.0}
+
+
 def test_seeds_are_summed_up_by_contestant(make: Make, tmp_path: Path) -> None:
     """Mean, lowest and highest of the best values, for contestants with two seeds or more."""
     runs = [make(f"gp-s{seed}", [trial(0, 2.0 + seed)]) for seed in (1, 2)]
