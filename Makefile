@@ -25,7 +25,7 @@ help: ## show this help
 	@echo
 	@echo "  budgets (the first one spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU    agents: MODEL BASE_URL RECORD=1"
-	@echo "  without a key: REHEARSAL=1                       all options: $(BAKEOFF) run --help"
+	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
 setup: ## make .venv with everything, and see that a Docker engine runs
 	@scripts/setup dev
@@ -44,7 +44,7 @@ demo: ready ## the whole thing in ten minutes, without a key
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(BAKEOFF) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
-baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe SEED=1
+baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
 	@$(BAKEOFF) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
 
 collect: venv ## compare all runs: results/*.csv and results/summary.md
@@ -65,8 +65,8 @@ resume: ready ## go on with a run whose runner died: RUN=gpt-s1
 doctor: venv ## check this machine; starts nothing
 	@$(BAKEOFF) doctor
 
-clean-runs: venv ## remove what dead runs left on the engine; RUN=gpt-s1: its directory too
-	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN)))
+clean-runs: venv ## take finished runs off the engine; DATA=1: data too; RUN=gpt-s1: its results, unasked
+	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN))) $(call flag,DATA,--data)
 
 images: ready ## build the images whose inputs changed
 	@$(BAKEOFF) images
@@ -84,7 +84,7 @@ lint: ## ruff, mypy and the import layers
 	@scripts/setup dev
 	@scripts/lint
 
-bench-trainer: ready ## the trainer's speed; fills a table of docs/performance.md
+bench-trainer: ready ## the trainer's speed; prints the table of docs/performance.md
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.trainer
 
@@ -92,6 +92,6 @@ bench-knobs: ready ## do better knobs win by more than the noise? nine trials of
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.trainer.knobs
 
-bench-gateway: ready ## what the gateway adds to a request; fills a table of docs/performance.md
+bench-gateway: ready ## what the gateway adds to a request; prints the table of docs/performance.md
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.gateway

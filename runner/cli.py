@@ -60,6 +60,10 @@ Data = Annotated[
 Seconds = Annotated[float | None, typer.Option(help="Training seconds of one trial.")]
 Gpu = Annotated[str | None, typer.Option(help="The GPU for trials, as the engine numbers it.")]
 DEFAULT_HOURS = "8"
+STOPPING = {  # by a run's kind
+    "agent": "its agent has a grace period for STATUS.md",
+    "baseline": "a trial under way is ended with it",
+}
 
 
 @app.callback()
@@ -139,7 +143,8 @@ def stop(context: typer.Context, run_id: Annotated[str, typer.Argument(metavar="
     """End a run gracefully; one whose runner died is collected and cleared away."""
     folders: Folders = context.obj
     if runs.request_stop(folders.runs, specs.check_run_id(run_id)):
-        console.print(f"{run_id}: asked to stop; its agent has a grace period for STATUS.md")
+        kind = runs.read_spec(folders.runs, run_id).kind
+        console.print(f"{run_id}: asked to stop; {STOPPING[kind]}; `make ps` says when it is over")
         return
     with _engine() as engine:
         result = run.close_abandoned(engine, folders.runs, run_id)
@@ -155,7 +160,10 @@ def collect(context: typer.Context) -> None:
         console.print("no runs yet: `make demo`, or `make run AGENT=gpt SEED=1 REHEARSAL=1`")
         return
     _print_rows(rows)
-    console.print(f"files: {folders.results}/summary.md, runs.csv, trials.csv, experiments.csv")
+    plot = ", convergence.png" if (folders.results / "convergence.png").exists() else ""
+    console.print(
+        f"files: {folders.results}/summary.md, runs.csv, trials.csv, experiments.csv{plot}"
+    )
 
 
 @app.command()
@@ -197,9 +205,14 @@ def doctor(context: typer.Context) -> None:
 def clean_runs(
     context: typer.Context,
     run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
-    task_data: Annotated[bool, typer.Option("--data", help="Prepared data volumes too.")] = False,
+    task_data: Annotated[
+        bool, typer.Option("--data", help="Prepared data volumes too; not with RUN.")
+    ] = False,
 ) -> None:
-    """Remove what dead runs left on the engine; with RUN, that run's directory too."""
+    """Remove what finished runs left on the engine; unfinished ones are named and left.
+
+    With RUN: that run, unless it is under way, and without asking its directory with its results.
+    """
     if run_id is not None:
         specs.check_run_id(run_id)
     with _engine() as engine:

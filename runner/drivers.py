@@ -70,7 +70,7 @@ class Driver(Protocol):
         """The HTTP status of the provider's last answer, 0 for none, as the gateway saw it."""
 
     def tick(self, trials_in_flight: int) -> None:
-        """About once a second."""
+        """After every event, and at least twice a second."""
 
     def gave_up(self) -> str | None:
         """Why the contestant ends the run by its own fault, or None."""

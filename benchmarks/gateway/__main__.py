@@ -199,9 +199,8 @@ def _machine() -> str:
         if line.startswith("model name")
     ]
     cpu = names[0] if names else platform.processor()
-    return (
-        f"{len(names)} cores, {cpu}, Linux {platform.release()}, Python {platform.python_version()}"
-    )
+    kernel = ".".join(platform.release().split(".")[:2])
+    return f"{len(names)} cores, {cpu}, Linux {kernel}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":
