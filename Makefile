@@ -66,7 +66,7 @@ doctor: venv ## check this machine; starts nothing
 	@$(BAKEOFF) doctor
 
 clean-runs: venv ## take finished runs off the engine; DATA=1: data too; RUN=gpt-s1: its results, unasked
-	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN))) $(call flag,DATA,--data)
+	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN))) $(if $(filter 1,$(DATA)),--data)
 
 images: ready ## build the images whose inputs changed
 	@$(BAKEOFF) images

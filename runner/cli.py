@@ -5,6 +5,7 @@ The only place that prints errors, with their hints; what is no error of ours is
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -296,7 +297,17 @@ def _print_result(folders: Folders, result: RunResult) -> None:
 
 
 def _print_rows(rows: list[results.Row]) -> None:
-    """The comparison within 80 columns; results/summary.md has every column."""
+    """The comparison, a table a task; results/summary.md has every column."""
+    for task, of_task in itertools.groupby(rows, key=lambda row: row.task):
+        console.print(f"[bold]{escape(task)}[/]")
+        _print_table(list(of_task))
+    console.print("trials: all (ok/failed); val_bpb: the best one measured; claimed: by the agent")
+    if any("rehearsed" in row.cost for row in rows):
+        console.print("* rehearsed: what a scripted model would have cost; nobody spent it")
+
+
+def _print_table(rows: list[results.Row]) -> None:
+    """Within 80 columns."""
     headings = ("contestant", "trials", "val_bpb", "claimed", "time", "cost", "ended by", "files")
     table = Table(*headings, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in table.columns:
@@ -308,9 +319,6 @@ def _print_rows(rows: list[results.Row]) -> None:
         cells = (row.contestant, row.trials, row.best_measured, row.best_claimed, time, cost)
         table.add_row(*(escape(cell) for cell in (*cells, row.ended_by, row.files)))
     console.print(table)
-    console.print("trials: all (ok/failed); val_bpb: the best one measured; claimed: by the agent")
-    if any("rehearsed" in row.cost for row in rows):
-        console.print("* rehearsed: what a scripted model would have cost; nobody spent it")
 
 
 def _show(role: str, line: str) -> None:
