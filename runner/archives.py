@@ -1,16 +1,24 @@
 """Tar archives as the Docker API speaks them: ours packed, strangers' read.
 
-The attack this stops: an archive from an agent's container. Nothing is ever extracted: the first
-member's bytes are taken when it is a regular file, and no name, link or mode in it is used.
+The attack this stops: an archive from an agent's container. Nothing is ever extracted: bytes are
+taken of regular files alone, and no link or mode in it is used. Of an agent's archive that is the
+first member, whatever it is called; names are told only of archives that are read as a stream.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import IO, Any
+
+from runner.errors import EngineError
+
+PIECE_BYTES = 1 << 16
 
 
 def packed(files: Mapping[str, bytes], uid: int) -> bytes:
@@ -61,3 +69,68 @@ def first_file(chunks: Iterable[bytes], max_bytes: int) -> bytes | None:
             return bytes(head[start : start + min(member.size, max_bytes)])
     except tarfile.TarError:
         return None
+
+
+@dataclass(frozen=True)
+class ArchivedFile:
+    """A regular file of an archive, as its header says; `pieces` is its content, once."""
+
+    name: str
+    size_bytes: int
+    pieces: Iterator[bytes]
+
+
+def regular_files(chunks: Iterable[bytes]) -> Iterator[ArchivedFile]:
+    """The regular files of a tar stream in order; an empty stream has none.
+
+    No more than a piece is held in memory: a file's content is read when it is asked for, which
+    must be before the next file is.
+
+    Raises:
+        EngineError: the stream is no archive, or ends within a file.
+    """
+    stream = io.BufferedReader(_Joined(chunks), PIECE_BYTES)
+    if not stream.peek(1):
+        return
+    with _readable(), tarfile.open(fileobj=stream, mode="r|", bufsize=PIECE_BYTES) as tar:
+        while member := tar.next():
+            content = tar.extractfile(member) if member.isreg() else None
+            if content is not None:
+                yield ArchivedFile(member.name, member.size, _pieces(content))
+
+
+def _pieces(content: IO[bytes]) -> Iterator[bytes]:
+    with _readable():
+        while piece := content.read(PIECE_BYTES):
+            yield piece
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Turn what tarfile finds wrong into an error of ours; odd numbers are ValueErrors there."""
+    try:
+        yield
+    except (tarfile.TarError, ValueError) as error:
+        raise EngineError(f"reading an archive from the engine: {error}") from error
+
+
+class _Joined(io.RawIOBase):
+    """The chunks as one file to read."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = memoryview(chunk)
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)

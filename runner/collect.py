@@ -1,25 +1,33 @@
-"""From a run's containers into `runs/<run id>/`: the agent's own words, transcripts, the bundle.
+"""From a run's containers into `runs/<run id>/`: the agent's words, transcripts, bundle, records.
 
-Nothing collected is executed or trusted here: each file is asked for by name, must be a regular
-one, is bounded in size, and is written under a name of ours that no content can choose.
+Nothing collected is executed or trusted here: each file must be a regular one, is bounded in size,
+and is asked for by name or has a name of the gateway's own pattern, which no content can choose.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
+from runner import archives
+from runner.containers import ContainerSpec, Mount
 from runner.engine import Engine
 from runner.errors import EngineError
 from runner.journal import Journal
-from runner.layout import RunDir
+from runner.layout import RunDir, container_name, volume_name
 from runner.records import explained
 
 STATE = "/home/agent/.bakeoff"
 MAX_TRANSCRIPT_BYTES = 64 << 20
 MAX_TRANSCRIPTS_BYTES = 1 << 30
 MAX_BOOK_BYTES = 256 << 20
+GATEWAY_STATE = "/state"
+RECORDED = re.compile(r"records/([0-9]{6,20}\.(?:request\.json|response)(?:\.cut)?\.gz)")
+STOP_SECONDS = 5
 
 # name in artifacts/ → (path in the agent's container, most bytes)
 WATCHED = {
@@ -111,9 +119,122 @@ def settled_requests(engine: Engine, gateway: str) -> Iterator[dict[str, object]
     Raises:
         EngineError: the engine does not answer.
     """
-    book = engine.get_file(gateway, "/state/ledger.jsonl", MAX_BOOK_BYTES) or b""
+    book = engine.get_file(gateway, f"{GATEWAY_STATE}/ledger.jsonl", MAX_BOOK_BYTES) or b""
     for line in book.split(b"\n"):
         with contextlib.suppress(ValueError):
             body = json.loads(line)
             if isinstance(body, dict) and body.get("kind") == "settled":
                 yield dict(body.get("record") or {})
+
+
+@dataclass(frozen=True)
+class RecordBounds:
+    """What is taken at most. The gateway's recorder keeps 64 MiB of a body, and 4 GiB in all."""
+
+    files: int = 1 << 16
+    file_bytes: int = 65 << 20  # a body that does not compress grows a little
+    total_bytes: int = 4 << 30
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How many records were kept; not all of them when a bound was reached."""
+
+    files: int
+    size_bytes: int
+    whole: bool
+
+
+def collect_records(
+    engine: Engine, run_dir: RunDir, journal: Journal, gateway: Callable[[], str]
+) -> list[str]:
+    """Copy the bodies that a gateway which has stopped kept (`RECORD=1`) into `records/`.
+
+    Args:
+        engine: where the gateway is.
+        run_dir: where the records go.
+        journal: is told how many there were.
+        gateway: names its container, "" when there is none.
+
+    Returns:
+        What is missing and why, a sentence each; an engine that fails is no more than that.
+
+    Raises:
+        HostError: the disk is full; the records are still on the gateway's volume.
+    """
+    try:
+        container = gateway()
+        if not container:
+            return []
+        path = f"{GATEWAY_STATE}/records"
+        with contextlib.closing(engine.get_archive(container, path)) as archive:
+            kept = keep_records(run_dir.records, archive)
+    except EngineError as error:
+        journal.write("records.unreadable", error=error.message[:300])
+        return [f"records: not all could be fetched: {error.message[:300]}"]
+    journal.write("records.collected", files=kept.files, bytes=kept.size_bytes)
+    if kept.whole:
+        return []
+    journal.write("records.cut", at_files=kept.files, at_bytes=kept.size_bytes)
+    return [f"records: only the first {kept.files} were kept: a bound was reached"]
+
+
+def keep_records(
+    folder: Path, archive: Iterable[bytes], bounds: RecordBounds | None = None
+) -> Kept:
+    """Write the recorder's files of an archive into the folder, up to the first past a bound.
+
+    Raises:
+        EngineError: the archive does not read.
+        HostError: the disk is full.
+    """
+    bounds = bounds or RecordBounds()
+    seen_bytes = files = size_bytes = 0
+    for seen, file in enumerate(archives.regular_files(archive), start=1):
+        seen_bytes += file.size_bytes
+        too_many = seen > bounds.files or seen_bytes > bounds.total_bytes
+        if too_many or file.size_bytes > bounds.file_bytes:
+            return Kept(files, size_bytes, whole=False)
+        if recorded := RECORDED.fullmatch(file.name):
+            _write_record(folder, recorded[1], file.pieces)
+            files += 1
+            size_bytes += file.size_bytes
+    return Kept(files, size_bytes, whole=True)
+
+
+def _write_record(folder: Path, name: str, pieces: Iterable[bytes]) -> None:
+    """Write it whole or not at all; a link in its place is replaced, never followed."""
+    part = folder / f".{name}.part"
+    with explained(folder / name):
+        folder.mkdir(exist_ok=True)
+        part.unlink(missing_ok=True)
+        try:
+            with part.open("xb") as file:
+                file.writelines(pieces)
+            part.replace(folder / name)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def closed_gateway(engine: Engine, run_id: str, image: Callable[[], str]) -> str:
+    """A container to read the volume of an abandoned run's gateway from; "" when there is none.
+
+    The gateway itself, stopped. Of a run that failed only the volumes are left: then a container
+    on them that never starts, and is swept with the rest.
+
+    Raises:
+        EngineError: the engine does not answer, or the image is gone.
+    """
+    for state in engine.containers(run_id):
+        if state.role == "gateway":
+            engine.stop(state.id, STOP_SECONDS)
+            return state.id
+    ledger = volume_name(run_id, "ledger")
+    if all(volume.name != ledger for volume in engine.volumes(run_id)):
+        return ""
+    return engine.create(
+        ContainerSpec(
+            container_name(run_id, "gateway"), image(), run_id, "gateway",
+            mounts=(Mount(ledger, GATEWAY_STATE, read_only=True),),
+        )
+    )  # fmt: skip

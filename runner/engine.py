@@ -12,7 +12,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import docker
@@ -288,13 +288,18 @@ class Engine:
         The archive is a stranger's: only its first member is looked at, only when it is a regular
         file, and never more than `max_bytes` of it are read (a longer file comes back cut).
         """
+        with contextlib.closing(self.get_archive(container, path)) as chunks:
+            return archives.first_file(chunks, max_bytes)
+
+    def get_archive(self, container: str, path: str) -> Generator[bytes]:
+        """A tar archive of a file or folder in pieces, to be closed; empty when there is none."""
         with _translated(f"reading {path} of {container[:12]}"):
             try:
                 chunks, _ = self._api.get_archive(container, path, chunk_size=1 << 16)
             except docker.errors.NotFound:
-                return None
+                return
             with contextlib.closing(chunks):
-                return archives.first_file(chunks, max_bytes)
+                yield from chunks
 
     # --- images -------------------------------------------------------------------------------
 

@@ -56,6 +56,10 @@ class RunDir:
         return self.path / "artifacts"
 
     @property
+    def records(self) -> Path:
+        return self.path / "records"
+
+    @property
     def experiments(self) -> Path:
         return self.artifacts / "experiments.csv"
 

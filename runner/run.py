@@ -15,7 +15,7 @@ from typing import Any
 
 from runner import data, images, preflight
 from runner.clock import Clock
-from runner.collect import Collector, settled_requests
+from runner.collect import Collector, closed_gateway, collect_records, settled_requests
 from runner.conduct import Conduct, Ending, Props
 from runner.drivers import AgentDriver, Driver, OptimizerDriver, Patience
 from runner.engine import Engine
@@ -141,7 +141,9 @@ def _perform(stage: Stage, before: Spent) -> RunResult:
         ending = conduct.go()
         collector.finish()
         _balance(stage, sandbox, conduct)
-        result = _result(stage, clock, ending)
+        gateway = sandbox.peer("gateway")
+        problems = _records(stage, lambda: gateway.container if gateway else "")
+        result = _result(stage, clock, ending, problems)
         write_whole(stage.run_dir.result, to_json(result))
         sandbox.keep_volumes = False
     stage.journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
@@ -159,6 +161,13 @@ def _balance(stage: Stage, sandbox: Sandbox, conduct: Conduct) -> None:
     for record in settled_requests(stage.engine, gateway.container):
         if record.get("request") not in known:
             conduct.used(record)
+
+
+def _records(stage: Stage, gateway: Callable[[], str]) -> list[str]:
+    """Fetch what the gateway recorded, if it was asked to; what is missing of it."""
+    if not stage.spec.record:
+        return []
+    return collect_records(stage.engine, stage.run_dir, stage.journal, gateway)
 
 
 def _facts(spec: RunSpec) -> dict[str, Any]:
@@ -252,16 +261,19 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
         Collector(engine, run_dir, journal, lambda: agents[0] if agents else "").finish()
         stage = Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
         ending = Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
-        result = _result(stage, clock, ending)
+        problems = _records(
+            stage, lambda: closed_gateway(engine, run_id, lambda: stage.image("gateway"))
+        )
+        result = _result(stage, clock, ending, problems)
         write_whole(run_dir.result, to_json(result))
         sweep(engine, run_id)
         journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
     return result
 
 
-def _result(stage: Stage, clock: Clock, ending: Ending) -> RunResult:
+def _result(stage: Stage, clock: Clock, ending: Ending, problems: list[str]) -> RunResult:
     spec = stage.spec
-    claimed, problems = best_claimed(stage.run_dir.experiments)
+    claimed, doubts = best_claimed(stage.run_dir.experiments)
     first = stage.journal.events()
     return RunResult(
         run_id=spec.run_id,
@@ -280,7 +292,7 @@ def _result(stage: Stage, clock: Clock, ending: Ending) -> RunResult:
         trials_by_status=stage.ledger.by_status(),
         best_measured=stage.ledger.best_measured(),
         best_claimed=claimed,
-        problems=problems,
+        problems=[*doubts, *problems],
     )
 
 

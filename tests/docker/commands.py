@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,11 +17,13 @@ from pathlib import Path
 
 from runner.engine import Engine
 from runner.layout import RunDir
+from runner.plan import REHEARSAL_KEY
 from runner.records import Event, RunResult, TrialRecord, read_lines
 from runner.sandbox import sweep
 
 BAKEOFF = Path(sys.executable).with_name("bakeoff")
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
+TOKEN = re.compile(rb"bakeoff-[A-Za-z0-9_-]{32}")  # as new_token makes them
 TRIAL_SECONDS = "1"
 LONG_SECONDS = 400.0
 
@@ -109,6 +114,22 @@ def events(run_dir: RunDir, name: str) -> list[Event]:
 
 def trials(run_dir: RunDir) -> list[TrialRecord]:
     return list(read_lines(run_dir.trials, TrialRecord))
+
+
+def recorded_models(run_dir: RunDir) -> set[str]:
+    """The models of all requests that a run recorded, each body read and without a secret.
+
+    A model that is named in the path of a request, not in its body, counts as "".
+    """
+    files = sorted(run_dir.records.iterdir())
+    bodies = {path.name: gzip.decompress(path.read_bytes()) for path in files}
+    requests = [name for name in bodies if name.endswith(".request.json.gz")]
+    assert requests
+    assert any(name.endswith(".response.gz") and body for name, body in bodies.items())
+    for name, body in bodies.items():
+        assert REHEARSAL_KEY.encode() not in body, name
+        assert not TOKEN.search(body), name
+    return {json.loads(bodies[name]).get("model", "") for name in requests}
 
 
 def wait_for(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from runner.collect import WATCHED, Collector
+from runner.collect import WATCHED, Collector, closed_gateway, collect_records
+from runner.containers import ContainerSpec, Mount
 from runner.engine import Engine
 from runner.journal import Journal
+from runner.layout import RunDir, container_name, volume_name
+from runner.sandbox import sweep
+from runner.stage import image_tag
 from tests.docker.sandbox_rig import SandboxRig, make_stage
 
 GARBAGE = b"\xff\xfe,,\x00\n'''\"\"\"\n=cmd|'/c calc'!A1\n"
@@ -86,3 +92,57 @@ def test_a_container_that_is_gone_costs_nothing(rig: SandboxRig, container: str)
     before = sorted(stage.run_dir.path.rglob("*"))
     Collector(stage.engine, stage.run_dir, stage.journal, lambda: container).finish()
     assert sorted(stage.run_dir.path.rglob("*")) == before
+
+
+RECORDS = ["000001.request.json.gz", "000001.response.gz"]
+
+
+@pytest.fixture
+def failed_run(engine: Engine) -> Iterator[str]:
+    """The id of a run of which the gateway's volume alone is left, with two records on it."""
+    run_id = f"test-{uuid.uuid4().hex[:8]}"
+    name, volume = container_name(run_id, "gateway"), volume_name(run_id, "ledger")
+    try:
+        engine.create_volume(volume, run_id=run_id)
+        mounts = (Mount(volume, "/state"),)
+        spec = ContainerSpec(name, image_tag("gateway"), run_id, "gateway", mounts=mounts)
+        container = engine.create(spec)
+        engine.put_files(container, "/state", {f"records/{name}": b"gz" for name in RECORDS})
+        engine.remove(container)
+        yield run_id
+    finally:
+        sweep(engine, run_id)
+
+
+def fetched(engine: Engine, run_dir: RunDir, run_id: str, image: str) -> list[str]:
+    """What is missing after the records of an abandoned run were collected."""
+    return collect_records(
+        engine, run_dir, Journal(run_dir), lambda: closed_gateway(engine, run_id, lambda: image)
+    )
+
+
+def test_records_are_read_from_a_volume_without_its_gateway(
+    engine: Engine, failed_run: str, tmp_path: Path
+) -> None:
+    """What a failed run's gateway recorded is kept when that run is closed, also when tried again.
+
+    An engine that refuses is one sentence and one event; so no run is kept from its end by it.
+    """
+    run_dir = RunDir(tmp_path)
+    (missing,) = fetched(engine, run_dir, failed_run, "bakeoff/no-such-image:0")
+    assert missing.startswith("records: not all could be fetched")
+    assert not run_dir.records.exists()
+    for _ in range(2):
+        assert fetched(engine, run_dir, failed_run, image_tag("gateway")) == []
+        assert sorted(path.name for path in run_dir.records.iterdir()) == RECORDS
+    told = [e.event for e in Journal(run_dir).events()]
+    assert told == ["records.unreadable", "records.collected", "records.collected"]
+
+
+def test_nothing_recorded_is_no_problem(engine: Engine, tmp_path: Path) -> None:
+    """Without a container, a volume or a folder of records there is nothing to say or to make."""
+    run_dir = RunDir(tmp_path)
+    assert fetched(engine, run_dir, "test-no-such-run", "") == []
+    gone = "bakeoff-test-no-such-container"
+    assert collect_records(engine, run_dir, Journal(run_dir), lambda: gone) == []
+    assert not run_dir.records.exists()

@@ -20,7 +20,7 @@ from runner.records import Event, RunResult, TrialRecord, UsageRecord, read_line
 from runner.results import claims
 from runner.sandbox import sweep
 from runner.spec import Budget, RunSpec
-from tests.docker.commands import a_seed
+from tests.docker.commands import a_seed, recorded_models
 
 TRIALS = 6
 TRIAL_SECONDS = 2.0  # fewer, and a busy machine makes one step of each trial
@@ -49,7 +49,7 @@ def finished(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Finished]:
     """A rehearsed run of each agent, of the same seed and budget, to its end."""
-    asked = Asked(seed=1, trial_seconds=TRIAL_SECONDS, rehearsal=True)
+    asked = Asked(seed=1, trial_seconds=TRIAL_SECONDS, rehearsal=True, record=True)
     spec = plan.agent_run(request.param, asked, Budget(trials=TRIALS), {})
     spec = spec.model_copy(update={"run_id": f"test-{request.param}-s{a_seed()}"})
     runs = tmp_path_factory.mktemp("runs")
@@ -193,6 +193,15 @@ def test_no_file_of_the_run_holds_the_key(finished: Finished) -> None:
     """What a person sends to a colleague has no secret in it."""
     for path in finished.run_dir.path.rglob("*"):
         assert not path.is_file() or REHEARSAL_KEY.encode() not in path.read_bytes(), path
+
+
+def test_each_request_was_recorded_without_a_secret(finished: Finished) -> None:
+    """RECORD=1 keeps both bodies of all that was paid for, as gzip files that can be read."""
+    models = recorded_models(finished.run_dir)
+    assert models <= {record.model for record in finished.usage} | {""}
+    kept = {path.name.partition(".")[0] for path in finished.run_dir.records.glob("*.response.gz")}
+    assert {record.request for record in finished.usage if record.charged_by == "usage"} <= kept
+    assert finished.said("records.collected")
 
 
 def test_nothing_of_the_run_is_left_on_the_engine(finished: Finished, engine: Engine) -> None:

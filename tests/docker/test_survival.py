@@ -16,6 +16,7 @@ from tests.docker.commands import (
     a_seed,
     commands,
     events,
+    recorded_models,
     rehearsed,
     trials,
     wait_for,
@@ -114,7 +115,7 @@ def test_a_killed_baseline_goes_on_with_the_same_study(bakeoff: Commands) -> Non
 
 def test_a_run_whose_runner_died_can_be_closed(bakeoff: Commands) -> None:
     """`stop` collects what there is, writes a result that says so, and clears the engine."""
-    live = Live(bakeoff, "gemini", "--trials", "4")
+    live = Live(bakeoff, "gemini", "--trials", "4", "--record")
     live.until_trials_began(2)
     live.kill()
     assert bakeoff.left(live.run_id)
@@ -123,12 +124,13 @@ def test_a_run_whose_runner_died_can_be_closed(bakeoff: Commands) -> None:
     result = bakeoff.result(live.run_id)
     assert (result.ended_by, result.spent.trials) == ("abandoned", 1)
     assert live.run_dir.experiments.read_text().startswith("experiment,")
+    assert recorded_models(live.run_dir) == {""}
     assert bakeoff.left(live.run_id) == []
 
 
 def test_a_live_run_is_stopped_gracefully(bakeoff: Commands) -> None:
     """`stop` lets the agent write its STATUS.md; the run ends by itself, with what it had."""
-    live = Live(bakeoff, "gpt", "--trials", "50")
+    live = Live(bakeoff, "gpt", "--trials", "50", "--record")
     live.until_trials_began(2)
     asked = bakeoff("stop", live.run_id)
     assert asked.returncode == 0
@@ -138,6 +140,10 @@ def test_a_live_run_is_stopped_gracefully(bakeoff: Commands) -> None:
     assert [e.fields["prompt"] for e in events(live.run_dir, "turn.started")][-1] == "closing"
     assert live.run_dir.artifacts.joinpath("STATUS.md").read_text()
     assert {trial.status for trial in trials(live.run_dir)} <= {"ok", "crash", "killed"}
+    usage = list(read_lines(live.run_dir.usage, UsageRecord))
+    assert recorded_models(live.run_dir) == {record.model for record in usage}
+    (collected,) = events(live.run_dir, "records.collected")
+    assert collected.fields["files"] >= 2 * len(usage) - 2, "the last two may have been cut"
 
 
 def test_one_interrupt_ends_a_run_gracefully(bakeoff: Commands) -> None:

@@ -1,8 +1,10 @@
-"""Strangers' archives: at most one regular file's bytes come out, whatever goes in."""
+"""Strangers' archives: regular files' bytes come out and nothing else, whatever goes in."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import tarfile
 from collections.abc import Iterator
 
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import archives
+from runner.errors import EngineError
 
 LIMIT = 1000
 NAMES = st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}", fullmatch=True)
@@ -103,3 +106,32 @@ def test_our_archives_hold_what_was_put_in(files: dict[str, bytes]) -> None:
     for name in files:
         for folder in (name.rpartition("/")[0],) if "/" in name else ():
             assert folder in folders
+
+
+@given(st.dictionaries(NAMES, st.binary(max_size=3000), max_size=4), st.integers(1, 2000))
+def test_a_stream_gives_its_regular_files_in_order(files: dict[str, bytes], size: int) -> None:
+    """Every file with its name, size and content, however the stream is cut; folders are not."""
+    stream = pieces(archives.packed(files, uid=1000), size)
+    found = [(f.name, f.size_bytes, b"".join(f.pieces)) for f in archives.regular_files(stream)]
+    assert found == [(name, len(content), content) for name, content in files.items()]
+
+
+def test_an_empty_stream_has_no_files() -> None:
+    """What the engine gives for a path that is not there."""
+    assert list(archives.regular_files([])) == []
+
+
+def test_a_stream_that_ends_within_a_file_is_an_error() -> None:
+    """Half a file is not taken for a whole one."""
+    (file,) = itertools.islice(archives.regular_files([archive(content=b"x" * 9000)[:5000]]), 1)
+    with pytest.raises(EngineError, match="reading an archive"):
+        list(file.pieces)
+
+
+@given(st.binary(max_size=3000), st.integers(min_value=0, max_value=511))
+def test_no_bytes_break_the_reader_of_a_stream(raw: bytes, at: int) -> None:
+    """Any bytes, behind a header or in it, give files or the one error of ours."""
+    for stream in (raw, archive()[:512] + raw, archive()[:at] + raw[:512]):
+        with contextlib.suppress(EngineError):
+            for file in archives.regular_files([stream]):
+                assert sum(map(len, file.pieces)) <= len(stream)
