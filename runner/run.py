@@ -69,8 +69,12 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
         write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
         with held(run_dir):
             return _perform(Stage(spec, engine, run_dir, task, volume, show), Spent())
-    except BakeoffError:
-        if not _was_opened(Journal(run_dir)):  # nothing happened: the same command may come again
+    except BakeoffError as error:
+        if _was_opened(Journal(run_dir)):
+            name = f"RUN={spec.run_id}"
+            ways = f"`make resume {name}` goes on with the run, `make stop {name}` ends it"
+            error.hint = f"{error.hint}; {ways}" if error.hint else ways
+        else:  # nothing happened: the same command may come again
             shutil.rmtree(run_dir.path, ignore_errors=True)
         raise
 

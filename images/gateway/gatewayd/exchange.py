@@ -135,10 +135,12 @@ class Exchange:
         record = None
         if self._desk.recorder is not None and self._hold is not None:
             record = self._desk.recorder.response(self._hold.request)
-        await self._client.open(answer)
-        whole = await self._copy(answer, record)
-        if record is not None:
-            record.close()
+        try:
+            await self._client.open(answer)
+            whole = await self._copy(answer, record)
+        finally:
+            if record is not None:
+                record.close()
         self._settle(whole)
         if not whole:
             self._client.cut()
