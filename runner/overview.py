@@ -16,7 +16,7 @@ from runner.journal import Journal
 from runner.layout import RunDir
 from runner.protocol import MARK
 from runner.records import Event, RunResult, TrialRecord, read_lines
-from runner.runs import alive, held_anywhere
+from runner.runs import alive, held_anywhere, read_spec
 from runner.sandbox import sweep
 
 CONTESTANTS = ("agent", "optimizer")
@@ -131,7 +131,7 @@ def clean(engine: Engine, runs: Path, run_id: str | None, *, task_data: bool) ->
         else:
             yield f"{name}: left alone: {reason}"
     if task_data:
-        yield from _clean_data(engine)
+        yield from _clean_data(engine, runs)
 
 
 def _reason_to_leave(run_dir: RunDir) -> str | None:
@@ -144,6 +144,16 @@ def _reason_to_leave(run_dir: RunDir) -> str | None:
     if run_dir.result.exists():
         return None
     return f"it is unfinished: `make resume RUN={run_id}` or `make stop RUN={run_id}`"
+
+
+def _data_volume(run_dir: RunDir) -> str:
+    """The data that an unfinished run goes on with; "" for one that has ended."""
+    if run_dir.result.exists():
+        return ""
+    try:
+        return str(read_spec(run_dir.path.parent, run_dir.path.name).versions.get("data", ""))
+    except UserError:
+        return ""
 
 
 def _clean_named(engine: Engine, runs: Path, run_id: str, *, known: bool) -> Iterator[str]:
@@ -162,9 +172,13 @@ def _clean_named(engine: Engine, runs: Path, run_id: str, *, known: bool) -> Ite
         yield f"{run_id}: deleted {run_dir.path}"
 
 
-def _clean_data(engine: Engine) -> Iterator[str]:
+def _clean_data(engine: Engine, runs: Path) -> Iterator[str]:
+    """Only trials mount their data: between two of them the engine would let it go."""
+    needed = {_data_volume(RunDir(path)): path.name for path in run_folders(runs)}
     for volume in engine.volumes():
-        if volume.data:
+        if volume.name in needed:
+            yield f"{volume.name}: left alone: run {needed[volume.name]} is unfinished"
+        elif volume.data:
             try:
                 engine.remove_volume(volume.name)
                 yield f"{volume.name}: removed"

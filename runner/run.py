@@ -13,13 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from runner import data, images, preflight
 from runner.clock import Clock
 from runner.collect import Collector, closed_gateway, collect_records, settled_requests
 from runner.conduct import Conduct, Ending, Props
 from runner.drivers import AgentDriver, Driver, OptimizerDriver, Patience
 from runner.engine import Engine
-from runner.errors import BakeoffError, HostError, UserError
+from runner.errors import BakeoffError, EngineError, HostError, UserError
 from runner.journal import Journal
 from runner.layout import RunDir
 from runner.parts import parts
@@ -29,6 +31,7 @@ from runner.records import (
     Spent,
     TrialSource,
     UsageRecord,
+    append_line,
     now,
     read_lines,
     to_json,
@@ -260,19 +263,34 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
     with held(run_dir):
         if run_dir.result.exists():
             raise UserError(f"stopping {run_id}: it is done", hint=f"see {run_dir.result}")
-        journal, clock = Journal(run_dir), Clock(spec.budget, last_spent(run_dir))
+        journal = Journal(run_dir)
         agents = [c.id for c in engine.containers(run_id) if c.role == "agent"]
         Collector(engine, run_dir, journal, lambda: agents[0] if agents else "").finish()
         stage = Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
         ending = Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
-        problems = _records(
-            stage, lambda: closed_gateway(engine, run_id, lambda: stage.image("gateway"))
-        )
-        result = _result(stage, clock, ending, problems)
+        problems = _from_the_dead_runs_gateway(stage)
+        result = _result(stage, Clock(spec.budget, last_spent(run_dir)), ending, problems)
         write_whole(run_dir.result, to_json(result))
         sweep(engine, run_id)
         journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
     return result
+
+
+def _from_the_dead_runs_gateway(stage: Stage) -> list[str]:
+    """Take up what it settled while no runner listened, and its records; what is missing."""
+    if stage.spec.kind != "agent":
+        return []
+    run_dir, problems = stage.run_dir, []
+    try:
+        gateway = closed_gateway(stage.engine, stage.spec.run_id, lambda: stage.image("gateway"))
+        known = {record.request for record in read_lines(run_dir.usage, UsageRecord)}
+        for fields in settled_requests(stage.engine, gateway) if gateway else ():
+            if fields.get("request") not in known:
+                append_line(run_dir.usage, UsageRecord.model_validate(fields))
+    except (EngineError, ValidationError) as error:
+        gateway = ""
+        problems.append(f"usage: what the gateway settled last could not be read: {error}")
+    return [*problems, *_records(stage, lambda: gateway)]
 
 
 def _result(stage: Stage, clock: Clock, ending: Ending, problems: list[str]) -> RunResult:

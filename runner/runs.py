@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 import signal
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from runner.records import Event, Spent, TrialRecord, UsageRecord, read_lines
 from runner.spec import RunSpec
 
 STOP_FILE = "stop"
+INSIST_SECONDS = 2.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -104,16 +106,28 @@ def held(run_dir: RunDir) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_signals(run_dir: RunDir) -> Iterator[Callable[[], str | None]]:
-    """Gives a function that says who wants the run to end: Ctrl-C, SIGTERM, or `bakeoff stop`."""
+def stop_signals(
+    run_dir: RunDir, insist_seconds: float = INSIST_SECONDS
+) -> Iterator[Callable[[], str | None]]:
+    """Gives a function that says who wants the run to end: Ctrl-C, SIGTERM, or `bakeoff stop`.
+
+    A second signal ends the run at once, unless it comes within `insist_seconds` of the first: a
+    closed terminal, and SIGTERM to `make` and its child, send the same wish twice. A signal that
+    was ignored before, as `nohup` has it, stays ignored.
+    """
     asked: list[str] = []
+    asked_at = math.inf
 
     def on_signal(number: int, _: object) -> None:
-        if asked:
+        nonlocal asked_at
+        if not asked:
+            asked.append(f"{signal.Signals(number).name} to the runner")
+            asked_at = time.monotonic()
+        elif time.monotonic() - asked_at >= insist_seconds:
             raise KeyboardInterrupt
-        asked.append(f"{signal.Signals(number).name} to the runner")
 
-    before = {s: signal.signal(s, on_signal) for s in STOP_SIGNALS}
+    heeded = [s for s in STOP_SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {s: signal.signal(s, on_signal) for s in heeded}
     try:
         yield lambda: (
             asked[0] if asked

@@ -101,15 +101,26 @@ async def kill_everything() -> bool:
     Raises:
         RuntimeError: not PID 1; on a host the same call would end every process of the user.
     """
-    if os.getpid() != 1:
-        raise RuntimeError("only PID 1 of a container may kill everything")
     for _ in range(KILL_ROUNDS):
-        try:
-            os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
+        if not kill_all_there_are():
             return True
         await asyncio.sleep(KILL_ROUND_SECONDS)
     return False
+
+
+def kill_all_there_are() -> bool:
+    """SIGKILL to every process but PID 1, once; False when there is none.
+
+    Raises:
+        RuntimeError: not PID 1; on a host the same call would end every process of the user.
+    """
+    if os.getpid() != 1:
+        raise RuntimeError("only PID 1 of a container may kill everything")
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def forbid_tracing() -> None:

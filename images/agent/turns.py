@@ -75,7 +75,8 @@ class Turn:
         process.terminate()
         await asyncio.wait([process.exit], timeout=TERM_SECONDS)
         if not process.exit.done():
-            await processes.kill_everything()
+            # Once: the turn's own end goes on killing, and what comes after it shall live.
+            processes.kill_all_there_are()
 
     async def _run_cli(self, reaper: processes.Reaper, transcript: BoundedFile) -> tuple[int, str]:
         env = {**BASE_ENV, **self.order.env}

@@ -71,12 +71,31 @@ def test_a_signal_asks_once_and_insists_the_second_time(
 ) -> None:
     """The first Ctrl-C ends the run gracefully, the second one at once; then all is as before."""
     before = signal.getsignal(number)
-    with runs.stop_signals(run_dir) as asked:
+    with runs.stop_signals(run_dir, insist_seconds=0.0) as asked:
         os.kill(os.getpid(), number)
         assert asked() == f"{number.name} to the runner"
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
+
+
+def test_a_wish_that_arrives_twice_is_one_wish(run_dir: RunDir) -> None:
+    """A terminal that closes, and make beside its child, send the same signal two times."""
+    with runs.stop_signals(run_dir, insist_seconds=60.0) as asked:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked() == "SIGTERM to the runner"
+
+
+def test_what_nohup_ignores_stays_ignored(run_dir: RunDir) -> None:
+    """A run that shall outlive its terminal does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with runs.stop_signals(run_dir) as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert asked() is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_spec_is_read_back(run_dir: RunDir) -> None:
