@@ -24,6 +24,7 @@ KILL_SECONDS = 15.0
 # A turn without a trial, or a model's answer, for so long has hung: the longest answer there is
 # (128,000 tokens, 50 a second) takes 43 minutes, the longest command of a CLI ten.
 HUNG_SECONDS = 3600.0
+LOST_SECONDS = 120.0
 TOO_MANY_REQUESTS, SERVER_ERROR = 429, 500  # of HTTP
 OPTIMIZER_GRACE_SECONDS = 10.0
 
@@ -48,10 +49,12 @@ class Patience:
         grace_seconds: for the closing turn.
         hung_seconds: for a turn that shows no sign of life; it is interrupted, and the next
             one resumes its session.
+        lost_seconds: for the end of an interrupted turn; what said it was lost on the way.
     """
 
     grace_seconds: float
     hung_seconds: float = HUNG_SECONDS
+    lost_seconds: float = LOST_SECONDS
 
 
 class Driver(Protocol):
@@ -120,7 +123,7 @@ class AgentDriver:
         self._patience = patience
         self._clock = clock
         self._trials_asked = 0
-        self._running = self._provider_down = False
+        self._running = self._interrupted = self._provider_down = False
         self._not_before = self._alive_at = 0.0
         self._reason = ""
         self._turn_until = self._end_at = math.inf
@@ -177,14 +180,20 @@ class AgentDriver:
         turn = self._agent.turn(prompt, resume=self._policy.resume, token=self._token)
         self._clock.turns += 1
         self._trials_asked = 0
+        self._interrupted = False
         self._alive_at = time.monotonic()
         self._running = self._peer.send(TurnStart(self._clock.turns, turn.argv, turn.env))
         self._journal.write("turn.started", turn=self._clock.turns, prompt=name)
 
     def _interrupt_if_hung(self) -> None:
+        """A hung turn is told to end; one whose end is never told either is given up."""
         silent = time.monotonic() - self._alive_at
-        if silent >= self._patience.hung_seconds:
-            self._alive_at = math.inf  # once a turn
+        if self._interrupted and silent >= self._patience.lost_seconds:
+            self._journal.write("turn.lost", turn=self._clock.turns)
+            self._running = False
+        elif not self._interrupted and silent >= self._patience.hung_seconds:
+            self._interrupted = True
+            self._alive_at = time.monotonic()
             self._journal.write("turn.hung", turn=self._clock.turns, silent_seconds=silent)
             self._peer.send(TurnInterrupt(f"no sign of life for {silent:.0f} s"))
 

@@ -125,6 +125,10 @@ def test_a_run_whose_runner_died_can_be_closed(bakeoff: Commands) -> None:
     assert (result.ended_by, result.spent.trials) == ("abandoned", 1)
     assert live.run_dir.experiments.read_text().startswith("experiment,")
     assert recorded_models(live.run_dir) == {""}
+    settled = {record.request for record in read_lines(live.run_dir.usage, UsageRecord)}
+    asked = live.run_dir.records.glob("*.request.json*")
+    assert settled == {path.name.partition(".")[0] for path in asked}, "each has its price"
+    assert result.spent.requests == len(settled)
     assert bakeoff.left(live.run_id) == []
 
 

@@ -130,16 +130,26 @@ def test_a_hung_turn_is_interrupted_once_and_resumed(run_dir: RunDir) -> None:
     assert stage.prompts() == ["first", "nudge", "nudge"]
 
 
+def test_a_turn_whose_end_was_lost_is_followed_by_the_next(run_dir: RunDir) -> None:
+    """The connection broke while it was said: the run does not wait for it until its hours end."""
+    stage = Stage(run_dir, Patience(grace_seconds=60.0, hung_seconds=0.05, lost_seconds=0.05))
+    until(lambda: len(stage.prompts()) == 2, lambda: stage.driver.tick(0))
+    assert stage.peer.kinds() == ["turn.start", "turn.interrupt", "turn.start"]
+    assert [e.event for e in stage.journal.events()].count("turn.lost") == 1
+
+
 def test_a_turn_that_waits_for_a_trial_or_its_model_has_not_hung(run_dir: RunDir) -> None:
     """A trial in flight and a model's answer are signs of life, however quiet the CLI is."""
-    stage = Stage(run_dir, Patience(grace_seconds=60.0, hung_seconds=0.5))
-    quiet_until = time.monotonic() + 1.2
-    while (left := quiet_until - time.monotonic()) > 0:
-        if left > 0.6:
-            stage.driver.tick(1)
-        else:
-            stage.driver.provider_answered(200)
-        stage.driver.tick(0)
+    stage = Stage(run_dir, Patience(grace_seconds=60.0, hung_seconds=1.0))
+    began = time.monotonic()
+
+    def quiet_until(seconds: float, trials: int = 0) -> None:
+        until(lambda: time.monotonic() - began >= seconds, lambda: stage.driver.tick(trials))
+
+    quiet_until(0.7, trials=1)
+    quiet_until(1.2)
+    stage.driver.provider_answered(200)
+    quiet_until(1.8)
     assert stage.peer.kinds() == ["turn.start"]
 
 
