@@ -85,6 +85,23 @@ class SandboxRig:
                 return item.message
             self.passed_over.append(item)
 
+    def passed(self, role: str, kind: type[M], least: int, seconds: float = 60) -> list[M]:
+        """The passed-over messages of this kind from this container, once there are so many.
+
+        What one container says arrives by another way than what another says, so the end of an
+        agent's turn is no sign that everything about it has been heard from the gateway.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            found = [
+                item.message
+                for item in self.passed_over
+                if isinstance(item, Heard) and item.role == role and isinstance(item.message, kind)
+            ]
+            if len(found) >= least:
+                return found
+            self.passed_over.append(self._next(until, f"{least} of {kind.event}, not {found}"))
+
     def gone(self, role: str, seconds: float = 60) -> Gone:
         """The end of the container of this role."""
         until = time.monotonic() + seconds

@@ -124,6 +124,8 @@ def noted_requests(box: AgentBox, agent: Agent) -> list[dict[str, Any]]:
     box.engine.start(gateway)
     finished = run_turn(box, agent, "say hello")
     assert not agent.judge(box.read(finished.transcript).splitlines(), finished.exit_code).good
+    box.engine.kill(gateway)  # the log of one that has ended is whole
+    assert box.engine.wait_exit(gateway, 30)
     printed = b"".join(box.engine.logs(gateway)).decode()
     return [json.loads(line) for line in printed.splitlines()]
 

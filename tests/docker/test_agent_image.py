@@ -211,17 +211,18 @@ def test_a_runner_may_leave_and_come_back(box: AgentBox) -> None:
 def test_the_deadline_holds_without_a_host(engine: Engine) -> None:
     """A container whose runner is gone ends itself, and what runs in it."""
     with agent_box(engine) as box:
-        box.start(deadline_seconds=3)
+        box.start(deadline_seconds=10)
         box.begin("trap '' TERM; while :; do sleep 1; done")
         box.leave()
-        assert box.exited(30).exit_code == 0
+        assert box.exited(60).exit_code == 0
         box.log('{"event":"stopped","reason":"deadline"}')
 
 
 def test_sigterm_from_outside_ends_it_in_time(box: AgentBox) -> None:
     """`docker stop` needs no SIGKILL, though a turn runs that will not end."""
-    box.begin("trap '' TERM; echo up; while :; do sleep 1; done")
-    box.engine.stop(box.container, 5)
+    box.begin("trap '' TERM; echo up > up; while :; do sleep 1; done")
+    box.wait_for_file("/workspace/up")  # the order to begin and the signal come by different ways
+    box.engine.stop(box.container, 10)
     state = box.exited()
     assert state.exit_code == 0
     assert box.wait_for(TurnFinished).exit_code == -9

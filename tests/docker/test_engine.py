@@ -13,6 +13,8 @@ from runner.engine import Engine
 from runner.errors import EngineError, ImageError
 from runner.stage import image_tag
 
+from .container_log import container_log
+
 ECHO = "import sys\nfor line in sys.stdin:\n    print('heard', line.strip(), flush=True)\n"
 LEAVE_THINGS = """
 import os
@@ -87,7 +89,7 @@ def test_stdio_is_a_channel_that_can_be_taken_up_again(engine: Engine, make: Mak
         channel.send(f"{word}\n".encode())
         assert next(channel.lines()) == (True, f"heard {word}")
         channel.close()
-    assert b"".join(engine.logs(container)) == b"heard one\nheard two\n"
+    assert container_log(engine, container, "heard two\n") == "heard one\nheard two\n"
 
 
 def test_writing_to_a_container_that_has_ended_is_an_error(engine: Engine, make: Make) -> None:

@@ -106,8 +106,8 @@ class Optimizer:
         self.engine.kill(self.container)
         assert self.engine.wait_exit(self.container, 20)
 
-    def end(self) -> ContainerState:
-        state = self.engine.wait_exit(self.container, 20)
+    def end(self, seconds: float = 20) -> ContainerState:
+        state = self.engine.wait_exit(self.container, seconds)
         assert state is not None, "the container still runs"
         return state
 
@@ -307,10 +307,10 @@ def test_a_space_that_is_used_up_ends_it(make: Make) -> None:
 
 def test_it_ends_at_its_deadline_and_on_sigterm(make: Make) -> None:
     """With nobody at its stdin it ends itself at the deadline; SIGTERM ends it at once."""
-    lonely, asked = make(deadline_seconds=4), make()
+    lonely, asked = make(deadline_seconds=15), make()
     lonely.up()
     lonely.hang_up()
-    assert lonely.end().exit_code == 0
+    assert lonely.end(60).exit_code == 0
     lonely.log("stopped: deadline")
     asked.up()
     asked.engine.stop(asked.container, 5)

@@ -40,7 +40,7 @@ REQUEST = {
     "input": [{"role": "user", "content": "Read program.md and begin."}],
     "tools": [{"type": "function", "name": "exec_command", "parameters": {}}],
 }
-EXIT_SECONDS = 20
+EXIT_SECONDS = 60
 M = TypeVar("M", bound=Message)
 
 
@@ -187,7 +187,7 @@ def test_ends_on_sigterm(make: Make) -> None:
 def test_ends_at_its_deadline_without_a_host(make: Make) -> None:
     """Nobody attached any more, it ends itself at the deadline."""
     rehearsal = make()
-    rehearsal.start(CONFIG | {"deadline_seconds": 1})
+    rehearsal.start(CONFIG | {"deadline_seconds": 5})
     rehearsal.next(Started)
     rehearsal.hang_up()
     assert rehearsal.end().exit_code == 3

@@ -277,7 +277,8 @@ def small_train_py(**knobs: Any) -> str:
 def test_a_trial_trains(engine: Engine, pystdlib: Volume) -> None:
     """The real train.py on the real task: it learns, within its time, in the whole lock."""
     mounts = (Mount(pystdlib.name, "/data", read_only=True),)
-    ran = trial(engine, small_train_py(), train_seconds=3, limits={"mounts": mounts})
+    patient = {"limit_seconds": 90, "deadline_seconds": 150}  # for importing torch, and evaluating
+    ran = trial(engine, small_train_py(), train_seconds=3, limits={"mounts": mounts}, **patient)
     text = "\n".join(ran.lines)
     assert ran.exited.exit_code == 0, text
     assert ran.exited.cause == "exited"

@@ -108,8 +108,11 @@ def test_a_detached_trial_is_waited_for_later(box: AgentBox) -> None:
 
 
 def test_a_killed_command_kills_no_trial(box: AgentBox) -> None:
-    """A shell that times out loses nothing."""
-    box.begin("(timeout -s KILL 2 trial; echo $? > killed); trial wait 4; echo code $?")
+    """A shell that times out, and kills it as it goes on, loses nothing."""
+    box.begin(
+        "trial > /tmp/out & until grep -qs 'still running' /tmp/out; do sleep 0.05; done\n"
+        "kill -KILL $!; wait $!; echo $? > killed; trial wait 4; echo code $?"
+    )
     request = accept(box, 4)
     box.send(TrialLog(request.request, "still running"))
     until_killed = box.wait_for_file("/workspace/killed")
@@ -205,12 +208,14 @@ def test_an_unknown_trial_is_refused(box: AgentBox) -> None:
 def test_a_flood_of_requests_stops_at_the_desk(box: AgentBox) -> None:
     """The runner hears of eight that it has not answered, not of thirty."""
     before = len(box.messages)
-    box.shell(
+    box.begin(
         "for i in $(seq 30); do trial > out$i 2>&1 & done\n"
         "until [ $(grep -l 'too many trials asked for at once' out* | wc -l) -eq 22 ]; do\n"
         "    sleep 0.1\n"
         "done; rm -f out*"
     )
+    finished, printed = box.end(120)  # thirty starts of Python
+    assert finished.exit_code == 0, (finished, printed)
     requests = [m for m in box.messages[before:] if isinstance(m, TrialRequested)]
     assert len(requests) == 8
     for request in requests:

@@ -214,12 +214,13 @@ def test_a_provider_that_is_not_there_is_an_outage(make: Make) -> None:
 
 def test_too_much_at_once_waits_and_is_then_told_to_wait(make: Make) -> None:
     """One place: a second request waits for it; with no patience it is refused as busy."""
-    live = make("anthropic", limits={"concurrency": 1, "queue_seconds": 0.1})
-    long = threading.Thread(target=live.ask, args=({"chunks": 10, "pause": 0.04},))
+    live = make("anthropic", limits={"concurrency": 1, "queue_seconds": 0.5})
+    long = threading.Thread(target=live.ask, args=({"chunks": 6, "pause": 0.5},))
     long.start()
     live.seen(1)
     reply = live.ask()
     long.join()
+    live.settled(1)
     assert (reply.status, reply.headers["retry-after"]) == (529, "10")
     assert live.ask().status == 200
     assert [reason for reason, _ in live.news.refusals] == ["busy"]

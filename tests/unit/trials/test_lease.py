@@ -40,18 +40,21 @@ def test_one_holder_at_a_time_and_the_wait_is_measured(tmp_path: Path) -> None:
     """Threads that want the same device have it one after the other, and know how long it took."""
     holders: list[int] = []
     most: list[int] = []
-    waits: list[float] = []
+    waits: list[tuple[float, float]] = []
     all_began = threading.Barrier(4)
 
     def use(number: int) -> None:
+        mine = lease(tmp_path)
         all_began.wait()
-        with lease(tmp_path).held(NEVER) as waited:
+        began = time.monotonic()
+        with mine.held(NEVER) as waited:
+            had = time.monotonic()
             holders.append(number)
             most.append(len(holders))
-            began = time.monotonic()
-            while time.monotonic() - began < 0.05:
+            while time.monotonic() - had < 0.4:
                 most.append(len(holders))
-            waits.append(waited)
+                time.sleep(0.005)
+            waits.append((waited, had - began))
             holders.remove(number)
 
     threads = [threading.Thread(target=use, args=(n,)) for n in range(4)]
@@ -61,8 +64,8 @@ def test_one_holder_at_a_time_and_the_wait_is_measured(tmp_path: Path) -> None:
         thread.join(30)
     assert set(most) == {1}
     assert len(waits) == 4
-    assert waits == sorted(waits)
-    assert waits[-1] >= 3 * 0.05
+    # A thread may begin late, so each wait is compared with what its own thread saw of it.
+    assert all(0 <= seen - waited < 0.5 for waited, seen in waits), waits
 
 
 def test_a_runner_that_is_killed_frees_its_device(tmp_path: Path) -> None:
