@@ -215,7 +215,7 @@ def test_a_provider_that_is_not_there_is_an_outage(make: Make) -> None:
 def test_too_much_at_once_waits_and_is_then_told_to_wait(make: Make) -> None:
     """One place: a second request waits for it; with no patience it is refused as busy."""
     live = make("anthropic", limits={"concurrency": 1, "queue_seconds": 0.2})
-    long = threading.Thread(target=live.ask, args=({"chunks": 4, "pause": 0.3},))
+    long = threading.Thread(target=live.ask, args=({"chunks": 4, "pause": 0.2},))
     long.start()
     live.seen(1)
     reply = live.ask()
