@@ -1,5 +1,8 @@
 # Every target is one line onto the `bakeoff` command, after making sure of what it stands on.
 # Variables become options when they are set: make run AGENT=gpt SEED=1 HOURS=2 USD=5
+# What a shell exports for other Python programs is not for these; PYTHON alone is (see scripts/setup).
+unexport $(filter-out PYTHON,$(filter PYTHON% CDPATH,$(.VARIABLES)))
+
 BAKEOFF := .venv/bin/bakeoff
 PYTEST := .venv/bin/python -m pytest
 
@@ -18,7 +21,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline collect ps logs stop resume doctor clean-runs images \
-	test test-unit test-docker lint bench-trainer bench-knobs bench-gateway
+	test test-unit test-setup test-docker lint lock bench-trainer bench-knobs bench-gateway
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,14 +74,22 @@ clean-runs: venv ## take finished runs off the engine; DATA=1: data too; RUN=gpt
 images: ready ## build the images whose inputs changed
 	@$(BAKEOFF) images
 
-test: setup lint test-unit test-docker ## set up, then every check and test
+test: setup lint test-unit test-setup test-docker ## set up, then every check and test
 
 test-unit:  ## tests that need no engine
 	@scripts/setup dev
 	@$(PYTEST) -n auto tests/unit
 
+test-setup: ## set-up on machines of all kinds, and in a later year
+	@scripts/setup dev
+	@$(PYTEST) -n 2 tests/setup
+
 test-docker: setup images ## tests against the engine
 	@$(PYTEST) tests/docker
+
+lock: ## choose the versions of all packages anew: WHAT=gateway only some, UPGRADE=1 the newest
+	@scripts/setup dev
+	@.venv/bin/python scripts/lock $(WHAT) $(call flag,UPGRADE,--upgrade)
 
 lint: ## ruff, mypy and the import layers
 	@scripts/setup dev

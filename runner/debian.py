@@ -20,6 +20,7 @@ from runner.errors import EngineError, HostError
 
 DEBIAN = "debian:bookworm-slim"
 BOOTSTRAPPED = "bakeoff/bootstrap:bookworm"
+LABEL = "bakeoff.stage=bootstrap"  # by which it is known as ours
 OVERRIDE = "BAKEOFF_BASE"  # "bootstrap", or the image to stand on
 
 PULL_PATIENCE_SECONDS = 20.0
@@ -104,7 +105,7 @@ def bootstrap(engine: Engine, say: Say) -> None:
     with tempfile.TemporaryDirectory(prefix="bakeoff-bootstrap-", dir="/var/tmp") as folder:
         _debootstrap(Path(folder), say)
         say("importing the bootstrapped Debian")
-        engine.import_image(_tar_of(Path(folder)), BOOTSTRAPPED)
+        engine.import_image(_tar_of(Path(folder)), BOOTSTRAPPED, LABEL)
 
 
 def _why_no_bootstrap() -> str | None:

@@ -313,6 +313,11 @@ class Engine:
         body = self._image(tag)
         return "" if body is None else str(body["Id"])
 
+    def image_origin(self, tag: str) -> str:
+        """By what an image can be had again: its registry's digest, or its content id."""
+        body = self._image(tag)
+        return "" if body is None else str(next(iter(body.get("RepoDigests") or ()), body["Id"]))
+
     def _image(self, tag: str) -> Any:
         with _translated(f"looking at image {tag}"):
             try:
@@ -380,11 +385,15 @@ class Engine:
         with _translated("removing build stages"):
             self._api.prune_images(filters={"dangling": True, "label": label})
 
-    def import_image(self, archive: IO[bytes] | Iterable[bytes], tag: str) -> None:
-        """Make an image of one layer from a tar archive of a root file system."""
+    def import_image(
+        self, archive: IO[bytes] | Iterable[bytes], tag: str, label: str
+    ) -> None:
+        """Make an image of one layer, with a label, from a tar archive of a root file system."""
         repository, _, version = tag.partition(":")
         with _translated(f"importing {tag}"):
-            answer = self._api.import_image_from_stream(archive, repository=repository, tag=version)
+            answer = self._api.import_image_from_stream(
+                archive, repository=repository, tag=version, changes=[f"LABEL {label}"]
+            )
         for line in str(answer).splitlines():
             step = json.loads(line)
             if "error" in step:

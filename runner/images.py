@@ -29,6 +29,7 @@ from runner.errors import HostError, ImageError, unknown_name
 from runner.layout import ROOT
 
 LABEL_INPUTS = "bakeoff.inputs"
+LABEL_ORIGIN = "bakeoff.base"  # what `base`, and so every image, was built upon
 LABEL_STAGE = "bakeoff.stage=build"  # what a Dockerfile calls a stage that may be thrown away
 PARALLEL_BUILDS = 2  # unpacking and compiling fill about two cores
 LOG_TAIL_LINES = 25
@@ -160,9 +161,7 @@ def ensure(engine: Engine, names: Iterable[str], *, root: Path = ROOT) -> list[s
             raise unknown_name("image", name, workshop.table)
     if not stale(engine, workshop, wanted):
         return []
-    scratch = root / ".bakeoff"
-    scratch.mkdir(exist_ok=True)
-    with FileLock(scratch / "images.lock"):  # another command may be building the same now
+    with FileLock(_scratch(root) / "images.lock"):  # another command may be building the same now
         return _build_all(engine, workshop, stale(engine, workshop, wanted))
 
 
@@ -208,7 +207,10 @@ def _build(engine: Engine, workshop: Workshop, name: str, display: BuildDisplay)
     say = display.line(name)
     extra = ingredients.gather(engine, name, workshop.root, say)
     superseded = engine.image_digest(spec.tag)
-    log_path = workshop.root / ".bakeoff" / f"build-{name}.log"
+    labels = {LABEL_INPUTS: workshop.fingerprint(name)}
+    if "BASE" in extra:
+        labels[LABEL_ORIGIN] = f"{extra['BASE']} {engine.image_origin(extra['BASE'])}"
+    log_path = _scratch(workshop.root) / f"build-{name}.log"
     tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
     with context(workshop, name) as archive, log_path.open("w") as log:
         steps = engine.build_image(
@@ -216,7 +218,7 @@ def _build(engine: Engine, workshop: Workshop, name: str, display: BuildDisplay)
             dockerfile=spec.dockerfile,
             tag=spec.tag,
             buildargs={**workshop.args(name), **extra},
-            labels={LABEL_INPUTS: workshop.fingerprint(name)},
+            labels=labels,
         )
         try:
             for step in steps:
@@ -240,7 +242,8 @@ def _nobody_runs(engine: Engine) -> bool:
 
 def context(workshop: Workshop, name: str) -> IO[bytes]:
     """The tar archive that a build sees: the image's inputs, the same bytes for the same files."""
-    archive = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    scratch = _scratch(workshop.root)  # a wheel of torch is too large for many a /tmp
+    archive = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - the caller closes it
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for path in workshop.files(name):
             full = workshop.root / path
@@ -251,6 +254,13 @@ def context(workshop: Workshop, name: str) -> IO[bytes]:
                 tar.addfile(member, content)
     archive.seek(0)
     return archive
+
+
+def _scratch(root: Path) -> Path:
+    """The folder of a checkout for what only this machine needs; git ignores it."""
+    folder = root / ".bakeoff"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _files_below(root: Path, given: str) -> Iterator[str]:

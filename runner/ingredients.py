@@ -5,6 +5,7 @@ None of it is in git: addresses of mirrors, certificates and wheels are this mac
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 import sys
@@ -47,16 +48,24 @@ def fetch_torch_wheel(root: Path, say: Say) -> None:
     `+cpu` is never on it, so that asking for one costs a second where there is none; the build
     then takes PyTorch's own index of CPU wheels.
     """
-    folder = root / "images" / "torch" / "wheels"
-    version = (root / "images" / "torch" / "torch-version").read_text().strip()
-    if any(folder.glob(f"torch-{version}+cpu-*.whl")):
+    folder, lock = root / "images/torch/wheels", root / "images/torch/requirements-cpu.lock"
+    for wheel in folder.glob("*.whl"):  # of another version, or cut when it came
+        if _sha256(wheel) not in lock.read_text():
+            wheel.unlink()
+    if any(folder.glob("*.whl")):
         return
     say("asking this machine's pip for a CPU wheel of torch")
     machine = platform.machine().lower().replace("arm64", "aarch64").replace("amd64", "x86_64")
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
         "--python-version=3.11", "--implementation=cp", "--abi=cp311",
-        f"--platform=manylinux_2_28_{machine}", f"--dest={folder}", f"torch=={version}+cpu",
+        f"--platform=manylinux_2_28_{machine}", f"--dest={folder}",
+        "--require-hashes", f"--requirement={lock}",
     ]  # fmt: skip
     found = subprocess.run(command, capture_output=True, check=False).returncode == 0
     say("found a CPU wheel of torch" if found else "none; PyTorch's own index has one")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

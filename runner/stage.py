@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from runner import __version__, images
+from runner import __version__, images, inventory
 from runner.agents import Agent, load_agent
 from runner.engine import Engine
 from runner.errors import ImageError
@@ -87,15 +87,18 @@ def image_names(spec: RunSpec) -> list[str]:
 
 
 def versions(spec: RunSpec, engine: Engine, volume: str) -> dict[str, Any]:
-    """What exactly ran: software, commit, images by content, data."""
+    """What exactly ran: commit, images by content and with all that they hold, data."""
+    digests = {name: engine.image_digest(image_tag(name)) for name in image_names(spec)}
     return {
         "bakeoff": __version__,
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "engine": engine.info().version,
-        "images": {name: engine.image_digest(image_tag(name)) for name in image_names(spec)},
+        "images": digests,
+        "base": (engine.image_labels(image_tag("trainer")) or {}).get(images.LABEL_ORIGIN, ""),
         "data": volume,
+        "software": {name: inventory.installed(engine, one) for name, one in digests.items()},
     }
 
 

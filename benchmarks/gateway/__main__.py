@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import platform
+import re
 import socket
 import statistics
 import subprocess
@@ -28,8 +29,9 @@ from benchmarks.gateway.container import start_seconds
 from benchmarks.gateway.load import Target, Timings, measure
 from benchmarks.gateway.systems import System
 
-RESULTS = Path(__file__).parents[1] / "results" / "gateway.json"
-VENV = Path(__file__).parents[1] / ".venv-litellm"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks/results/gateway.json"
+VENV = ROOT / "benchmarks/.venv-litellm"
 LOCK = Path(__file__).parent / "litellm.lock"
 # Streams at once → streams a repeat; one takes about half a second.
 ROUNDS = {1: 12, 20: 240, 100: 300}
@@ -171,19 +173,15 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _install_litellm() -> None:
-    stamp = VENV / "stamp"
-    if stamp.exists() and stamp.read_text() == LOCK.read_text():
-        return
-    print(f"installing LiteLLM into {VENV.name}, for this benchmark only", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    install = [str(VENV / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--require-hashes", "-r", str(LOCK)], check=True)
-    stamp.write_text(LOCK.read_text())
+    """Make its environment from its lock; says nothing when it is there already."""
+    command = [sys.executable, ROOT / "scripts/make_venv.py", VENV, LOCK]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise SystemExit("error: installing LiteLLM for the comparison failed; see above")
 
 
 def _litellm_version() -> str:
-    line = next(one for one in LOCK.read_text().splitlines() if one.startswith("litellm=="))
-    return line.split("==")[1].split()[0]
+    (pinned,) = re.findall(r"^litellm\[proxy\]==(\S+)", LOCK.read_text(), re.MULTILINE)
+    return str(pinned)
 
 
 def _free_port() -> int:

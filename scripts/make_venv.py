@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Makes a virtual environment that holds exactly what a lock names; `scripts/setup` calls it.
+
+    make_venv.py FOLDER LOCK...                 the last lock that was taken before, or the first
+    make_venv.py FOLDER LOCK... --project DIR   and the project in DIR, in place
+    make_venv.py ... --check                    only say, by the exit code, whether it is there
+
+Whatever a user's shell exports: where packages come from (index, find-links, certificates, proxies)
+is theirs, what is installed and where to is ours. One set-up at a time; a second one waits, and
+finds everything done. Standard library only, for any Python from 3.11 on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+INSTALL = HERE / "install-locked"
+STAMP = "set-up.json"  # in the environment; it is there exactly when the environment is whole
+TOOLS = {"pip", "setuptools", "wheel"}  # of the environment itself, whether a lock names them or not
+
+# The settings of pip that say where packages come from. All others say what is installed or where
+# to, or change neither; they are not passed on.
+WHERE = {
+    "cache-dir", "cert", "client-cert", "default-timeout", "extra-index-url", "find-links",
+    "index-url", "keyring-provider", "no-index", "proxy", "retries", "timeout", "trusted-host",
+    "use-feature",
+}  # fmt: skip
+
+
+class SetUpError(Exception):
+    """The environment could not be made; the second argument is what to do."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the environment is to hold.
+
+    Attributes:
+        folder: where it lies.
+        locks: the acceptable locks, the smallest first: each holds what those before it hold.
+        project: a folder whose project is installed in place, or None.
+    """
+
+    folder: Path
+    locks: tuple[Path, ...]
+    project: Path | None
+
+    def stamp(self, lock: Path) -> dict[str, str]:
+        """What the finished environment says of itself when it was made from this lock."""
+        digest = hashlib.sha256()
+        sources = [lock, Path(__file__), INSTALL]
+        if self.project is not None:
+            sources.append(self.project / "pyproject.toml")
+        for path in sources:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return {"lock": lock.name, "made_from": digest.hexdigest(), "folder": str(self.folder)}
+
+    def found_stamp(self) -> dict[str, str]:
+        """What the environment there says of itself; {} when it is not whole, or none is there."""
+        try:
+            return dict(json.loads((self.folder / STAMP).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def is_there(self) -> bool:
+        """Whether the environment is whole and made from one of the locks as they are now."""
+        found = self.found_stamp()
+        return any(found == self.stamp(lock) for lock in self.locks) and self.python().exists()
+
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
+def main() -> int:
+    """Exit code 0: the environment is there."""
+    parser = argparse.ArgumentParser(description="make a virtual environment from a lock")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("locks", type=Path, nargs="+", metavar="lock")
+    parser.add_argument("--project", type=Path)
+    parser.add_argument("--check", action="store_true")
+    given = parser.parse_args()
+    locks = tuple(lock.absolute() for lock in given.locks)
+    project = given.project.absolute() if given.project else None
+    wanted = Wanted(given.folder.absolute(), locks, project)
+    if given.check or wanted.is_there():
+        return 0 if wanted.is_there() else 1
+    try:
+        with one_at_a_time(wanted.folder):
+            if not wanted.is_there():  # another set-up may have made it meanwhile
+                make(wanted)
+    except SetUpError as error:
+        message, hint = error.args
+        print(f"error: setting up {wanted.folder}: {message}\nhint: {hint}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def say(text: str) -> None:
+    """Tell the person who waits what is going on, in letters that every terminal has."""
+    print(f"setup: {text}", flush=True)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold the lock of an environment; the kernel gives it back when the process ends."""
+    path = folder.with_name(f"{folder.name}.lock")
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise SetUpError(f"opening {path}: {error.strerror}", "may this user write there?") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another set-up of {folder.name}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def make(wanted: Wanted) -> None:
+    """Make the environment, or bring the one that is there up to the lock.
+
+    Raises:
+        SetUpError: a step failed; no stamp is left, so that the next set-up begins from nothing.
+    """
+    if wanted.folder.is_symlink():
+        raise SetUpError("it is a link, and what it leads to is not ours", "remove the link")
+    before = wanted.found_stamp()
+    # An environment of tests stays one: it holds everything that the smaller lock names.
+    lock = next((one for one in wanted.locks if one.name == before.get("lock")), wanted.locks[0])
+    usable = before.get("folder") == str(wanted.folder) and is_environment(wanted)
+    (wanted.folder / STAMP).unlink(missing_ok=True)
+    if not usable:
+        create(wanted)
+    say(f"installing what {lock.name} names")
+    with tempfile.TemporaryDirectory(prefix="tmp-", dir=wanted.folder) as scratch:
+        environment = clean_environment(wanted, Path(scratch))
+        run(["sh", str(INSTALL), str(wanted.python()), str(lock)], environment)
+        drop_the_rest(wanted, lock, environment)
+        if wanted.project is not None:
+            install_project(wanted, wanted.project, environment)
+    stamp = json.dumps(wanted.stamp(lock), indent=1) + "\n"
+    (wanted.folder / STAMP).write_text(stamp, encoding="utf-8")
+    say(f"done: {wanted.folder}")
+
+
+def is_environment(wanted: Wanted) -> bool:
+    """Whether the Python in the folder runs, is new enough, has pip, and installs nowhere else."""
+    program = (
+        "import os, pip, sys; folder = os.path.realpath(sys.argv[1]); "
+        "sys.exit(sys.version_info < (3, 11) or os.path.realpath(sys.prefix) != folder "
+        "or sys.prefix == sys.base_prefix)"
+    )
+    command = [str(wanted.python()), "-I", "-c", program, str(wanted.folder)]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def create(wanted: Wanted) -> None:
+    """Make an empty environment with this Python.
+
+    Raises:
+        SetUpError: the venv module failed, or what it made is none.
+    """
+    say(f"making {wanted.folder.name} with Python {sys.version.split()[0]}")
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{wanted.folder.name}-", dir=HERE.parent) as scratch:
+        environment = {**os.environ, "TMPDIR": scratch}
+        run([sys.executable, "-I", "-m", "venv", "--clear", str(wanted.folder)], environment)
+    if not is_environment(wanted):
+        raise SetUpError(
+            f"what the venv module of {sys.executable} made is no environment with pip",
+            "name another Python: make setup PYTHON=/path/to/python3.12",
+        )
+
+
+def clean_environment(wanted: Wanted, scratch: Path) -> dict[str, str]:
+    """The variables for pip: the user's own without what steers Python, pip or where they write."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV", "__PYVENV"))
+    }
+    where = {
+        f"PIP_{name.upper().replace('-', '_')}": value for name, value in sources(wanted).items()
+    }
+    ours = {
+        "PIP_CONFIG_FILE": os.devnull,  # what it said of sources is in `where`
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_REQUIRE_VIRTUALENV": "1",
+        "PYTHONUTF8": "1",
+        "TMPDIR": str(scratch),
+    }
+    return {**kept, **where, **ours}
+
+
+def sources(wanted: Wanted) -> dict[str, str]:
+    """Where the user's own pip takes packages from: its environment over its configuration files."""
+    listed = subprocess.run(
+        [str(wanted.python()), "-I", "-X", "utf8", "-m", "pip", "config", "list"],
+        capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
+    ).stdout  # fmt: skip
+    found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
+    for section, name, value in re.findall(r"^(:env:|[\w-]+)\.([\w-]+)=(.*)$", listed, re.MULTILINE):
+        if section in found and name in WHERE:
+            text = str(ast.literal_eval(value))
+            if text.strip():
+                found[section][name] = " ".join(text.split())
+    return {**found["global"], **found["install"], **found[":env:"]}
+
+
+def drop_the_rest(wanted: Wanted, lock: Path, environment: dict[str, str]) -> None:
+    """Uninstall what the lock does not name; an earlier lock may have."""
+    named = {normalized(one) for one in re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock.read_text(), re.M)}
+    listed = run(
+        [str(wanted.python()), "-I", "-m", "pip", "list", "--format=json"], environment
+    )
+    there = {normalized(one["name"]) for one in json.loads(listed)}
+    project = {project_name(wanted.project)} if wanted.project else set()
+    if rest := sorted(there - named - project - TOOLS):
+        say(f"removing what the lock does not name: {', '.join(rest)}")
+        run([str(wanted.python()), "-I", "-m", "pip", "uninstall", "-qy", *rest], environment)
+
+
+def project_name(project: Path) -> str:
+    import tomllib
+
+    with (project / "pyproject.toml").open("rb") as file:
+        return normalized(str(tomllib.load(file)["project"]["name"]))
+
+
+def normalized(name: str) -> str:
+    """The name as comparisons want it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def install_project(wanted: Wanted, project: Path, environment: dict[str, str]) -> None:
+    """Install the project in place.
+
+    `compat` puts the repository's own folder on the path, so that a new package of it needs no new
+    set-up.
+    """
+    command = [str(wanted.python()), "-I", "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
+    command += ["--no-build-isolation", "--config-settings", "editable_mode=compat"]
+    run([*command, "--editable", str(project)], environment)
+
+
+def run(command: list[str], environment: dict[str, str]) -> str:
+    """The standard output of a command.
+
+    Raises:
+        SetUpError: it failed; the message is the end of what it said.
+    """
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
+    except OSError as error:
+        raise SetUpError(f"running {command[0]}: {error.strerror}", "is it there?") from None
+    if done.returncode != 0:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+        raise SetUpError(
+            f"{Path(command[0]).name} ended with {done.returncode}:\n{said}",
+            "mend what it says and run the same command again; where packages come from is your "
+            "own pip's configuration (pip config list)",
+        )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
