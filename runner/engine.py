@@ -385,9 +385,7 @@ class Engine:
         with _translated("removing build stages"):
             self._api.prune_images(filters={"dangling": True, "label": label})
 
-    def import_image(
-        self, archive: IO[bytes] | Iterable[bytes], tag: str, label: str
-    ) -> None:
+    def import_image(self, archive: IO[bytes] | Iterable[bytes], tag: str, label: str) -> None:
         """Make an image of one layer, with a label, from a tar archive of a root file system."""
         repository, _, version = tag.partition(":")
         with _translated(f"importing {tag}"):

@@ -55,6 +55,7 @@ def agent_run(name: str, asked: Asked, budget: Budget, env: Mapping[str, str]) -
     return made.model_copy(
         update={
             "model": agent.model,
+            "context_tokens": agent.context_tokens,
             "rehearsed": asked.rehearsal,
             "record": asked.record,
             "base_url": asked.base_url,

@@ -63,6 +63,7 @@ class RunSpec(Frozen):
     task: str
     data: str | None = None
     model: str | None = None
+    context_tokens: PositiveInt | None = None
     budget: Budget
     trial_seconds: Positive
     grace_seconds: Positive = GRACE_SECONDS

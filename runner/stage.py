@@ -48,7 +48,7 @@ class Stage:
         self.pristine = self._pristine()
 
     def agent(self) -> Agent:
-        return load_agent(self.spec.contestant, self.spec.model)
+        return load_agent(self.spec.contestant, self.spec.model, self.spec.context_tokens)
 
     @property
     def deadline_seconds(self) -> float:

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 INSTALL = HERE / "install-locked"
 STAMP = "set-up.json"  # in the environment; it is there exactly when the environment is whole
-TOOLS = {"pip", "setuptools", "wheel"}  # of the environment itself, whether a lock names them or not
+TOOLS = {
+    "pip",
+    "setuptools",
+    "wheel",
+}  # of the environment itself, whether a lock names them or not
 
 # The settings of pip that say where packages come from. All others say what is installed or where
 # to, or change neither; they are not passed on.
@@ -122,7 +125,9 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
     try:
         file = path.open("a")
     except OSError as error:
-        raise SetUpError(f"opening {path}: {error.strerror}", "may this user write there?") from None
+        raise SetUpError(
+            f"opening {path}: {error.strerror}", "may this user write there?"
+        ) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -212,13 +217,15 @@ def clean_environment(wanted: Wanted, scratch: Path) -> dict[str, str]:
 
 
 def sources(wanted: Wanted) -> dict[str, str]:
-    """Where the user's own pip takes packages from: its environment over its configuration files."""
+    """Where the user's own pip takes packages from: its variables over its configuration files."""
     listed = subprocess.run(
         [str(wanted.python()), "-I", "-X", "utf8", "-m", "pip", "config", "list"],
         capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
     ).stdout  # fmt: skip
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
-    for section, name, value in re.findall(r"^(:env:|[\w-]+)\.([\w-]+)=(.*)$", listed, re.MULTILINE):
+    for section, name, value in re.findall(
+        r"^(:env:|[\w-]+)\.([\w-]+)=(.*)$", listed, re.MULTILINE
+    ):
         if section in found and name in WHERE:
             text = str(ast.literal_eval(value))
             if text.strip():
@@ -228,10 +235,10 @@ def sources(wanted: Wanted) -> dict[str, str]:
 
 def drop_the_rest(wanted: Wanted, lock: Path, environment: dict[str, str]) -> None:
     """Uninstall what the lock does not name; an earlier lock may have."""
-    named = {normalized(one) for one in re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock.read_text(), re.M)}
-    listed = run(
-        [str(wanted.python()), "-I", "-m", "pip", "list", "--format=json"], environment
-    )
+    named = {
+        normalized(one) for one in re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock.read_text(), re.M)
+    }
+    listed = run([str(wanted.python()), "-I", "-m", "pip", "list", "--format=json"], environment)
     there = {normalized(one["name"]) for one in json.loads(listed)}
     project = {project_name(wanted.project)} if wanted.project else set()
     if rest := sorted(there - named - project - TOOLS):

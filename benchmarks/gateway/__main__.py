@@ -174,7 +174,7 @@ def table(result: dict[str, Any]) -> str:
 
 def _install_litellm() -> None:
     """Make its environment from its lock; says nothing when it is there already."""
-    command = [sys.executable, ROOT / "scripts/make_venv.py", VENV, LOCK]
+    command = [sys.executable, str(ROOT / "scripts/make_venv.py"), str(VENV), str(LOCK)]
     if subprocess.run(command, check=False).returncode != 0:
         raise SystemExit("error: installing LiteLLM for the comparison failed; see above")
 

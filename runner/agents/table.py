@@ -25,6 +25,7 @@ TABLE = Path(__file__).with_name("agents.toml")
 CLIS: dict[str, AgentCli] = {"claude": ClaudeCode(), "codex": Codex(), "gemini": GeminiCli()}
 # A model's name becomes an argument of the CLI: it must not be able to look like an option.
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,127}$"
+SMALLEST_WINDOW_TOKENS = 200_000  # of the models that the CLIs of the table can drive
 ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
 
 
@@ -68,8 +69,10 @@ def agent_names() -> list[str]:
     return list(_rows())
 
 
-def load_agent(name: str, model: str | None = None) -> Agent:
-    """The agent of that name, with another model than the table's if one is given.
+def load_agent(name: str, model: str | None = None, context_tokens: int | None = None) -> Agent:
+    """The agent of that name, with another model or window than the table's if one is given.
+
+    Another model keeps the table's window only where every model has room for it.
 
     Raises:
         UserError: no such agent, or a model name that no provider could have.
@@ -77,8 +80,12 @@ def load_agent(name: str, model: str | None = None) -> Agent:
     if name not in _rows():
         raise unknown_name("agent", name, agent_names())
     row = _rows()[name]
-    if model is not None:
+    if model is not None and model != row["model"]:
         row = {**row, "model": _checked_model(name, model)}
+        if row.get("context_tokens", 0) > SMALLEST_WINDOW_TOKENS:
+            del row["context_tokens"]
+    if context_tokens is not None:
+        row = {**row, "context_tokens": context_tokens}
     spec = _validated(name, row)
     return Agent(spec, CLIS[spec.cli])
 

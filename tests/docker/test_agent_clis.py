@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from typing import Any
@@ -215,16 +216,29 @@ def test_a_turn_that_is_interrupted_is_not_good(box: AgentBox, agent: Agent) -> 
     assert not agent.judge(box.read(finished.transcript).splitlines(), finished.exit_code).good
 
 
-def test_the_two_opus_differ_in_their_window_alone(engine: Engine) -> None:
-    """The long one asks for the long context by its beta; both send the same model."""
+def test_claude_codes_agents_differ_in_their_window_alone(engine: Engine) -> None:
+    """The long one asks for the long context by its beta; each sends the model of the study."""
     betas = {}
-    for name in ("opus", "opus-1m"):
+    for name in ("opus", "opus-1m", "sonnet"):
         agent = load_agent(name)
         with agent_box(engine, name) as box:
             box.start()
             noted = noted_requests(box, agent)[0]
             headers = {key.lower(): value for key, value in noted["headers"].items()}
-            betas[name] = set(headers["anthropic-beta"].split(","))
-            assert json.loads(noted["body"])["model"] == "claude-opus-4-6"
-    assert {beta.rpartition("-2")[0] for beta in betas["opus-1m"] - betas["opus"]} == {"context-1m"}
+            betas[name] = {one.rpartition("-2")[0] for one in headers["anthropic-beta"].split(",")}
+            assert json.loads(noted["body"])["model"] == agent.spec.model
+    assert betas["opus-1m"] - betas["opus"] == {"context-1m"}
     assert betas["opus"] <= betas["opus-1m"]
+    assert "context-1m" in betas["sonnet"]
+
+
+@pytest.mark.parametrize("tokens", [None, 100_000])
+def test_codex_works_in_the_window_that_it_is_given(engine: Engine, tokens: int | None) -> None:
+    """It keeps 95 % of the window for itself; the study's is 272,000 tokens."""
+    agent = load_agent("gpt", context_tokens=tokens)
+    with agent_box(engine, "gpt") as box:
+        box.start()
+        noted_requests(box, agent)
+        session = box.shell("cat ~/.codex/sessions/*/*/*/*.jsonl")
+    (window,) = set(re.findall(r'"model_context_window":(\d+)', session))
+    assert int(window) == 0.95 * (tokens or 272_000)

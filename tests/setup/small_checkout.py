@@ -1,4 +1,4 @@
-"""A checkout with our scripts and two small locks, whose packages lie in a folder on this machine."""
+"""A checkout with our scripts and two small locks, whose packages lie in a folder here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INFO = "bakeoff-0.dist-info"
 FILES = {
     "bakeoff.pth": str(Path(__file__).parent),
     f"{INFO}/METADATA": "Metadata-Version: 2.1\\nName: bakeoff\\nVersion: 0\\n",
-    f"{INFO}/WHEEL": "Wheel-Version: 1.0\\nGenerator: tests\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    f"{INFO}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
     f"{INFO}/entry_points.txt": "[console_scripts]\\nbakeoff = runner.cli:main\\n",
     f"{INFO}/RECORD": "",
 }

@@ -32,7 +32,7 @@ def later_year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, s
 
 def installed(venv: Path) -> dict[str, str]:
     """Package → version."""
-    command = [venv / "bin/python", "-I", "-m", "pip", "list", "--format=json"]
+    command = [str(venv / "bin/python"), "-I", "-m", "pip", "list", "--format=json"]
     done = subprocess.run(command, capture_output=True, check=True)
     return {normalized(one["name"]): one["version"] for one in json.loads(done.stdout)}
 
@@ -47,10 +47,12 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 
 @pytest.mark.timeout(LIMIT_SECONDS)
 def test_set_up_takes_the_lock(later_year: dict[str, str], tmp_path: Path) -> None:
-    """`scripts/setup dev` in a fresh checkout: not one version differs, nothing more, nothing less."""
+    """In a fresh checkout not one version differs, and there is nothing more and nothing less."""
     for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tmp_path / name)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name)
+        else:
+            shutil.copy(ROOT / name, tmp_path / name)
     for lock in ROOT.glob("requirements*.lock"):
         shutil.copy(lock, tmp_path / lock.name)
     run(["scripts/setup", "dev"], tmp_path, later_year)

@@ -87,7 +87,5 @@ def _build(engine: Engine, tag: str, reference: str, settings: str) -> None:
         "pip.conf": settings.encode(),
     }
     context = io.BytesIO(archives.packed(files, uid=0))
-    for _ in engine.build_image(
-        context, dockerfile="Dockerfile", tag=tag, buildargs={}, labels={}
-    ):
+    for _ in engine.build_image(context, dockerfile="Dockerfile", tag=tag, buildargs={}, labels={}):
         pass

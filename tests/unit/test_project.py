@@ -1,4 +1,4 @@
-"""What holds for the project as a whole: its documents, its locks, and what may stand in a file.
+"""What holds for the project as a whole: its documents, and what may stand in a file.
 
 Words that must stand in no file are put together from parts here, so that this file passes too.
 """
@@ -8,11 +8,8 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from runner.layout import ROOT
 
@@ -73,12 +70,6 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names.add(str(node.module).partition(".")[0])
     return names
-
-
-def requirements(path: Path) -> list[str]:
-    """The names of a requirements.in, without the files that it includes."""
-    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
-    return [line for line in lines if line and not line.startswith("-r")]
 
 
 # --- documents ------------------------------------------------------------------------------------
@@ -186,42 +177,3 @@ def test_the_shared_protocol_needs_the_standard_library_alone() -> None:
     """It is copied into images that hold none of the host's packages."""
     allowed = {"__future__", "dataclasses", "json", "typing"}
     assert imports(ROOT / "runner/protocol.py") <= allowed
-
-
-# --- locks ----------------------------------------------------------------------------------------
-
-
-def test_every_pinned_package_has_its_hash() -> None:
-    """A lock names a version and at least one hash for each package, and no address."""
-    locks = tracked("*requirements*.lock")
-    assert ROOT / "requirements.lock" in locks
-    for lock in locks:
-        blocks = re.split(r"\n(?=[A-Za-z0-9])", lock.read_text().strip())
-        packages = [block for block in blocks if not block.startswith("#")]
-        assert packages
-        for block in packages:
-            assert re.match(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==\S+", block), block.splitlines()[0]
-            assert "--hash=sha256:" in block, block.splitlines()[0]
-        assert "://" not in lock.read_text()
-
-
-@pytest.mark.parametrize("wanted", ["requirements.in", "requirements-dev.in"])
-def test_every_wanted_package_is_pinned(wanted: str) -> None:
-    """What the .in file names stands in the lock beside it."""
-    lock = (ROOT / wanted).with_suffix(".lock").read_text()
-    for name in requirements(ROOT / wanted):
-        assert re.search(rf"^{re.escape(name)}==", lock, re.MULTILINE), name
-
-
-def test_the_package_asks_for_what_the_lock_pins() -> None:
-    """The names in pyproject.toml and in requirements.in are the same."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = set(requirements(ROOT / "requirements.in")) - {"setuptools"}  # builds the package
-    assert set(project["dependencies"]) == named
-
-
-def test_the_hosts_own_set_up_stays_light() -> None:
-    """Neither torch nor Optuna nor a provider's SDK is on the host; they live in images."""
-    lock = (ROOT / "requirements.lock").read_text()
-    for heavy in ("torch", "optuna", "anthropic", "openai", "google-genai"):
-        assert not re.search(rf"^{heavy}==", lock, re.MULTILINE), heavy

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import importlib.machinery
-import importlib.util
 import os
 import shutil
 import socketserver
@@ -17,17 +15,13 @@ from types import ModuleType
 import pytest
 
 from runner.layout import ROOT
+from tests.unit.script import load_script
 
 
 @pytest.fixture(scope="module")
 def engine_script() -> ModuleType:
-    """`scripts/engine` as a module; it has no suffix because people call it by name."""
-    loader = importlib.machinery.SourceFileLoader("engine_script", str(ROOT / "scripts/engine"))
-    spec = importlib.util.spec_from_loader("engine_script", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    """`scripts/engine` as a module."""
+    return load_script("scripts/engine")
 
 
 class _Ping(http.server.BaseHTTPRequestHandler):

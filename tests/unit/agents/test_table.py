@@ -107,6 +107,36 @@ def test_every_cli_is_sent_to_the_relay() -> None:
         assert load_agent(name).turn("go", resume=False, token=TOKEN).env[variable] == RELAY_URL
 
 
+def test_the_context_windows_are_those_of_the_study() -> None:
+    """Gemini CLI has no setting for it."""
+    windows = {name: load_agent(name).spec.context_tokens for name in agent_names()}
+    assert windows == {
+        "opus": 200_000,
+        "opus-1m": 1_000_000,
+        "sonnet": 1_000_000,
+        "gpt": 272_000,
+        "gemini": None,
+    }
+
+
+def test_the_window_reaches_the_command_line() -> None:
+    """Codex takes a number; Claude Code a suffix for the long one."""
+    assert (
+        "claude-sonnet-4-6[1m]" in load_agent("sonnet").turn("go", resume=False, token=TOKEN).argv
+    )
+    codex = load_agent("gpt").turn("go", resume=False, token=TOKEN).argv
+    assert codex[codex.index("--config") + 1] == "model_context_window=272000"
+
+
+def test_another_model_keeps_a_window_that_every_model_has() -> None:
+    """What is larger than that was the window of the table's model; a run's own comes back."""
+    assert load_agent("opus", "claude-haiku-4-5").spec.context_tokens == 200_000
+    assert load_agent("sonnet", "claude-haiku-4-5").spec.context_tokens is None
+    assert load_agent("gpt", "gpt-6").spec.context_tokens is None
+    assert load_agent("gpt", "gpt-5.4").spec.context_tokens == 272_000
+    assert load_agent("gpt", "gpt-5.4", 100_000).spec.context_tokens == 100_000
+
+
 def test_context_windows_differ_between_the_two_opus() -> None:
     """200k is asked for by a variable, 1M by the model's suffix, never by both."""
     short = load_agent("opus").turn("go", resume=False, token=TOKEN)

@@ -1,0 +1,101 @@
+"""What CI takes off the engine before it begins: what carries our labels, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from runner import archives, images
+from runner.engine import Engine
+from runner.layout import ROOT
+
+
+@pytest.fixture
+def client() -> Iterator[docker.DockerClient]:
+    """The engine's own client: these things are nobody's run."""
+    made = docker.from_env()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def prefix(engine: Engine, client: docker.DockerClient) -> Iterator[str]:
+    """A prefix of labels that nothing else on the machine has, cleared away afterwards."""
+    images.ensure(engine, ["base"])
+    made = f"bakeofftest{uuid.uuid4().hex[:8]}"
+    yield made
+    for container in client.containers.list(all=True, filters={"name": made}):
+        container.remove(force=True)
+    for volume in client.volumes.list(filters={"name": made}):
+        volume.remove(force=True)
+    for tag in ("inputs", "stage", "upper", "other"):
+        engine.remove_image(f"{made}:{tag}")
+
+
+def build(engine: Engine, tag: str, parent: str, label: str) -> None:
+    """An image that stands on another and has one label."""
+    dockerfile = f"FROM {parent}\nLABEL {label}=x\n".encode()
+    context = io.BytesIO(archives.packed({"Dockerfile": dockerfile}, uid=0))
+    steps = engine.build_image(context, dockerfile="Dockerfile", tag=tag, buildargs={}, labels={})
+    assert list(steps)
+
+
+def clear(prefix: str, ci: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ROOT / ".ci/clear", prefix],
+        env={**os.environ, "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def fill(engine: Engine, client: docker.DockerClient, prefix: str) -> None:
+    """A container, two volumes and three images with labels, and one of each without."""
+    base = images.load_table()["base"].tag
+    build(engine, f"{prefix}:inputs", base, f"{prefix}.inputs")
+    build(engine, f"{prefix}:upper", f"{prefix}:inputs", "upper")
+    build(engine, f"{prefix}:stage", base, f"{prefix}.stage")
+    build(engine, f"{prefix}:other", base, "other")
+    client.containers.create(
+        f"{prefix}:upper", "true", name=f"{prefix}-run", labels={f"{prefix}.run": "x"}
+    )
+    client.containers.create(f"{prefix}:other", "true", name=f"{prefix}-other")
+    for kind in ("run", "data"):
+        client.volumes.create(f"{prefix}-{kind}", labels={f"{prefix}.{kind}": "x"})
+    client.volumes.create(f"{prefix}-other")
+
+
+def there(client: docker.DockerClient, prefix: str) -> set[str]:
+    """What is on the engine of this test."""
+    containers = client.containers.list(all=True, filters={"name": prefix})
+    volumes = client.volumes.list(filters={"name": prefix})
+    tags = [tag for image in client.images.list(name=prefix) for tag in image.tags]
+    return {f"container {c.name}" for c in containers} | {v.name for v in volumes} | set(tags)
+
+
+def test_only_what_has_our_labels_goes(
+    engine: Engine, client: docker.DockerClient, prefix: str
+) -> None:
+    """Also images that others stand on; what another project made is left alone."""
+    fill(engine, client, prefix)
+    done = clear(prefix, "true")
+    assert done.returncode == 0, done.stderr
+    others = {f"container {prefix}-other", f"{prefix}-other", f"{prefix}:other"}
+    assert there(client, prefix) == others
+
+
+def test_a_persons_machine_is_left_alone(
+    engine: Engine, client: docker.DockerClient, prefix: str
+) -> None:
+    """Where CI is not `true`, runs and data are somebody's."""
+    fill(engine, client, prefix)
+    before = there(client, prefix)
+    assert clear(prefix, "").returncode == 1
+    assert there(client, prefix) == before

@@ -1,0 +1,258 @@
+"""The locks: complete for every machine that they are for, and the only way to install anything."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+
+from runner.layout import ROOT
+from tests.time_travel import normalized, pins
+from tests.unit.script import load_script
+
+NEEDS = "    # needs "
+# The machines that a lock is for (PEP 508): an image is Linux with one Python, a host may be newer.
+LINUX = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+MAC = {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"}
+CPYTHON = {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
+PYTHONS = ("3.11.2", "3.12.0", "3.13.0", "3.14.0")
+PLATFORMS = (
+    {**LINUX, "platform_machine": "x86_64"},
+    {**LINUX, "platform_machine": "aarch64"},
+    {**MAC, "platform_machine": "arm64"},
+)
+
+
+@pytest.fixture(scope="module")
+def lock_script() -> ModuleType:
+    """`scripts/lock` as a module."""
+    return load_script("scripts/lock")
+
+
+def tracked(pattern: str) -> list[str]:
+    """The files that git holds, relative to the root."""
+    command = ["git", "ls-files", "--", pattern]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.split() if (ROOT / name).is_file()]
+
+
+LOCKS = tracked("*.lock")
+
+
+def requirements(path: Path) -> list[str]:
+    """The names of a requirements.in, without the files that it includes."""
+    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
+    return [line for line in lines if line and not line.startswith("-r")]
+
+
+def blocks(lock: str) -> Iterator[tuple[Requirement, list[Requirement]]]:
+    """Each package of a lock with what it needs."""
+    for block in re.split(r"\n(?=[A-Za-z0-9])", lock.strip()):
+        (pin,) = pins(block)
+        lines = [line for line in block.splitlines() if line.startswith(NEEDS)]
+        yield pin, [Requirement(line.removeprefix(NEEDS)) for line in lines]
+
+
+def machines(path: str) -> list[dict[str, str]]:
+    """The environments that a lock is installed into."""
+    in_image = path.startswith("images/")
+    return [
+        {**CPYTHON, **platform, "python_full_version": python, "python_version": python[:4]}
+        for python in (PYTHONS[:1] if in_image else PYTHONS)
+        for platform in (PLATFORMS[:2] if in_image else PLATFORMS)
+    ]
+
+
+def holes(locks: list[str], asked: list[str], machine: dict[str, str]) -> list[str]:
+    """What is asked for or needed on a machine, extras included, and not in the locks.
+
+    Args:
+        locks: the texts of what is installed into one environment.
+        asked: the requirements that it is made for.
+        machine: the environment (PEP 508).
+    """
+    there = {
+        normalized(pin.name): (pin, needs)
+        for lock in locks
+        for pin, needs in blocks(lock)
+        if pin.marker is None or pin.marker.evaluate(dict(machine))
+    }
+    found, seen = [], set()
+    queue = [Requirement(one) for one in asked] + [pin for pin, _ in there.values()]
+    while queue:
+        want = queue.pop()
+        pin, needs = there.get(normalized(want.name), (None, []))
+        if pin is None or not want.specifier.contains(version(pin), prereleases=True):
+            found.append(str(want))
+            continue
+        if not want.extras <= pin.extras:
+            found.append(f"{want} (the lock has only the extras {sorted(pin.extras)})")
+        for extra in ("", *want.extras):
+            if (normalized(want.name), extra) not in seen:
+                seen.add((normalized(want.name), extra))
+                queue += [one for one in needs if is_needed(one, machine, extra)]
+    return found
+
+
+def version(pin: Requirement) -> str:
+    (specifier,) = pin.specifier
+    return specifier.version
+
+
+def is_needed(need: Requirement, machine: dict[str, str], extra: str) -> bool:
+    return need.marker is None or need.marker.evaluate({**machine, "extra": extra})
+
+
+def beside(path: str) -> list[str]:
+    """The locks that are installed before this one into the same environment."""
+    folder = Path(path).parts[0:2]
+    if folder == ("images", "torch"):
+        return ["images/torch/requirements.lock"] if "-cpu" in path else []
+    return ["images/trainer/requirements.lock"] if path.endswith("requirements-test.lock") else []
+
+
+# --- complete -------------------------------------------------------------------------------------
+
+
+def test_one_command_makes_every_lock(lock_script: ModuleType) -> None:
+    """No lock is made by hand, and none is forgotten."""
+    assert sorted(f"{lock.path}.lock" for lock in lock_script.LOCKS) == sorted(LOCKS)
+    npm = sorted(f"{folder}/package-lock.json" for folder in lock_script.NPM_FOLDERS)
+    assert npm == sorted(tracked("*package-lock.json"))
+
+
+@pytest.mark.parametrize("path", LOCKS)
+def test_a_lock_is_complete_on_every_machine(path: str) -> None:
+    """Whatever is asked for, and whatever that needs in turn, is pinned, extras and all."""
+    source = (ROOT / path).with_suffix(".in")
+    included = re.findall(r"^-r (\S+)", source.read_text(), re.MULTILINE)
+    asked = [
+        one for each in (source, *map(source.with_name, included)) for one in requirements(each)
+    ]
+    texts = [(ROOT / one).read_text() for one in (*beside(path), path)]
+    for machine in machines(path):
+        assert holes(texts, asked, machine) == [], machine
+
+
+def test_a_hole_in_a_lock_is_seen() -> None:
+    """A need that is absent, too old, or there without its extra; one of another system is none."""
+    one = "one==1\n    # needs two[more]>=2\n    # needs three ; sys_platform == 'win32'\n"
+    machine = machines("requirements.lock")[0]
+    assert holes([one], [], machine) == ["two[more]>=2"]
+    assert holes([one + "two[more]==1"], [], machine) == ["two[more]>=2"]
+    assert "two[more]>=2 (the lock has" in holes([one + "two==2"], [], machine)[0]
+    two = "two[more]==2\n    # needs four ; extra == 'more'\n"
+    assert holes([one + two], [], machine) == ['four; extra == "more"']
+    assert holes([one + two + "four==1"], [], machine) == []
+    assert holes([one + two + "four==1"], ["five"], machine) == ["five"]
+
+
+def test_locks_of_one_environment_agree(lock_script: ModuleType) -> None:
+    """A package that two of them name has one version."""
+
+    def versions(path: str) -> set[tuple[str, str]]:
+        found = pins((ROOT / f"{path}.lock").read_text())
+        return {(normalized(pin.name), version(pin)) for pin in found if pin.marker is None}
+
+    for lock in lock_script.LOCKS:
+        for other in lock.beside:
+            both = versions(lock.path) | versions(other)
+            assert len(both) == len(dict(both)), (lock.path, other)
+
+
+@pytest.mark.parametrize("path", LOCKS)
+def test_every_pinned_package_has_its_hash(path: str) -> None:
+    """A lock names a version and at least one hash for each package, and no address."""
+    text = (ROOT / path).read_text()
+    assert "://" not in text
+    parts = re.split(r"\n(?=[A-Za-z0-9])", text.strip())
+    assert len(parts) == len(pins(text)) > 0
+    for block in parts:
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+def test_what_packages_say_that_they_need_is_what_the_lock_says() -> None:
+    """The `# needs` lines are those of the very releases that are installed here."""
+    for pin, needs in blocks((ROOT / "requirements-dev.lock").read_text()):
+        try:
+            there = importlib.metadata.distribution(pin.name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # of another system or Python
+        if there.version == version(pin):
+            own = {str(Requirement(one)) for one in there.requires or ()}
+            assert {str(need) for need in needs} <= own, pin
+            plain = {one for one in own if "extra ==" not in one}
+            assert plain <= {str(need) for need in needs}, pin
+
+
+# --- the only way ---------------------------------------------------------------------------------
+
+
+def test_nothing_installs_python_packages_but_by_the_lock() -> None:
+    """`pip install` stands in two programs: that for locks, and that for the project itself."""
+    allowed = {"scripts/install-locked", "scripts/make_venv.py"}
+    looked_at = [
+        *tracked("scripts/*"),
+        *tracked("images/*"),
+        *tracked("benchmarks/*.py"),
+        "Makefile",
+    ]
+    call = re.compile(r"""pip3?["']?,? +["']?(?:install|sync|wheel)\b|--require-hashes""")
+    calling = {
+        name
+        for name in looked_at
+        if not name.endswith((".lock", ".json")) and call.search((ROOT / name).read_text())
+    }
+    assert calling == allowed
+
+
+@pytest.mark.parametrize("option", ["--no-deps", "--only-binary :all:", "--require-hashes"])
+def test_an_install_from_a_lock_resolves_nothing(option: str) -> None:
+    """No dependency is looked for, nothing is built, every file is known by its hash."""
+    installs = [
+        line
+        for line in (ROOT / "scripts/install-locked").read_text().splitlines()
+        if "pip install" in line
+    ]
+    assert installs
+    assert all(option in line for line in installs)
+
+
+def test_npm_installs_by_the_lock_alone() -> None:
+    """`npm ci` fails where package.json and the lock differ, and never writes a lock."""
+    for name in tracked("images/*"):
+        text = (ROOT / name).read_text(errors="replace")
+        assert not re.search(r"npm(-cli\.js)? (install|i|update|exec)\b|\bnpx\b", text), name
+    assert "npm-cli.js ci " in (ROOT / "images/agent/Dockerfile").read_text()
+
+
+# --- what is asked for ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wanted", ["requirements.in", "requirements-dev.in"])
+def test_every_wanted_package_is_pinned(wanted: str) -> None:
+    """What the .in file names stands in the lock beside it."""
+    locked = {
+        normalized(pin.name) for pin in pins((ROOT / wanted).with_suffix(".lock").read_text())
+    }
+    assert set(requirements(ROOT / wanted)) <= locked
+
+
+def test_the_package_asks_for_what_the_lock_pins() -> None:
+    """The names in pyproject.toml and in requirements.in are the same."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = set(requirements(ROOT / "requirements.in")) - {"setuptools"}  # builds the package
+    assert set(project["dependencies"]) == named
+
+
+def test_the_hosts_own_set_up_stays_light() -> None:
+    """Neither torch nor Optuna nor a provider's SDK is on the host; they live in images."""
+    locked = {normalized(pin.name) for pin in pins((ROOT / "requirements.lock").read_text())}
+    assert locked.isdisjoint({"torch", "optuna", "anthropic", "openai", "google-genai"})
