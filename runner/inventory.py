@@ -41,8 +41,15 @@ def installed(engine: Engine, digest: str, *, root: Path = ROOT) -> dict[str, An
 def _read(engine: Engine, digest: str) -> str:
     """The file in the image, by a container that is never started."""
     run_id = f"inventory-{uuid.uuid4().hex[:12]}"
-    spec = ContainerSpec(f"bakeoff-{run_id}", image=digest, run_id=run_id, role="prepare")
-    container = engine.create(spec)
+    container = engine.create(
+        ContainerSpec(
+            name=f"bakeoff-{run_id}",
+            image=digest,
+            run_id=run_id,
+            role="prepare",
+            command=["none"],  # an image without one of its own is refused
+        )
+    )
     try:
         content = engine.get_file(container, PATH, MAX_BYTES)
     finally:
