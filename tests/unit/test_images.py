@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
 import tarfile
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runner
-from runner import certificates, debian, images
+from runner import certificates, debian, images, ingredients
 from runner.errors import HostError
 from runner.layout import ROOT
 
@@ -229,6 +230,27 @@ def test_the_main_archive_is_told_from_updates_and_other_vendors() -> None:
     ]
     assert debian.main_mirror(lines, "bookworm") == "http://mirror.example/debian/"
     assert debian.main_mirror(lines[:-1], "bookworm") == ""
+
+
+def test_a_wheel_of_torch_that_the_lock_does_not_know_goes(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was cut when it came, or is of an earlier version, would fail each build after it."""
+    folder = checkout / "images/torch/wheels"
+    folder.mkdir(parents=True)
+    (folder / "torch-cut.whl").write_bytes(b"half of a wh")
+    whole = folder / "torch-whole.whl"
+    whole.write_bytes(b"a wheel")
+    pin = f"torch==2.13.0+cpu --hash=sha256:{hashlib.sha256(b'a wheel').hexdigest()}\n"
+    (checkout / "images/torch/requirements-cpu.lock").write_text(pin)
+    ingredients.fetch_torch_wheel(checkout, lambda _: None)
+    assert list(folder.iterdir()) == [whole]
+    whole.unlink()
+    said: list[str] = []
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    ingredients.fetch_torch_wheel(checkout, said.append)
+    assert said[-1] == "none; PyTorch's own index has one"
 
 
 def pem(der: bytes) -> str:
