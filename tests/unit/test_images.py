@@ -235,7 +235,7 @@ def test_the_main_archive_is_told_from_updates_and_other_vendors() -> None:
 def test_a_wheel_of_torch_that_the_lock_does_not_know_goes(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that was cut when it came, or is of an earlier version, would fail each build after it."""
+    """One that was cut, or is of an earlier version, would fail each build after it."""
     folder = checkout / "images/torch/wheels"
     folder.mkdir(parents=True)
     (folder / "torch-cut.whl").write_bytes(b"half of a wh")
