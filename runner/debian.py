@@ -20,7 +20,7 @@ from runner.errors import EngineError, HostError
 
 DEBIAN = "debian:bookworm-slim"
 BOOTSTRAPPED = "bakeoff/bootstrap:bookworm"
-LABEL = "bakeoff.stage=bootstrap"  # by which it is known as ours
+LABEL = "bakeoff.base=debootstrap"  # by which it is known as ours
 OVERRIDE = "BAKEOFF_BASE"  # "bootstrap", or the image to stand on
 
 PULL_PATIENCE_SECONDS = 20.0

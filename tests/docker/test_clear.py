@@ -34,7 +34,7 @@ def prefix(engine: Engine, client: docker.DockerClient) -> Iterator[str]:
         container.remove(force=True)
     for volume in client.volumes.list(filters={"name": made}):
         volume.remove(force=True)
-    for tag in ("inputs", "stage", "upper", "other"):
+    for tag in ("upper", "inputs", "base", "stage", "other"):
         engine.remove_image(f"{made}:{tag}")
 
 
@@ -57,10 +57,11 @@ def clear(prefix: str, ci: str) -> subprocess.CompletedProcess[str]:
 
 
 def fill(engine: Engine, client: docker.DockerClient, prefix: str) -> None:
-    """A container, two volumes and three images with labels, and one of each without."""
+    """A container, two volumes and four images with labels, and one of each without."""
     base = images.load_table()["base"].tag
     build(engine, f"{prefix}:inputs", base, f"{prefix}.inputs")
     build(engine, f"{prefix}:upper", f"{prefix}:inputs", "upper")
+    build(engine, f"{prefix}:base", base, f"{prefix}.base")
     build(engine, f"{prefix}:stage", base, f"{prefix}.stage")
     build(engine, f"{prefix}:other", base, "other")
     client.containers.create(
