@@ -19,9 +19,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,18 +31,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 INSTALL = HERE / "install-locked"
 STAMP = "set-up.json"  # in the environment; it is there exactly when the environment is whole
-TOOLS = {
-    "pip",
-    "setuptools",
-    "wheel",
-}  # of the environment itself, whether a lock names them or not
+TOOLS = {"pip", "setuptools", "wheel"}  # an environment's own, whether a lock names them or not
+ISOLATED = ("-I", "-X", "utf8")  # options of Python: whatever the shell exports, in any locale
 
 # The settings of pip that say where packages come from. All others say what is installed or where
 # to, or change neither; they are not passed on.
 WHERE = {
     "cache-dir", "cert", "client-cert", "default-timeout", "extra-index-url", "find-links",
     "index-url", "keyring-provider", "no-index", "proxy", "retries", "timeout", "trusted-host",
-    "use-feature",
+    "use-deprecated", "use-feature",
 }  # fmt: skip
 
 
@@ -81,12 +79,16 @@ class Wanted:
             return {}
 
     def is_there(self) -> bool:
-        """Whether the environment is whole and made from one of the locks as they are now."""
+        """Whether the environment works and was made from one of the locks as they are now."""
         found = self.found_stamp()
-        return any(found == self.stamp(lock) for lock in self.locks) and self.python().exists()
+        return any(found == self.stamp(lock) for lock in self.locks) and is_environment(self)
 
     def python(self) -> Path:
         return self.folder / "bin" / "python"
+
+    def pip(self, *arguments: str) -> list[str]:
+        """The command line of the environment's pip."""
+        return [str(self.python()), *ISOLATED, "-m", "pip", *arguments]
 
 
 def main() -> int:
@@ -108,9 +110,12 @@ def main() -> int:
                 make(wanted)
     except SetUpError as error:
         message, hint = error.args
-        print(f"error: setting up {wanted.folder}: {message}\nhint: {hint}", file=sys.stderr)
-        return 1
-    return 0
+    except OSError as error:  # a full disk, a folder of another user's, a file in its place
+        message, hint = str(error), "mend that, or take the folder away, and run it again"
+    else:
+        return 0
+    print(f"error: setting up {wanted.folder}: {message}\nhint: {hint}", file=sys.stderr)
+    return 1
 
 
 def say(text: str) -> None:
@@ -120,15 +125,13 @@ def say(text: str) -> None:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the lock of an environment; the kernel gives it back when the process ends."""
-    path = folder.with_name(f"{folder.name}.lock")
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise SetUpError(
-            f"opening {path}: {error.strerror}", "may this user write there?"
-        ) from None
-    with file:
+    """Hold the lock of an environment, until this process and all that it started have ended.
+
+    Children inherit the lock (see `run`): a set-up that is killed leaves a pip that still writes.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("a") as file:
+        os.set_inheritable(file.fileno(), True)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -153,10 +156,10 @@ def make(wanted: Wanted) -> None:
     if not usable:
         create(wanted)
     say(f"installing what {lock.name} names")
-    with tempfile.TemporaryDirectory(prefix="tmp-", dir=wanted.folder) as scratch:
-        environment = clean_environment(wanted, Path(scratch))
-        run(["sh", str(INSTALL), str(wanted.python()), str(lock)], environment)
+    with scratch_folder(wanted.folder) as scratch:
+        environment = {**without_steering(scratch), **sources(wanted, scratch)}
         drop_the_rest(wanted, lock, environment)
+        run(["sh", str(INSTALL), str(wanted.python()), str(lock)], environment)
         if wanted.project is not None:
             install_project(wanted, wanted.project, environment)
     stamp = json.dumps(wanted.stamp(lock), indent=1) + "\n"
@@ -171,7 +174,7 @@ def is_environment(wanted: Wanted) -> bool:
         "sys.exit(sys.version_info < (3, 11) or os.path.realpath(sys.prefix) != folder "
         "or sys.prefix == sys.base_prefix)"
     )
-    command = [str(wanted.python()), "-I", "-c", program, str(wanted.folder)]
+    command = [str(wanted.python()), *ISOLATED, "-c", program, str(wanted.folder)]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
@@ -185,10 +188,12 @@ def create(wanted: Wanted) -> None:
         SetUpError: the venv module failed, or what it made is none.
     """
     say(f"making {wanted.folder.name} with Python {sys.version.split()[0]}")
-    wanted.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{wanted.folder.name}-", dir=HERE.parent) as scratch:
-        environment = {**os.environ, "TMPDIR": scratch}
-        run([sys.executable, "-I", "-m", "venv", "--clear", str(wanted.folder)], environment)
+    python = sys.executable
+    if Path(python).is_relative_to(wanted.folder):  # a broken one is active; it will be cleared
+        python = os.path.realpath(python)
+    with scratch_folder(wanted.folder) as scratch:
+        venv = [python, *ISOLATED, "-m", "venv", "--clear", str(wanted.folder)]
+        run(venv, without_steering(scratch))
     if not is_environment(wanted):
         raise SetUpError(
             f"what the venv module of {sys.executable} made is no environment with pip",
@@ -196,32 +201,45 @@ def create(wanted: Wanted) -> None:
         )
 
 
-def clean_environment(wanted: Wanted, scratch: Path) -> dict[str, str]:
-    """The variables for pip: the user's own without what steers Python, pip or where they write."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV", "__PYVENV"))
-    }
-    where = {
-        f"PIP_{name.upper().replace('-', '_')}": value for name, value in sources(wanted).items()
-    }
-    ours = {
-        "PIP_CONFIG_FILE": os.devnull,  # what it said of sources is in `where`
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """A folder for temporary files beside the environment; the user's own may be full."""
+    scratch = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(scratch, ignore_errors=True)  # of a set-up that was killed
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def without_steering(scratch: Path) -> dict[str, str]:
+    """The user's variables without those that steer Python, pip or where the two write."""
+    steering = ("PIP_", "PYTHON", "VIRTUAL_ENV", "__PYVENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    return {
+        **kept,
+        "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_REQUIRE_VIRTUALENV": "1",
         "PYTHONUTF8": "1",
         "TMPDIR": str(scratch),
     }
-    return {**kept, **where, **ours}
 
 
-def sources(wanted: Wanted) -> dict[str, str]:
-    """Where the user's own pip takes packages from: its variables over its configuration files."""
-    listed = subprocess.run(
-        [str(wanted.python()), "-I", "-X", "utf8", "-m", "pip", "config", "list"],
-        capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
-    ).stdout  # fmt: skip
+def sources(wanted: Wanted, scratch: Path) -> dict[str, str]:
+    """Where the user's own pip takes packages from, as variables: PIP_INDEX_URL and so on.
+
+    pip itself is asked, which reads its configuration files and, over them, its variables.
+
+    Raises:
+        SetUpError: it cannot read its configuration.
+    """
+    asked = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    environment = without_steering(scratch)
+    del environment["PIP_CONFIG_FILE"]
+    # -vvv: a configuration with `quiet` would list nothing.
+    listed = run(wanted.pip("-vvv", "config", "list"), {**environment, **asked})
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for section, name, value in re.findall(
         r"^(:env:|[\w-]+)\.([\w-]+)=(.*)$", listed, re.MULTILINE
@@ -229,7 +247,7 @@ def sources(wanted: Wanted) -> dict[str, str]:
         if section in found and name in WHERE:
             text = str(ast.literal_eval(value))
             if text.strip():
-                found[section][name] = " ".join(text.split())
+                found[section][f"PIP_{name.upper().replace('-', '_')}"] = " ".join(text.split())
     return {**found["global"], **found["install"], **found[":env:"]}
 
 
@@ -238,17 +256,15 @@ def drop_the_rest(wanted: Wanted, lock: Path, environment: dict[str, str]) -> No
     named = {
         normalized(one) for one in re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock.read_text(), re.M)
     }
-    listed = run([str(wanted.python()), "-I", "-m", "pip", "list", "--format=json"], environment)
+    listed = run(wanted.pip("list", "--format=json"), environment)
     there = {normalized(one["name"]) for one in json.loads(listed)}
     project = {project_name(wanted.project)} if wanted.project else set()
     if rest := sorted(there - named - project - TOOLS):
         say(f"removing what the lock does not name: {', '.join(rest)}")
-        run([str(wanted.python()), "-I", "-m", "pip", "uninstall", "-qy", *rest], environment)
+        run(wanted.pip("uninstall", "--quiet", "--yes", *rest), environment)
 
 
 def project_name(project: Path) -> str:
-    import tomllib
-
     with (project / "pyproject.toml").open("rb") as file:
         return normalized(str(tomllib.load(file)["project"]["name"]))
 
@@ -264,13 +280,13 @@ def install_project(wanted: Wanted, project: Path, environment: dict[str, str]) 
     `compat` puts the repository's own folder on the path, so that a new package of it needs no new
     set-up.
     """
-    command = [str(wanted.python()), "-I", "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
-    command += ["--no-build-isolation", "--config-settings", "editable_mode=compat"]
-    run([*command, "--editable", str(project)], environment)
+    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    options += ["--config-settings", "editable_mode=compat", "--editable", str(project)]
+    run(wanted.pip("install", *options), environment)
 
 
 def run(command: list[str], environment: dict[str, str]) -> str:
-    """The standard output of a command.
+    """The standard output of a command, which inherits the lock of the environment.
 
     Raises:
         SetUpError: it failed; the message is the end of what it said.
@@ -278,7 +294,7 @@ def run(command: list[str], environment: dict[str, str]) -> str:
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            encoding="utf-8", errors="replace", check=False,
+            encoding="utf-8", errors="replace", check=False, close_fds=False,
         )  # fmt: skip
     except OSError as error:
         raise SetUpError(f"running {command[0]}: {error.strerror}", "is it there?") from None

@@ -46,10 +46,10 @@ def build(engine: Engine, tag: str, parent: str, label: str) -> None:
     assert list(steps)
 
 
-def clear(prefix: str, ci: str) -> subprocess.CompletedProcess[str]:
+def clear(prefix: str, ci: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [ROOT / ".ci/clear", prefix],
-        env={**os.environ, "CI": ci},
+        env={**os.environ, "CI": ci, **more},
         capture_output=True,
         text=True,
         check=False,
@@ -90,6 +90,12 @@ def test_only_what_has_our_labels_goes(
     assert done.returncode == 0, done.stderr
     others = {f"container {prefix}-other", f"{prefix}-other", f"{prefix}:other"}
     assert there(client, prefix) == others
+
+
+def test_an_engine_that_cannot_be_asked_is_an_error() -> None:
+    """It is not taken for an empty one, or CI would go on with what is cached there."""
+    done = clear("bakeofftest", "true", DOCKER_HOST="unix:///nowhere.sock")
+    assert done.returncode != 0
 
 
 def test_a_persons_machine_is_left_alone(

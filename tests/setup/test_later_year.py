@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from runner.layout import ROOT
 from tests import time_travel
-from tests.time_travel import LATER, locked, normalized
+from tests.time_travel import LATER, locked
 
 LIMIT_SECONDS = 500
 COPIED = ("scripts", "runner", "trainer", "pyproject.toml", "README.md")
@@ -34,7 +35,7 @@ def installed(venv: Path) -> dict[str, str]:
     """Package → version."""
     command = [str(venv / "bin/python"), "-I", "-m", "pip", "list", "--format=json"]
     done = subprocess.run(command, capture_output=True, check=True)
-    return {normalized(one["name"]): one["version"] for one in json.loads(done.stdout)}
+    return {canonicalize_name(one["name"]): one["version"] for one in json.loads(done.stdout)}
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:

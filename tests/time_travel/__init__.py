@@ -18,15 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 LATER = "9999.0"
 PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same bytes, so the same hash, whenever a wheel is made
-
-
-def normalized(name: str) -> str:
-    """The name as indexes and comparisons write it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def stub_wheel(name: str, version: str = LATER, needs: Iterable[str] = ()) -> tuple[str, bytes]:
@@ -37,7 +33,7 @@ def stub_wheel(name: str, version: str = LATER, needs: Iterable[str] = ()) -> tu
         version: of the release.
         needs: its `Requires-Dist` lines; an extra that one names is declared as well.
     """
-    stem = f"{normalized(name).replace('-', '_')}-{version}"
+    stem = f"{canonicalize_name(name).replace('-', '_')}-{version}"
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     for need in needs:
         lines += [f"Provides-Extra: {extra}" for extra in re.findall(r"extra == '(\w+)'", need)]
@@ -57,7 +53,7 @@ def stub_wheel(name: str, version: str = LATER, needs: Iterable[str] = ()) -> tu
 def pinned_names(root: Path) -> set[str]:
     """The names of all packages that a lock below a checkout pins."""
     return {
-        normalized(pin.name)
+        canonicalize_name(pin.name)
         for lock in root.rglob("*.lock")
         if not any(part.startswith(".") for part in lock.relative_to(root).parts)
         for pin in pins(lock.read_text())
@@ -75,7 +71,7 @@ def locked(locks: Iterable[str], markers: dict[str, str] | None = None) -> dict[
     for pin in (pin for text in locks for pin in pins(text)):
         if pin.marker is None or pin.marker.evaluate(dict(markers) if markers else None):
             (specifier,) = pin.specifier
-            version = found.setdefault(normalized(pin.name), specifier.version)
+            version = found.setdefault(canonicalize_name(pin.name), specifier.version)
             assert version == specifier.version, f"{pin.name} {version} and {specifier.version}"
     return found
 

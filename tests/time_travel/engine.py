@@ -15,8 +15,7 @@ from pathlib import Path
 import docker
 
 from runner import archives, debian, images
-from runner.containers import ContainerSpec, Mount
-from runner.engine import UID, Engine
+from runner.engine import Engine
 from tests import time_travel
 
 PORT = 8000
@@ -45,39 +44,27 @@ def base_of_a_later_year(engine: Engine, root: Path) -> Iterator[str]:
 
 @contextmanager
 def _index_container(engine: Engine, root: Path) -> Iterator[str]:
-    """Serve the index on the engine's bridge; the container's address there."""
+    """Serve the index on the engine's bridge; the container's address there.
+
+    It belongs to no run, and has no label of one: nothing waits for it or cleans it up but this.
+    """
     images.ensure(engine, ["base"])
-    run_id = f"test-{uuid.uuid4().hex[:12]}"
-    volume = f"bakeoff-{run_id}-index"
-    engine.create_volume(volume, run_id=run_id)
-    container = engine.create(
-        ContainerSpec(
-            name=f"bakeoff-{run_id}-index",
-            image=images.load_table()["base"].tag,
-            run_id=run_id,
-            role="prepare",
-            command=SERVER,
-            mounts=(Mount(volume, "/index"),),
-            network="bridge",
-        )
-    )
-    try:
-        index = time_travel.index_of(time_travel.pinned_names(root))
-        engine.put_archive(container, "/index", archives.packed(index, UID))
-        engine.start(container)
-        yield _address(container)
-    finally:
-        engine.remove(container)
-        engine.remove_volume(volume)
-
-
-def _address(container: str) -> str:
+    index = time_travel.index_of(time_travel.pinned_names(root))
     client = docker.from_env()
     try:
-        body = client.api.inspect_container(container)
+        container = client.containers.create(
+            images.load_table()["base"].tag, SERVER, name=f"time-travel-{uuid.uuid4().hex[:12]}"
+        )
+        try:
+            files = {f"index/{path}": content for path, content in index.items()}
+            container.put_archive("/", archives.packed(files, uid=0))
+            container.start()
+            container.reload()
+            yield container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        finally:
+            container.remove(force=True)
     finally:
         client.close()
-    return str(body["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
 
 
 def _build(engine: Engine, tag: str, reference: str, settings: str) -> None:

@@ -12,9 +12,10 @@ from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from runner.layout import ROOT
-from tests.time_travel import normalized, pins
+from tests.time_travel import pins
 from tests.unit.script import load_script
 
 NEEDS = "    # needs "
@@ -47,9 +48,8 @@ LOCKS = tracked("*.lock")
 
 
 def requirements(path: Path) -> list[str]:
-    """The names of a requirements.in, without the files that it includes."""
-    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
-    return [line for line in lines if line and not line.startswith("-r")]
+    """What a requirements.in asks for, without the files that it includes."""
+    return list(load_script("scripts/lock").asked_for(path))
 
 
 def blocks(lock: str) -> Iterator[tuple[Requirement, list[Requirement]]]:
@@ -79,7 +79,7 @@ def holes(locks: list[str], asked: list[str], machine: dict[str, str]) -> list[s
         machine: the environment (PEP 508).
     """
     there = {
-        normalized(pin.name): (pin, needs)
+        canonicalize_name(pin.name): (pin, needs)
         for lock in locks
         for pin, needs in blocks(lock)
         if pin.marker is None or pin.marker.evaluate(dict(machine))
@@ -88,15 +88,15 @@ def holes(locks: list[str], asked: list[str], machine: dict[str, str]) -> list[s
     queue = [Requirement(one) for one in asked] + [pin for pin, _ in there.values()]
     while queue:
         want = queue.pop()
-        pin, needs = there.get(normalized(want.name), (None, []))
+        pin, needs = there.get(canonicalize_name(want.name), (None, []))
         if pin is None or not want.specifier.contains(version(pin), prereleases=True):
             found.append(str(want))
             continue
         if not want.extras <= pin.extras:
             found.append(f"{want} (the lock has only the extras {sorted(pin.extras)})")
         for extra in ("", *want.extras):
-            if (normalized(want.name), extra) not in seen:
-                seen.add((normalized(want.name), extra))
+            if (canonicalize_name(want.name), extra) not in seen:
+                seen.add((canonicalize_name(want.name), extra))
                 queue += [one for one in needs if is_needed(one, machine, extra)]
     return found
 
@@ -159,7 +159,7 @@ def test_locks_of_one_environment_agree(lock_script: ModuleType) -> None:
 
     def versions(path: str) -> set[tuple[str, str]]:
         found = pins((ROOT / f"{path}.lock").read_text())
-        return {(normalized(pin.name), version(pin)) for pin in found if pin.marker is None}
+        return {(canonicalize_name(pin.name), version(pin)) for pin in found if pin.marker is None}
 
     for lock in lock_script.LOCKS:
         for other in lock.beside:
@@ -198,16 +198,12 @@ def test_what_packages_say_that_they_need_is_what_the_lock_says() -> None:
 def test_nothing_installs_python_packages_but_by_the_lock() -> None:
     """`pip install` stands in two programs: that for locks, and that for the project itself."""
     allowed = {"scripts/install-locked", "scripts/make_venv.py"}
-    looked_at = [
-        *tracked("scripts/*"),
-        *tracked("images/*"),
-        *tracked("benchmarks/*.py"),
-        "Makefile",
-    ]
-    call = re.compile(r"""pip3?["']?,? +["']?(?:install|sync|wheel)\b|--require-hashes""")
+    folders = ("scripts/*", "images/*", "benchmarks/*.py", "runner/*.py", ".ci/*", "Makefile")
+    call = re.compile(r"""\bpip3?\b[^\n#`]*?[ "'](install|sync)\b|\buv (sync|pip install)\b""")
     calling = {
         name
-        for name in looked_at
+        for folder in folders
+        for name in tracked(folder)
         if not name.endswith((".lock", ".json")) and call.search((ROOT / name).read_text())
     }
     assert calling == allowed
@@ -240,7 +236,8 @@ def test_npm_installs_by_the_lock_alone() -> None:
 def test_every_wanted_package_is_pinned(wanted: str) -> None:
     """What the .in file names stands in the lock beside it."""
     locked = {
-        normalized(pin.name) for pin in pins((ROOT / wanted).with_suffix(".lock").read_text())
+        canonicalize_name(pin.name)
+        for pin in pins((ROOT / wanted).with_suffix(".lock").read_text())
     }
     assert set(requirements(ROOT / wanted)) <= locked
 
@@ -254,5 +251,5 @@ def test_the_package_asks_for_what_the_lock_pins() -> None:
 
 def test_the_hosts_own_set_up_stays_light() -> None:
     """Neither torch nor Optuna nor a provider's SDK is on the host; they live in images."""
-    locked = {normalized(pin.name) for pin in pins((ROOT / "requirements.lock").read_text())}
+    locked = {canonicalize_name(pin.name) for pin in pins((ROOT / "requirements.lock").read_text())}
     assert locked.isdisjoint({"torch", "optuna", "anthropic", "openai", "google-genai"})
