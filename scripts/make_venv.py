@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Makes a virtual environment that holds exactly what a lock names; `scripts/setup` calls it.
 
-    make_venv.py FOLDER LOCK...                 the last lock that was taken before, or the first
-    make_venv.py FOLDER LOCK... --project DIR   and the project in DIR, in place
+    make_venv.py FOLDER LOCK                    an environment in FOLDER
+    make_venv.py FOLDER LOCK LARGER             the same; one made from LARGER keeps to that
+    make_venv.py FOLDER LOCK... --project DIR   with the project in DIR, in place
     make_venv.py ... --check                    only say, by the exit code, whether it is there
 
 Whatever a user's shell exports: where packages come from (index, find-links, certificates, proxies)
@@ -53,7 +54,7 @@ class Wanted:
 
     Attributes:
         folder: where it lies.
-        locks: the acceptable locks, the smallest first: each holds what those before it hold.
+        locks: those that will do, the smallest first: each names what those before it name.
         project: a folder whose project is installed in place, or None.
     """
 
@@ -102,9 +103,10 @@ def main() -> int:
     locks = tuple(lock.absolute() for lock in given.locks)
     project = given.project.absolute() if given.project else None
     wanted = Wanted(given.folder.absolute(), locks, project)
-    if given.check or wanted.is_there():
-        return 0 if wanted.is_there() else 1
     try:
+        there = wanted.is_there()
+        if given.check or there:
+            return 0 if there else 1
         with one_at_a_time(wanted.folder):
             if not wanted.is_there():  # another set-up may have made it meanwhile
                 make(wanted)
