@@ -57,10 +57,10 @@ def fetch_torch_wheel(root: Path, say: Say) -> None:
     say("asking this machine's pip for a CPU wheel of torch")
     machine = platform.machine().lower().replace("arm64", "aarch64").replace("amd64", "x86_64")
     command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+        sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:",
         "--python-version=3.11", "--implementation=cp", "--abi=cp311",
         f"--platform=manylinux_2_28_{machine}", f"--dest={folder}",
-        "--require-hashes", f"--requirement={lock}",
+        "--no-deps", "--require-hashes", f"--requirement={lock}",
     ]  # fmt: skip
     found = subprocess.run(command, capture_output=True, check=False).returncode == 0
     say("found a CPU wheel of torch" if found else "none; PyTorch's own index has one")
