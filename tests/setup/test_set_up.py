@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +26,30 @@ def checkout(tmp_path: Path) -> SmallCheckout:
     made = SmallCheckout.make(tmp_path / "a chëckout")
     made.pin("requirements.lock", [made.publish("stub-one", "1.0")])
     return made
+
+
+@pytest.fixture
+def slow_index() -> Iterator[tuple[str, threading.Event, threading.Event]]:
+    """The address of an index, set when it is asked, and to be set for it to answer (with 404)."""
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            answer.wait(LIMIT_SECONDS)
+            with contextlib.suppress(OSError):  # who asked may be gone
+                self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/simple/", asked, answer
+        answer.set()
+        server.shutdown()
+        thread.join()
 
 
 def test_it_installs_the_lock_and_the_command(checkout: SmallCheckout) -> None:
@@ -158,21 +186,24 @@ def test_a_broken_environment_is_not_taken_for_done(checkout: SmallCheckout, dam
     assert checkout.command() == IT_RUNS
 
 
-def test_a_killed_set_up_keeps_the_next_one_waiting(checkout: SmallCheckout) -> None:
+def test_a_killed_set_up_keeps_the_next_one_waiting(
+    checkout: SmallCheckout, slow_index: tuple[str, threading.Event, threading.Event]
+) -> None:
     """The pip that it leaves behind still writes; only when that has ended does the next begin."""
-    first = checkout.start("run")
-    assert first.stdout is not None
-    for line in first.stdout:
-        if "installing" in line:
-            break
-    first.kill()
-    code, said = checkout.set_up("run")
-    assert code == 0, said
+    address, asked, answer = slow_index
+    where = {"PIP_NO_INDEX": "", "PIP_INDEX_URL": address}
+    with checkout.start("run", **where) as first:
+        assert asked.wait(LIMIT_SECONDS)
+        first.kill()
+    with checkout.start("run", **where) as second:
+        assert second.stdout is not None
+        assert "waiting for another set-up" in second.stdout.readline()
+        answer.set()
+        said, _ = second.communicate(timeout=LIMIT_SECONDS)
+    assert second.returncode == 0, said
     assert checkout.installed() == {"stub-one": "1.0", **BAKEOFF}
     assert checkout.command() == IT_RUNS
-    first.stdout.close()
-    first.wait()
-    assert not list(checkout.root.glob(".venv.tmp"))
+    assert not (checkout.root / ".venv.tmp").exists()
 
 
 def test_an_update_keeps_what_is_right_and_drops_the_rest(checkout: SmallCheckout) -> None:

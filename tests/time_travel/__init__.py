@@ -60,16 +60,11 @@ def pinned_names(root: Path) -> set[str]:
     }
 
 
-def locked(locks: Iterable[str], markers: dict[str, str] | None = None) -> dict[str, str]:
-    """Package → version of the texts of locks that are installed into one place.
-
-    Args:
-        locks: their texts.
-        markers: the environment (PEP 508) that they are installed into; by default this one.
-    """
+def locked(locks: Iterable[str]) -> dict[str, str]:
+    """Package → version of the texts of locks that are installed into one place on this machine."""
     found: dict[str, str] = {}
     for pin in (pin for text in locks for pin in pins(text)):
-        if pin.marker is None or pin.marker.evaluate(dict(markers) if markers else None):
+        if pin.marker is None or pin.marker.evaluate():
             (specifier,) = pin.specifier
             version = found.setdefault(canonicalize_name(pin.name), specifier.version)
             assert version == specifier.version, f"{pin.name} {version} and {specifier.version}"
