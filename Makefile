@@ -1,12 +1,14 @@
-# Every target is one line onto the `bakeoff` command, after making sure of what it stands on.
-# Variables become options when they are set: make run AGENT=gpt SEED=1 HOURS=2 USD=5
-# What a shell exports for other Python programs is not for these; PYTHON alone is (see scripts/setup).
+# Targets that run contestants call `bakeoff`; the others test, lint, lock and measure this project.
+# Each of them first sets up what it needs. Variables that are set become options:
+#   make run AGENT=gpt SEED=1 HOURS=2 USD=5
+# Python's variables that a shell exports are not passed on, except PYTHON (see scripts/setup).
 unexport $(filter-out PYTHON,$(filter PYTHON% CDPATH,$(.VARIABLES)))
 
 BAKEOFF := .venv/bin/bakeoff
 PYTEST := .venv/bin/python -m pytest
 
-# option: a flag with its value, quoted for the shell; flag: a switch, off for an empty value or 0.
+# option: an option with its value, quoted for the shell. flag: a switch; empty, 0, no and false turn
+# it off.
 quoted = '$(subst ','\'',$(1))'
 option = $(if $($(1)),$(2) $(call quoted,$($(1))))
 flag = $(if $(filter-out 0 no false,$($(1))),$(2))
@@ -14,23 +16,28 @@ flag = $(if $(filter-out 0 no false,$($(1))),$(2))
 CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call option,TRAIN_HOURS,--train-hours) $(call option,TRIALS,--trials) \
 	$(call option,USD,--usd) $(call option,TOKENS,--tokens) $(call option,TASK,--task) \
-	$(call option,DATA,--data) $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu)
+	$(call option,DATA,--data) $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu) \
+	$(call option,VERIFY,--verify) $(call option,K,--verify-seeds) \
+	$(call flag,RETRY_DISTURBED,--retry-disturbed)
 AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) \
 	$(call flag,REHEARSAL,--rehearsal) $(call flag,RECORD,--record) \
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline collect ps logs stop resume doctor clean-runs images \
-	test test-unit test-setup test-docker lint lock bench-trainer bench-knobs bench-gateway
+.PHONY: help setup ready venv demo run baseline verify noise collect ps logs stop resume doctor \
+	clean-runs images \
+	test test-unit test-extremes test-setup test-docker lint lock bench-trainer bench-knobs bench-judge \
+	bench-gateway
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  budgets (the first one spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
-	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU    agents: MODEL BASE_URL RECORD=1"
+	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
+	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
+	@echo "  agents: MODEL BASE_URL RECORD=1"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
-setup: ## make .venv with everything, and see that a Docker engine runs
+setup: ## make .venv with everything, and check that a Docker engine runs
 	@scripts/setup dev
 	@scripts/engine
 
@@ -41,7 +48,7 @@ ready:
 venv:
 	@scripts/setup run
 
-demo: ready ## the whole thing in ten minutes, without a key
+demo: ready ## a rehearsed agent and a baseline in ten minutes, without a key
 	@$(BAKEOFF) demo
 
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
@@ -50,59 +57,75 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
 	@$(BAKEOFF) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
 
+verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
+	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)
+
+noise: ready ## measure the noise of a task over N training seeds: TASK=pystdlib N=10
+	@$(BAKEOFF) noise $(call option,TASK,--task) $(call option,N,--seeds) $(call option,DATA,--data) \
+	  $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu)
+
 collect: venv ## compare all runs: results/*.csv and results/summary.md
 	@$(BAKEOFF) collect
 
-ps: venv ## runs, and every container and volume of ours
+ps: venv ## list runs, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps
 
 logs: venv ## follow a run: RUN=gpt-s1
 	@$(BAKEOFF) logs $(call quoted,$(RUN))
 
-stop: venv ## end a run gracefully: RUN=gpt-s1
+stop: venv ## end a run in an orderly way: RUN=gpt-s1
 	@$(BAKEOFF) stop $(call quoted,$(RUN))
 
-resume: ready ## go on with a run whose runner died: RUN=gpt-s1
+resume: ready ## continue a run whose runner died: RUN=gpt-s1
 	@$(BAKEOFF) resume $(call quoted,$(RUN))
 
-doctor: venv ## check this machine; starts nothing
+doctor: venv ## check this machine; nothing is started
 	@$(BAKEOFF) doctor
 
-clean-runs: venv ## take finished runs off the engine; DATA=1: data too; RUN=gpt-s1: its results, unasked
+clean-runs: venv ## remove finished runs from the engine; DATA=1: data too; RUN=gpt-s1: its results too
 	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN))) $(if $(filter 1,$(DATA)),--data)
 
 images: ready ## build the images whose inputs changed
 	@$(BAKEOFF) images
 
-test: setup lint test-unit test-setup test-docker ## set up, then every check and test
+test: setup lint test-unit test-extremes test-setup test-docker ## set up, then run all checks and tests
 
 test-unit:  ## tests that need no engine
 	@scripts/setup dev
 	@$(PYTEST) -n auto tests/unit
 
-test-setup: ## set-up on machines of all kinds, and in a later year
+test-extremes: ## tests with the longest and oddest texts, and with terminals of all kinds
+	@scripts/setup dev
+	@$(PYTEST) -n auto tests/extremes
+
+test-setup: ## tests of the set-up, on machines of all kinds and in a later year
 	@scripts/setup dev
 	@$(PYTEST) -n 2 tests/setup
 
-test-docker: setup images ## tests against the engine
-	@$(PYTEST) tests/docker
+test-docker: setup images ## tests that use the engine
+	@$(PYTEST) -n 3 --dist loadscope -m "not alone" tests/docker
+	@$(PYTEST) -m alone tests/docker
 
-lock: ## choose the versions of all packages anew: WHAT=gateway only some, UPGRADE=1 the newest
+lock: ## choose the versions of all packages again: WHAT=gateway, UPGRADE=1
 	@scripts/setup dev
 	@.venv/bin/python scripts/lock $(WHAT) $(call flag,UPGRADE,--upgrade)
 
-lint: ## ruff, mypy and the import layers
+lint: ## run ruff, mypy and the check of the import layers
 	@scripts/setup dev
 	@scripts/lint
 
-bench-trainer: ready ## the trainer's speed; prints the table of docs/performance.md
+bench-trainer: ready ## measure the trainer's speed; prints the table of docs/performance.md
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.trainer
 
-bench-knobs: ready ## do better knobs win by more than the noise? nine trials of a minute
+bench-knobs: ready ## check that better knobs win by more than the noise: nine trials of a minute
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.trainer.knobs
 
-bench-gateway: ready ## what the gateway adds to a request; prints the table of docs/performance.md
+bench-judge: ready ## measure what a score and its audit cost, and how small a leak is seen
 	@scripts/setup dev
-	@.venv/bin/python -m benchmarks.gateway
+	@.venv/bin/python -m benchmarks.judge
+
+bench-gateway: ready ## measure the gateway beside its peers: SYSTEMS=gateway,portkey,litellm
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.gateway $(call option,SYSTEMS,--systems)

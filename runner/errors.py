@@ -1,14 +1,20 @@
-"""Every error that Bakeoff raises on purpose.
+"""Every error that can end a command, as one tree.
 
     BakeoffError
-    ├── UserError        what was asked for cannot be done as asked (names, budgets, paths)
+    ├── UserError        the request cannot be carried out as it stands (names, budgets, paths)
     ├── HostError        the runner's own machine: disk, files, permissions
     ├── EngineError      the Docker engine: absent, too old, refusing
-    │   └── ImageError   an image is absent or did not build
+    │   ├── ImageError   an image is absent or did not build
+    │   └── PathError    the engine answers, but what lies at a path cannot be read
     └── SandboxError     a container or volume of a run did not do what it must
 
-A message says what was being done and what is so; the hint says what to do. `cause` names whose
-fault it is in a result: user, host, sandbox, agent or provider.
+A message says what was being done and what is the case; the hint says what to do about it. `cause`
+says who has to act: user, host or sandbox. `result.json` uses the same words for how a run ended,
+and three more for ends that are no errors here: budget, agent and provider.
+
+Some exceptions are not in the tree, because their callers catch them and no command ends by them:
+`LeaseAbandonedError` (a trial stops waiting for its device), `UnreadableError` (a train.py is no
+Python) and those of `runner/wire/`, which is copied into images that do not have this file.
 """
 
 from __future__ import annotations
@@ -22,8 +28,8 @@ class BakeoffError(Exception):
     """Root of the tree.
 
     Args:
-        message: what was being done and what is so, in one line.
-        hint: what the user can do about it; empty when there is nothing.
+        message: what was being done and what is the case, in one line.
+        hint: what the user can do about it; empty if there is nothing to do.
     """
 
     cause: ClassVar[str] = "host"
@@ -50,17 +56,21 @@ class ImageError(EngineError):
     cause = "host"
 
 
+class PathError(EngineError):
+    cause = "sandbox"
+
+
 class SandboxError(BakeoffError):
     cause = "sandbox"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that no table has, with the known names and the nearest one.
+    """The error for a name that is in no table; its hint lists the known names and the nearest.
 
     Args:
-        kind: what the name names, for the message: "agent", "sampler", "task".
+        kind: what the name stands for, for the message: "agent", "sampler", "task".
         name: what the user wrote.
-        known: every name that would have been right.
+        known: every valid name.
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)

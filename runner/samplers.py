@@ -1,24 +1,21 @@
-"""The table of baselines, as the host knows it: names and what they are.
+"""The table of baselines for the host: their names and what they are.
 
-The algorithms live in the optimizer's image; a test holds that both tables name the same samplers.
+The algorithms are in the optimizer's image (`images/optimizer/samplers.py`); a test holds that both
+tables name the same samplers.
 """
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from runner.errors import unknown_name
+from runner.spec import Frozen, read_table
 
 TABLE = Path(__file__).with_name("samplers.toml")
 
 
-class Sampler(BaseModel):
-    """A row of `samplers.toml`: one sentence for `--help` and the results' reader."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Sampler(Frozen):
+    """A row of `samplers.toml`: its description is one sentence for people."""
 
     name: str
     description: str
@@ -26,7 +23,7 @@ class Sampler(BaseModel):
 
 def load() -> dict[str, Sampler]:
     """All samplers by name, in the table's order."""
-    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    rows = read_table(TABLE)
     return {name: Sampler(name=name, **row) for name, row in rows.items()}
 
 
@@ -34,7 +31,7 @@ def find(name: str) -> Sampler:
     """The sampler of that name.
 
     Raises:
-        UserError: there is none; the hint lists the known names and the nearest one.
+        UserError: there is none. The hint lists the known names and the nearest one.
     """
     samplers = load()
     if name not in samplers:

@@ -1,22 +1,26 @@
-"""What a run is asked to be: `RunSpec`, `Budget`, and the models of the TOML tables.
+"""What a run is asked to be: `RunSpec` and `Budget`; and how a TOML table is read.
 
-`RunSpec` is frozen and complete: after it is made, nothing reads the environment, the command line
-or a default again. It is what `spec.json` holds, without the key.
+`RunSpec` is frozen and complete: once it is made, no step of the run takes an option from the
+command line, the environment or a default again. `spec.json` holds it, without the key.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from runner.errors import HostError, UserError, unknown_name
-from runner.layout import ROOT
-from runner.records import SCHEMA_VERSION
+from runner.errors import HostError, UserError
+from runner.metrics import Metric
+from runner.records.layout import RunDir
+from runner.records.upgrade import SCHEMA_VERSION, upgraded
+from runner.wire.config_reader import ConfigError, read_config
+from runner.wire.start_config import PriceOverride
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -25,12 +29,16 @@ GRACE_SECONDS = 120.0  # for STATUS.md, after a budget is spent
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 
 
+Verify = Literal["best", "kept", "none"]
+VERIFY_SEEDS = 3  # held-out training seeds of each verified text
+
+
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Budget(Frozen):
-    """What a run may spend; the first to be spent ends it. None is no bound of that kind."""
+    """What a run may spend; the first bound that is reached ends it. None sets no such bound."""
 
     hours: Positive | None = None
     train_hours: Positive | None = None
@@ -42,16 +50,6 @@ class Budget(Frozen):
         return dict(self.model_dump())
 
 
-class ModelPrice(Frozen):
-    """US dollars per million tokens, for a model that the price list does not know."""
-
-    input: float
-    output: float
-    cached_read: float | None = None
-    cache_write_5m: float | None = None
-    cache_write_1h: float | None = None
-
-
 class RunSpec(Frozen):
     """One contestant, one seed, one task, one budget."""
 
@@ -61,6 +59,7 @@ class RunSpec(Frozen):
     contestant: str
     seed: int
     task: str
+    metric: Metric
     data: str | None = None
     model: str | None = None
     context_tokens: PositiveInt | None = None
@@ -69,60 +68,53 @@ class RunSpec(Frozen):
     grace_seconds: Positive = GRACE_SECONDS
     gpu: str | None = None
     rehearsed: bool = False
+    rehearsal_plan: tuple[str, ...] = ()
     record: bool = False
+    retry_disturbed: bool = False
     base_url: str | None = None
     allow_unpriced: bool = False
+    verify: Verify = "best"
+    verify_seeds: PositiveInt = VERIFY_SEEDS
     versions: dict[str, Any] = {}
     api_key: SecretStr | None = Field(default=None, exclude=True)
 
-
-class Limit(Frozen):
-    """What one kind of container may use of the engine's machine."""
-
-    memory_mb: PositiveInt | None = None
-    memory_share: Positive | None = None
-    cpu_share: Positive = 1.0
-    cpu_weight: PositiveInt = 1024
-    pids: PositiveInt
-    tmp_mb: PositiveInt
-    output_mb: PositiveInt = 16
-    shm_mb: PositiveInt = 64
-
-    def memory_bytes(self, machine_bytes: int) -> int:
-        """The bound in bytes: absolute if given, else the share; never over 90 % of the machine."""
-        asked = (self.memory_mb or 0) << 20 or int(machine_bytes * (self.memory_share or 0.5))
-        return min(asked, int(machine_bytes * 0.9))
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, body: Any) -> Any:
+        return upgraded(body, cls.model_fields)
 
 
-class Knob(Frozen):
-    """One dimension of the search space, in the units of the constant in train.py."""
+def read_spec(runs: Path, run_id: str) -> RunSpec:
+    """The spec of an existing run.
 
-    type: Literal["int", "float", "categorical"]
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    choices: list[Any] | None = None
-    default: Any
-
-
-class Task(Frozen):
-    """A task as its `trainer/tasks/<name>.toml` gives it to the host. Times are in seconds."""
-
-    name: str
-    description: str = ""
-    train_seconds: Positive
-    limit_seconds: Positive
-    network: bool = False
-    needs_input: bool = False
-    space: str
-    knobs: dict[str, Any] = {}
+    Raises:
+        UserError: there is no such run, or its spec cannot be read.
+    """
+    path = RunDir(runs / run_id).spec
+    try:
+        return RunSpec.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"looking for run {run_id}: there is no {path}", hint="`make ps` lists the runs"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"reading {path}: {error.strerror}", hint="is the file readable for you?"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(
+            f"reading {path}: {field}: {first['msg']}",
+            hint="restore the file; without it, `make clean-runs` removes what the run left",
+        ) from error
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """A TOML file of ours as a dict.
+    """A TOML file of this checkout as a dict.
 
     Raises:
-        HostError: the file is not there or is no TOML.
+        HostError: the file is missing or is not TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -133,41 +125,53 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 @cache
-def limits() -> dict[str, Limit]:
-    """Limits by role, from `runner/limits.toml`."""
-    table = read_table(Path(__file__).with_name("limits.toml"))
-    return {role: Limit.model_validate(fields) for role, fields in table.items()}
+def prices() -> dict[str, PriceOverride]:
+    """The user's own prices by model, from `runner/prices.toml`.
 
-
-@cache
-def prices() -> dict[str, ModelPrice]:
-    """The user's own prices by model, from `runner/prices.toml`."""
+    Raises:
+        UserError: a price in it makes no sense.
+    """
     table = read_table(Path(__file__).with_name("prices.toml"))
-    return {model: ModelPrice.model_validate(fields) for model, fields in table.items()}
+    return {model: read_price(model, fields) for model, fields in table.items()}
+
+
+def read_price(model: str, fields: Mapping[str, Any]) -> PriceOverride:
+    """The price of a model as a table of `runner/prices.toml` gives it.
+
+    Raises:
+        UserError: a field is unknown, missing or no price.
+    """
+    try:
+        return read_config(PriceOverride, fields)
+    except ConfigError as error:
+        raise UserError(
+            f"reading the price of {model} in runner/prices.toml: {error}",
+            hint="the top of that file shows an example",
+        ) from error
 
 
 def budget(**asked: float | str | None) -> Budget:
-    """The budget, checked.
+    """The budget, checked: hours, train_hours, trials, usd, tokens.
 
     Raises:
-        UserError: a value is zero, negative or no number, or nothing at all bounds the run.
+        UserError: a value is not a number above 0, or nothing bounds the run.
     """
     try:
-        made = Budget.model_validate(asked)
+        bounds = Budget.model_validate(asked)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         raise UserError(
             f"setting the budget: {name.upper()} is {asked.get(name)!r}",
-            hint="a budget is a number above 0; leave the variable out for no such bound "
-            "(HOURS=none for no wall bound)",
+            hint="a budget is a number above 0; leave the variable out to set no such bound "
+            "(HOURS=none sets none on the clock)",
         ) from error
-    if all(value is None for value in made.as_dict().values()):
+    if all(value is None for value in bounds.as_dict().values()):
         raise UserError(
             "setting the budget: nothing bounds this run",
             hint="set at least one of HOURS, TRAIN_HOURS, TRIALS, USD, TOKENS",
         )
-    return made
+    return bounds
 
 
 def run_id(contestant: str, seed: int) -> str:
@@ -185,40 +189,10 @@ def check_run_id(name: str) -> str:
     """The name, if it can be a run id at all.
 
     Raises:
-        UserError: it cannot (so no path outside `runs/` is ever made of it).
+        UserError: it cannot. So no path outside `runs/` is ever made of a run's name.
     """
     if not RUN_ID.fullmatch(name):
         raise UserError(
-            f"looking for run {name!r}: that is no run id", hint="one looks like gpt-s1"
+            f"looking for run {name!r}: that is not a run id", hint="a run id looks like gpt-s1"
         )
     return name
-
-
-TASKS_FOLDER = ROOT / "trainer" / "tasks"
-
-
-def task_names() -> list[str]:
-    return sorted(path.stem for path in TASKS_FOLDER.glob("*.toml"))
-
-
-def load_task(name: str) -> Task:
-    """The task of that name.
-
-    Raises:
-        UserError: there is none; the hint lists those that there are.
-    """
-    if name not in task_names():
-        raise unknown_name("task", name, task_names())
-    table = read_table(TASKS_FOLDER / f"{name}.toml")
-    task = {k: v for k, v in table["task"].items() if k in Task.model_fields}
-    return Task.model_validate({**task, "name": name, "knobs": table.get("knobs", {})})
-
-
-def load_space(task: Task) -> dict[str, Knob]:
-    """The knobs that baselines search on this task; defaults are the task's own train.py's."""
-    table = read_table(ROOT / "trainer" / "search_space.toml")[task.space]
-    space = {name: Knob.model_validate(fields) for name, fields in table.items()}
-    return {
-        name: knob.model_copy(update={"default": task.knobs.get(name, knob.default)})
-        for name, knob in space.items()
-    }

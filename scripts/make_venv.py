@@ -6,9 +6,10 @@
     make_venv.py FOLDER LOCK... --project DIR   with the project in DIR, in place
     make_venv.py ... --check                    only say, by the exit code, whether it is there
 
-Whatever a user's shell exports: where packages come from (index, find-links, certificates, proxies)
-is theirs, what is installed and where to is ours. One set-up at a time; a second one waits, and
-finds everything done. Standard library only, for any Python from 3.11 on.
+Of what a user's shell exports, only the settings count that say where packages come from (index,
+find-links, certificates, proxies); what is installed, and where, is decided here. One set-up runs
+at a time; a second one waits, and finds everything done. It needs the standard library only, of any
+Python from 3.11 on.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 INSTALL = HERE / "install-locked"
-STAMP = "set-up.json"  # in the environment; it is there exactly when the environment is whole
+STAMP = "set-up.json"  # in the environment; it exists exactly when the environment is complete
 TOOLS = {"pip", "setuptools", "wheel"}  # an environment's own, whether a lock names them or not
-ISOLATED = ("-I", "-X", "utf8")  # options of Python: whatever the shell exports, in any locale
+ISOLATED = ("-I", "-X", "utf8")  # options of Python: ignore the shell's variables and locale
 
-# The settings of pip that say where packages come from. All others say what is installed or where
-# to, or change neither; they are not passed on.
+# The settings of pip that say where packages come from. All others are not passed on: they say what
+# is installed, or where, or change neither.
 WHERE = {
     "cache-dir", "cert", "client-cert", "default-timeout", "extra-index-url", "find-links",
     "index-url", "keyring-provider", "no-index", "proxy", "retries", "timeout", "trusted-host",
@@ -45,7 +46,7 @@ WHERE = {
 
 
 class SetUpError(Exception):
-    """The environment could not be made; the second argument is what to do."""
+    """The environment could not be made; the second argument says what to do."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Wanted:
 
     Attributes:
         folder: where it lies.
-        locks: those that will do, the smallest first: each names what those before it name.
+        locks: those that will do, smallest first; each contains all packages of those before it.
         project: a folder whose project is installed in place, or None.
     """
 
@@ -63,7 +64,7 @@ class Wanted:
     project: Path | None
 
     def stamp(self, lock: Path) -> dict[str, str]:
-        """What the finished environment says of itself when it was made from this lock."""
+        """The stamp of a finished environment that was made from this lock."""
         digest = hashlib.sha256()
         sources = [lock, Path(__file__), INSTALL]
         if self.project is not None:
@@ -73,14 +74,14 @@ class Wanted:
         return {"lock": lock.name, "made_from": digest.hexdigest(), "folder": str(self.folder)}
 
     def found_stamp(self) -> dict[str, str]:
-        """What the environment there says of itself; {} when it is not whole, or none is there."""
+        """The stamp of the environment in the folder; {} if it is incomplete or missing."""
         try:
             return dict(json.loads((self.folder / STAMP).read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
 
     def is_there(self) -> bool:
-        """Whether the environment works and was made from one of the locks as they are now."""
+        """Whether the environment works, and was made from one of the locks as they are now."""
         found = self.found_stamp()
         return any(found == self.stamp(lock) for lock in self.locks) and is_environment(self)
 
@@ -93,7 +94,7 @@ class Wanted:
 
 
 def main() -> int:
-    """Exit code 0: the environment is there."""
+    """Exit with 0 if the environment is there in the end."""
     parser = argparse.ArgumentParser(description="make a virtual environment from a lock")
     parser.add_argument("folder", type=Path)
     parser.add_argument("locks", type=Path, nargs="+", metavar="lock")
@@ -113,7 +114,7 @@ def main() -> int:
     except SetUpError as error:
         message, hint = error.args
     except OSError as error:  # a full disk, a folder of another user's, a file in its place
-        message, hint = str(error), "mend that, or take the folder away, and run it again"
+        message, hint = str(error), "repair that, or remove the folder, and run it again"
     else:
         return 0
     print(f"error: setting up {wanted.folder}: {message}\nhint: {hint}", file=sys.stderr)
@@ -121,15 +122,16 @@ def main() -> int:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits what is going on, in letters that every terminal has."""
+    """Tell the waiting user what is being done, in ASCII."""
     print(f"setup: {text}", flush=True)
 
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the lock of an environment, until this process and all that it started have ended.
+    """Hold the lock of an environment until this process and all its children have ended.
 
-    Children inherit the lock (see `run`): a set-up that is killed leaves a pip that still writes.
+    Children inherit the lock (see `run`), because a set-up that is killed leaves a pip that still
+    writes.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("a") as file:
@@ -143,15 +145,16 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def make(wanted: Wanted) -> None:
-    """Make the environment, or bring the one that is there up to the lock.
+    """Make the environment, or update an existing one to the lock.
 
     Raises:
-        SetUpError: a step failed; no stamp is left, so that the next set-up begins from nothing.
+        SetUpError: a step failed. There is no stamp then, so the next set-up starts from the
+            beginning.
     """
     if wanted.folder.is_symlink():
-        raise SetUpError("it is a link, and what it leads to is not ours", "remove the link")
+        raise SetUpError("it is a link to a folder that may be somebody's", "remove the link")
     before = wanted.found_stamp()
-    # An environment of tests stays one: it holds everything that the smaller lock names.
+    # An environment for tests stays one: it has everything that the smaller lock names.
     lock = next((one for one in wanted.locks if one.name == before.get("lock")), wanted.locks[0])
     usable = before.get("folder") == str(wanted.folder) and is_environment(wanted)
     (wanted.folder / STAMP).unlink(missing_ok=True)
@@ -187,7 +190,7 @@ def create(wanted: Wanted) -> None:
     """Make an empty environment with this Python.
 
     Raises:
-        SetUpError: the venv module failed, or what it made is none.
+        SetUpError: the venv module failed, or made something that is not an environment.
     """
     say(f"making {wanted.folder.name} with Python {sys.version.split()[0]}")
     python = sys.executable
@@ -198,7 +201,7 @@ def create(wanted: Wanted) -> None:
         run(venv, without_steering(scratch))
     if not is_environment(wanted):
         raise SetUpError(
-            f"what the venv module of {sys.executable} made is no environment with pip",
+            f"the venv module of {sys.executable} made no working environment with pip",
             "name another Python: make setup PYTHON=/path/to/python3.12",
         )
 
@@ -216,7 +219,7 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
 
 
 def without_steering(scratch: Path) -> dict[str, str]:
-    """The user's variables without those that steer Python, pip or where the two write."""
+    """The user's variables, without those that change what Python and pip do or write."""
     steering = ("PIP_", "PYTHON", "VIRTUAL_ENV", "__PYVENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     return {
@@ -232,15 +235,15 @@ def without_steering(scratch: Path) -> dict[str, str]:
 def sources(wanted: Wanted, scratch: Path) -> dict[str, str]:
     """Where the user's own pip takes packages from, as variables: PIP_INDEX_URL and so on.
 
-    pip itself is asked, which reads its configuration files and, over them, its variables.
+    pip itself is asked. It reads its configuration files, and lets its variables override them.
 
     Raises:
-        SetUpError: it cannot read its configuration.
+        SetUpError: pip cannot read its configuration.
     """
     asked = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     environment = without_steering(scratch)
     del environment["PIP_CONFIG_FILE"]
-    # -vvv: a configuration with `quiet` would list nothing.
+    # -vvv, because with `quiet` in a configuration file pip would list nothing.
     listed = run(wanted.pip("-vvv", "config", "list"), {**environment, **asked})
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for section, name, value in re.findall(
@@ -254,7 +257,7 @@ def sources(wanted: Wanted, scratch: Path) -> dict[str, str]:
 
 
 def drop_the_rest(wanted: Wanted, lock: Path, environment: dict[str, str]) -> None:
-    """Uninstall what the lock does not name; an earlier lock may have."""
+    """Uninstall packages that the lock does not name, but an earlier lock did."""
     named = {
         normalized(one) for one in re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock.read_text(), re.M)
     }
@@ -272,7 +275,7 @@ def project_name(project: Path) -> str:
 
 
 def normalized(name: str) -> str:
-    """The name as comparisons want it (PEP 503)."""
+    """The name in the form in which names are compared (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -291,7 +294,7 @@ def run(command: list[str], environment: dict[str, str]) -> str:
     """The standard output of a command, which inherits the lock of the environment.
 
     Raises:
-        SetUpError: it failed; the message is the end of what it said.
+        SetUpError: it failed; the message is the end of its output.
     """
     try:
         done = subprocess.run(
@@ -299,13 +302,15 @@ def run(command: list[str], environment: dict[str, str]) -> str:
             encoding="utf-8", errors="replace", check=False, close_fds=False,
         )  # fmt: skip
     except OSError as error:
-        raise SetUpError(f"running {command[0]}: {error.strerror}", "is it there?") from None
+        raise SetUpError(
+            f"running {command[0]}: {error.strerror}", "check that the program exists"
+        ) from None
     if done.returncode != 0:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
         raise SetUpError(
             f"{Path(command[0]).name} ended with {done.returncode}:\n{said}",
-            "mend what it says and run the same command again; where packages come from is your "
-            "own pip's configuration (pip config list)",
+            "repair what the message names and run the same command again; where packages come "
+            "from is in your own pip's configuration (pip config list)",
         )
     return done.stdout
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from runner.layout import RunDir
+from runner.records.layout import RunDir
 
-# A busy machine must not fail a property by its slowness: no deadline for one example.
-settings.register_profile("bakeoff", deadline=None, print_blob=True)
+# A busy machine must not fail a property by its slowness: no deadline for one example. The suite
+# tries half as many as hypothesis would by itself; `--hypothesis-profile=thorough` tries many more.
+settings.register_profile("bakeoff", deadline=None, print_blob=True, max_examples=50)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile("bakeoff")
 
 

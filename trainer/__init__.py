@@ -1,1 +1,1 @@
-"""What every contestant gets: the task. Only `constants` and `catalog` are imported on the host."""
+"""The task that every contestant gets. The host imports only `constants` and `catalog`."""

@@ -17,26 +17,27 @@ class UnknownTaskError(LookupError):
 
 @dataclass(frozen=True)
 class Task:
-    """The constants of a task; the same for every contestant, and fixed.
+    """The constants of a task. They are fixed and the same for every contestant.
 
     Attributes:
-        name: of the task, and of its file in `tasks/`.
+        name: the name of the task and of its file in `tasks/`.
         description: one line for a person.
         source: where the text comes from; a name in `corpus.SOURCES`.
-        sequence_tokens: tokens a model sees at once, T.
-        vocabulary: tokens of the tokenizer, special ones included, V.
-        document_bytes: longer documents are cut at a blank line or line end; 0: never.
-        bpe_bytes: text that the tokenizer learns from, at most.
-        eval_tokens: targets that the closing `evaluate_bpb` covers, at most.
-        estimate_tokens: targets that an intermediate estimate covers, at most.
-        train_seconds: training time of a trial unless the run says otherwise.
-        limit_seconds: wall time that a trial may take beyond its training time.
-        seed: of data order and initialisation, the same for everybody.
+        sequence_tokens: how many tokens a model sees at once, T.
+        vocabulary: how many tokens the tokenizer has, with the special ones, V.
+        document_bytes: longer documents are cut at a blank line or line end; 0 never cuts.
+        bpe_bytes: the most text that the tokenizer learns from.
+        eval_tokens: the most targets that the study's evaluation covers; the referee scores them.
+        judged_tokens: how many targets the score of a trial covers.
+        estimate_tokens: the most targets that an intermediate estimate covers.
+        train_seconds: the training time of a trial, unless the run sets another.
+        limit_seconds: the wall time that a trial may take beyond its training time.
+        seed: the seed of data order and initialisation, the same for everybody.
         network: whether preparing the data needs the internet.
-        needs_input: whether it needs text of the user's own.
+        needs_input: whether preparing the data needs the user's own text.
         space: the section of `search_space.toml` for baselines.
-        urls: files to download, in the order that the source wants.
-        sha256: what each of them must be; empty where only the server can tell.
+        urls: the files to download, in the order that the source expects.
+        sha256: the SHA-256 that each file must have; empty if only the server states it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Task:
     document_bytes: int
     bpe_bytes: int
     eval_tokens: int
+    judged_tokens: int
     estimate_tokens: int
     train_seconds: float
     limit_seconds: float
@@ -67,16 +69,16 @@ def named_task(name: str) -> Task:
     """The constants of a task.
 
     Raises:
-        UnknownTaskError: there is none of that name.
+        UnknownTaskError: there is no task of that name.
     """
     if name not in task_names():
-        raise UnknownTaskError(f"no task {name!r}; there are {', '.join(task_names())}")
+        raise UnknownTaskError(f"no task {name!r}; the tasks are {', '.join(task_names())}")
     table = tomllib.loads((HERE / "tasks" / f"{name}.toml").read_text())
     return make_task({"name": name, **table["task"]})
 
 
 def make_task(fields: dict[str, Any]) -> Task:
-    """A task from a table, lists as tuples, and what is no constant left out."""
+    """Makes a task from a table: lists become tuples, and other keys than constants are ignored."""
     known = {field.name for field in dataclasses.fields(Task)}
     constants: dict[str, Any] = {key: value for key, value in fields.items() if key in known}
     for key in ("urls", "sha256"):
@@ -85,5 +87,5 @@ def make_task(fields: dict[str, Any]) -> Task:
 
 
 def token_type(task: Task) -> str:
-    """The smallest unsigned integer that holds every token, as numpy names it."""
+    """The numpy name of the smallest unsigned integer type that holds every token."""
     return "<u2" if task.vocabulary <= 2**16 else "<u4"

@@ -1,4 +1,4 @@
-"""What a trial runs on, in which precision, and how fast that could be. Fixed."""
+"""The device of a trial, its precision and its peak speed. Contestants cannot change this file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-# Dense bf16 peaks in FLOP/s by words of the device's name, from the vendor's data sheets.
+# Peak dense bf16 speeds in FLOP/s by words of the device's name, from the vendor's data sheets.
 PEAK_FLOPS = (
     ("B200", 2250e12), ("H200", 989.5e12), ("H100 PCIe", 756e12), ("H100 NVL", 835e12),
     ("H100", 989.5e12), ("A100", 312e12), ("L40S", 362e12), ("L4", 121e12), ("A10", 125e12),
@@ -17,18 +17,19 @@ PEAK_FLOPS = (
 
 @dataclass(frozen=True)
 class Device:
-    """What the model runs on, and in which precision."""
+    """The device that the model runs on, and its precision."""
 
     torch: torch.device
     dtype: torch.dtype  # of activations; parameters are float32
     compiles: bool
-    peak_flops: float | None  # None where unknown
+    peak_flops: float | None  # None if it is unknown
 
 
 def find_device() -> Device:
-    """CUDA in bf16 and compiled, else Apple's, else the CPU: bf16 only where it has the circuits.
+    """Chooses CUDA in bf16, else Apple's device, else the CPU, in bf16 only if the CPU supports it.
 
-    Compiling takes a C compiler; on the CPU it costs more of a short trial than it gives back.
+    Only CUDA compiles the model, and only if there is a C compiler. On the CPU, compiling costs
+    more time of a short trial than it saves.
     """
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
@@ -42,7 +43,7 @@ def find_device() -> Device:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until the device has done what it was told, so that clocks mean something."""
+    """Waits until the device has finished its work, so that times are measured correctly."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     elif device.type == "mps":

@@ -1,4 +1,4 @@
-"""Files over HTTP(S): resumed where they stopped, retried within bounds, taken only when whole.
+"""Downloads files over HTTP(S), with resumption and a bounded number of retries.
 
 Invariant: a file has its final name exactly when its SHA-256 is the expected one.
 """
@@ -18,7 +18,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import tenacity
-from corpus import BadInputError
+from account import BadInputError
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 TIMEOUT_SECONDS = 60
@@ -30,20 +30,21 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
 class InterruptedDownloadError(OSError):
-    """The connection ended early, or the server is busy: what came so far is kept."""
+    """The connection ended early, or the server is busy; the bytes received so far are kept."""
 
 
 def download(url: str, folder: Path, sha256: str, say: Callable[[str], None]) -> Path:
-    """The file at `url`, in `folder` under its own name.
+    """Downloads the file at `url` into `folder` under its own name.
 
     Args:
-        url: of the file.
-        folder: where it goes; what came of it before an interruption is there too.
-        sha256: what it must be; empty: what the server says of it, as Hugging Face does.
-        say: gets a line of progress now and then.
+        url: the address of the file.
+        folder: where the file goes; the part of an interrupted download is there too.
+        sha256: the SHA-256 that it must have; if empty, the one that the server states, as
+            Hugging Face does.
+        say: receives a line of progress now and then.
 
     Raises:
-        BadInputError: the server will not have it, or it is not what it must be.
+        BadInputError: the server does not give the file, or its SHA-256 is wrong or unknown.
     """
     name = PurePosixPath(urlsplit(url).path).name
     target, part = folder / name, folder / f"{name}.part"
@@ -56,7 +57,7 @@ def download(url: str, folder: Path, sha256: str, say: Callable[[str], None]) ->
                 said = _fetch(url, part, say)
     except InterruptedDownloadError as error:
         raise BadInputError(
-            f"downloading {name}: {error}", "is there a network? try again"
+            f"downloading {name}: {error}", "check the network connection and try again"
         ) from None
     _check(part, sha256 or said, name)
     part.replace(target)
@@ -68,13 +69,15 @@ def _attempts(say: Callable[[str], None]) -> tenacity.Retrying:
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=MAX_WAIT_SECONDS),
         retry=tenacity.retry_if_exception_type(InterruptedDownloadError),
-        before_sleep=lambda state: say(f"{state.outcome and state.outcome.exception()}; again"),
+        before_sleep=lambda state: say(
+            f"{state.outcome and state.outcome.exception()}; trying again"
+        ),
         reraise=True,
     )
 
 
 def _fetch(url: str, part: Path, say: Callable[[str], None]) -> str:
-    """Brings `part` to its full length; returns the SHA-256 that the server says of it, or ""."""
+    """Brings `part` to its full length; returns the SHA-256 that the server states, or ""."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     redirects = _Redirects()
@@ -88,12 +91,13 @@ def _fetch(url: str, part: Path, say: Callable[[str], None]) -> str:
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            part.unlink()  # more than the whole: not this file's beginning
-            raise InterruptedDownloadError("the part that was there does not fit") from None
+            part.unlink()  # it is longer than the file, so it is not the beginning of it
+            raise InterruptedDownloadError("the partial file belongs to another file") from None
         if error.code in BUSY:
             raise InterruptedDownloadError(f"the server answered {error.code}") from None
         raise BadInputError(
-            f"downloading {part.stem}: the server answered {error.code}", f"is {url} right?"
+            f"downloading {part.stem}: the server answered {error.code}",
+            f"check that the address is right: {url}",
         ) from None
     except (
         urllib.error.URLError,
@@ -106,7 +110,7 @@ def _fetch(url: str, part: Path, say: Callable[[str], None]) -> str:
 
 
 def _copy(reply: Any, file: IO[bytes], have: int, total: int, say: Callable[[str], None]) -> None:
-    """Reads to the end, with a bar on a terminal and a line every tenth elsewhere."""
+    """Reads to the end; shows a bar on a terminal, and elsewhere a line for every tenth."""
     name, tenth = Path(file.name).stem, 10 * have // max(total, 1)
     with tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True, disable=None) as bar:
         while chunk := reply.read(CHUNK_BYTES):
@@ -123,8 +127,8 @@ def _copy(reply: Any, file: IO[bytes], have: int, total: int, say: Callable[[str
 def _check(part: Path, expected: str, name: str) -> None:
     if not expected:
         raise BadInputError(
-            f"downloading {name}: neither the task nor the server says its SHA-256",
-            "write it into the task's table, so that a changed file is noticed",
+            f"downloading {name}: neither the task nor the server states its SHA-256",
+            "write the SHA-256 into the task's table, so that a changed file is noticed",
         )
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -132,12 +136,12 @@ def _check(part: Path, expected: str, name: str) -> None:
         part.unlink()
         raise BadInputError(
             f"downloading {name}: its SHA-256 is {found}, not {expected}",
-            "the file has changed or was damaged on its way; nothing of it is kept",
+            "the file was changed, or damaged on its way; it has been deleted",
         )
 
 
 def _stated(headers: Message) -> str:
-    """The SHA-256 in a server's own words; Hugging Face's entity tags are one for large files."""
+    """The SHA-256 that a server states; for large files it is Hugging Face's entity tag."""
     for name in ("X-Linked-ETag", "ETag"):
         value = (headers.get(name) or "").removeprefix("W/").strip('"').lower()
         if SHA256.fullmatch(value):
@@ -146,12 +150,12 @@ def _stated(headers: Message) -> str:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, and remembers a SHA-256 that was stated on the way."""
+    """Follows redirects and remembers a SHA-256 that one of them states."""
 
     def __init__(self) -> None:
         self.sha256 = ""
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> urllib.request.Request | None:
-        """As its parent does."""
+        """Looks for a SHA-256 before it follows the redirect."""
         self.sha256 = self.sha256 or _stated(args[4])
         return super().redirect_request(*args, **kwargs)

@@ -28,7 +28,9 @@ def squared_relu(x: Tensor) -> Tensor:
 
 
 def mean_loss(x: Tensor, head: Tensor, targets: Tensor, softcap: float) -> Tensor:
-    """The mean cross-entropy in nats of softcapped logits.
+    """The mean cross-entropy in nats of softcapped logits, for training.
+
+    A score is not made with it: the judge is given the logits and takes their softmax itself.
 
     Args:
         x: what the model made of N tokens, [N, C].

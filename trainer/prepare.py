@@ -1,12 +1,12 @@
-"""The fixed half of the task: data, tokenizer, packing, and the measure. Not to be edited.
+"""The fixed half of the task: data, tokenizer, packing and the way to a score. Do not edit it.
 
-`train.py` imports `load_task`, `batches`, `evaluate_bpb` and `train_seconds` from here. As a
-program it prepares a task's data once:
+`train.py` imports `load_task`, `batches`, `train_seconds`, `estimate_bpb` and `evaluate_bpb` from
+here; scoring.py has the last two. As a program it prepares a task's data once:
 
-    python prepare.py --task pystdlib --data /data [--input /input] [--test-data DIR]
+    python prepare.py --task pystdlib --data /data --heldout /heldout --test-data /test
 
-Invariant: `task.json` is in a data folder exactly when everything else in it is whole. A trial runs
-with the pristine copy of this file, whatever a contestant did to its own.
+Invariant: `task.json` is in a data folder exactly when everything else in it is complete. A trial
+uses the pristine copy of this file, even if a contestant has changed its own copy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 import os
 import sys
 import threading
@@ -25,44 +24,47 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from catalog import Task, UnknownTaskError, make_task, named_task, token_type
+from scoring import estimate_bpb, evaluate_bpb
 
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["batches", "estimate_bpb", "evaluate_bpb", "load_task", "main", "train_seconds"]
+
 
 def data_folder() -> Path:
-    """Where the prepared data lies: `BAKEOFF_DATA`, or /data."""
+    """The folder of the prepared data: `BAKEOFF_DATA`, or /data."""
     return Path(os.environ.get("BAKEOFF_DATA", "/data"))
 
 
 def load_task() -> Task:
-    """The constants of the prepared task; the referee may give another seed by `BAKEOFF_SEED`."""
+    """The constants of the prepared task; the referee may set another seed in `BAKEOFF_SEED`."""
     task = make_task(json.loads((data_folder() / "task.json").read_text()))
     return dataclasses.replace(task, seed=int(os.environ.get("BAKEOFF_SEED", task.seed)))
 
 
 def train_seconds(task: Task) -> float:
-    """The training budget of this trial, seconds of training alone."""
+    """The training budget of this trial in seconds of training alone."""
     return float(os.environ.get("BAKEOFF_TRAIN_SECONDS", task.train_seconds))
 
 
 def batches(
     task: Task, rows: int, device: torch.device
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
-    """Training batches without end, in an order that the task's seed alone decides.
+    """Yields training batches without end, in an order that the task's seed alone decides.
 
     Args:
-        task: whose data.
-        rows: sequences a batch, B.
-        device: where the batches shall be.
+        task: the task whose data is read.
+        rows: the number of sequences in a batch, B.
+        device: the device that holds the batches.
 
     Yields:
-        inputs [B, T] and targets [B, T] of int64 on the device, and the epoch, from 1.
+        inputs [B, T] and targets [B, T] of int64 on the device, and the epoch, counted from 1.
     """
     packed = rows_of("train", task)
     order = _shuffled(len(packed), task.seed)
     ready: Queue[tuple[torch.Tensor, torch.Tensor, int]] = Queue(maxsize=4)
-    if device.type != "cuda":  # on the CPU a second thread would only take from the first
+    if device.type != "cuda":  # on the CPU a second thread would only slow the first one down
         while True:
             yield _batch(packed, order, rows, device)
 
@@ -75,54 +77,14 @@ def batches(
         yield ready.get()
 
 
-def evaluate_bpb(
-    model: Any, task: Task, rows: int, device: torch.device, tokens: int | None = None
-) -> float:
-    """Bits per byte of held-out text: Σ nats / (ln 2 · Σ bytes) over targets that stand for bytes.
-
-    Always the same targets from the start of the split, in whatever batches; special tokens count
-    neither as nats nor as bytes.
-
-    Args:
-        model: called as `model(inputs, targets, reduction="none")`, gives nats [B, T] or [B·T].
-        task: whose data.
-        rows: sequences a batch, B.
-        device: where the model is.
-        tokens: targets to cover; the task's `eval_tokens` unless given.
-    """
-    import torch
-
-    split = os.environ.get("BAKEOFF_EVAL_SPLIT", "val")
-    wanted = max(1, (tokens or task.eval_tokens) // task.sequence_tokens)
-    packed = rows_of(split, task)[:wanted]
-    token_bytes = torch.from_numpy(np.load(data_folder() / "token_bytes.npy")).to(device)
-    nats = torch.zeros((), dtype=torch.float64)
-    total_bytes = 0
-    with torch.no_grad():
-        for start in range(0, len(packed), rows):
-            some = packed[start : start + rows]
-            inputs, targets = _split_rows(_filled(some, rows, device), device)
-            losses = model(inputs, targets, reduction="none").view(targets.shape)[: len(some)]
-            stands_for = token_bytes[targets[: len(some)]]
-            nats += (losses * (stands_for > 0)).sum(dtype=torch.float32).cpu()
-            total_bytes += int(stands_for.sum())
-    return float(nats) / (math.log(2) * total_bytes)
-
-
 def rows_of(split: str, task: Task) -> Any:
-    """Packed rows [N, T + 1] of a split, mapped rather than read.
-
-    The test split is in no data folder but the referee's, which `BAKEOFF_TEST_DATA` names.
-    """
-    folder = data_folder()
-    if split == "test":
-        folder = Path(os.environ.get("BAKEOFF_TEST_DATA", folder))
-    flat = np.memmap(folder / f"{split}.bin", mode="r", dtype=token_type(task))
+    """The packed rows [N, T + 1] of a split, mapped into memory. A trial has `train` alone."""
+    flat = np.memmap(data_folder() / f"{split}.bin", mode="r", dtype=token_type(task))
     return flat.reshape(-1, task.sequence_tokens + 1)
 
 
 def _shuffled(count: int, seed: int) -> Iterator[tuple[int, int]]:
-    """(row, epoch) for ever: each epoch every row once, in a new seeded order."""
+    """Yields (row, epoch) for ever; each epoch has every row once, in a new seeded order."""
     epoch = 1
     while True:
         for row in np.random.default_rng([seed, epoch]).permutation(count):
@@ -138,13 +100,6 @@ def _batch(
     return inputs, targets, chosen[-1][1]
 
 
-def _filled(some: Any, rows: int, device: torch.device) -> Any:
-    """On a GPU as many rows as in every batch, which a compiled model needs; the last one again."""
-    if device.type != "cuda" or len(some) == rows:
-        return some
-    return np.concatenate([some, np.repeat(some[-1:], rows - len(some), axis=0)])
-
-
 def _split_rows(rows: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
@@ -156,36 +111,44 @@ def _split_rows(rows: Any, device: torch.device) -> tuple[torch.Tensor, torch.Te
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The program: prepares, or says in one line and a hint why not; 2 for bad input."""
+    """Prepares a task's data; if that fails, prints one error and one hint and returns 2."""
     parser = argparse.ArgumentParser(description="Prepares a task's data, once.")
     parser.add_argument("--task", required=True)
-    parser.add_argument("--data", type=Path, default=data_folder())
-    parser.add_argument("--input", type=Path, default=Path("/input"), help="the user's own text")
-    parser.add_argument("--test-data", type=Path, help="where the referee's test split goes")
-    parser.add_argument("--url", action="append", help="download this instead; once a file")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="what a trial gets")
     parser.add_argument(
-        "--sha256", action="append", default=[], help="what each url's file must be"
+        "--heldout", type=Path, default=Path("/heldout"), help="where the validation split goes"
+    )
+    parser.add_argument(
+        "--test-data", type=Path, default=Path("/test"), help="where the test split goes"
+    )
+    parser.add_argument("--input", type=Path, default=Path("/input"), help="the user's own text")
+    parser.add_argument("--url", action="append", help="download this URL; repeat for each file")
+    parser.add_argument(
+        "--sha256", action="append", default=[], help="the SHA-256 of each URL's file"
     )
     args = parser.parse_args(argv)
-    from corpus import BadInputError
+    from account import BadInputError
     from preparation import Places, prepare
 
     try:
         task = named_task(args.task)
         if args.url:
             task = dataclasses.replace(task, urls=tuple(args.url), sha256=tuple(args.sha256))
-        prepare(task, Places(args.data, args.input, args.test_data))
+        prepare(task, Places(args.data, args.heldout, args.test_data, args.input))
     except BadInputError as error:
         return _fail(args.task, str(error), error.hint)
     except UnknownTaskError as error:
-        return _fail(args.task, str(error), "see trainer/tasks/")
+        return _fail(args.task, str(error), "choose one of the tasks in trainer/tasks/")
     except OSError as error:
-        return _fail(args.task, str(error), "free some space or choose another folder")
+        return _fail(args.task, str(error), "free some space, or choose another folder")
     return 0
 
 
 def _fail(task: str, message: str, hint: str) -> int:
-    print(f"error: preparing {task}: {message}\nhint: {hint}", file=sys.stderr, flush=True)
+    from account import shown
+
+    print(f"error: preparing {task}: {shown(message)}", file=sys.stderr, flush=True)
+    print(f"hint: {shown(hint)}", file=sys.stderr, flush=True)
     return 2
 
 

@@ -1,8 +1,9 @@
-"""Trains a small GPT for a fixed time and prints its val_bpb. This is the file to edit.
+"""Trains a small GPT for a fixed time and has it scored. This is the file to edit.
 
-Usage: `trial` in a contestant's workspace; `python train.py` where torch and the data are. Anything
-here may change: the knobs, the model, the optimiser, the schedule, the loop. What must stay is the
-closing block that `main` prints, with a val_bpb that `prepare.evaluate_bpb` measured.
+Usage: `trial` in a contestant's workspace; `python judge.py run --data FOLDER -- python train.py`
+where torch and the data are. Anything here may change: the knobs, the model, the optimiser, the
+schedule, the loop. What must stay is one call of `evaluate_bpb`, which gets the model's logits and
+gives the score, and the closing block that `main` prints.
 
 Letters in shapes: B sequences, T tokens, H heads, D channels of a head, C = H·D channels of the
 model, V tokens of the vocabulary.
@@ -23,7 +24,7 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from catalog import Task
 from device import Device, find_device, synchronize
 from fused import mean_loss, norm, squared_relu
-from prepare import batches, evaluate_bpb, load_task, train_seconds
+from prepare import batches, estimate_bpb, evaluate_bpb, load_task, train_seconds
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -111,11 +112,16 @@ class Position:
     """What attention knows about places: rotary angles and the masks of short windows."""
 
     def __init__(self, shape: Shape, device: Device) -> None:
+        self.made_of = (shape, device)
         tokens, steps = shape.sequence_tokens, torch.arange(0, shape.head_dim, 2).float()
         angles = torch.outer(torch.arange(tokens).float(), ROPE_BASE ** -(steps / shape.head_dim))
         self.cos = angles.cos().to(device.torch, device.dtype)  # [T, D/2]
         self.sin = angles.sin().to(device.torch, device.dtype)
         self.masks = {window: window_mask(window, tokens, device) for window in shape.windows()}
+
+    def __reduce__(self) -> Any:
+        """Is made anew where a model is loaded: CUDA's masks hold code, which cannot be saved."""
+        return Position, self.made_of
 
     def rotate(self, x: Tensor) -> Tensor:
         """Turns channel d against channel d + D/2 by the angle of its place; x [B, H, T, D]."""
@@ -242,8 +248,11 @@ class GPT(nn.Module):
                 if part is not None:
                     part.weight.zero_()
 
-    def forward(self, tokens: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The loss in nats: its mean, or with reduction "none" one a target; both [B, T]."""
+    def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
+        """The mean loss in nats; without targets the logits [B, T, V]. Both inputs are [B, T].
+
+        The logits at a place predict the next token, and depend on the tokens up to there alone.
+        """
         x = x0 = norm(self.embedding(tokens).to(self.dtype))  # [B, T, C]
         for layer, block in enumerate(self.blocks):
             x = self.residual_lambdas[layer] * x + self.x0_lambdas[layer] * x0
@@ -251,11 +260,10 @@ class GPT(nn.Module):
             if self.shape.has_value_embedding(layer):
                 embedded = self.value_embeddings[str(layer)](tokens).to(self.dtype)
             x = block(x, embedded, self.position)
-        x, targets = norm(x).flatten(0, 1), targets.flatten()  # [B·T, C] and [B·T]
-        if reduction == "mean":
-            return mean_loss(x, self.head.weight, targets, SOFTCAP)
-        logits = self.head(x).float()  # [B·T, V]
-        return F.cross_entropy(SOFTCAP * torch.tanh(logits / SOFTCAP), targets, reduction=reduction)
+        x = norm(x)
+        if targets is not None:
+            return mean_loss(x.flatten(0, 1), self.head.weight, targets.flatten(), SOFTCAP)
+        return SOFTCAP * torch.tanh(self.head(x).float() / SOFTCAP)
 
     def flops_per_token(self) -> int:
         """Floating-point operations of a token, forward and backward, lookups left out."""
@@ -406,11 +414,14 @@ def plan_shape(task: Task) -> Shape:
 
 
 def plan_batch(task: Task) -> tuple[int, int]:
-    """Sequences a forward pass and passes a step, so that their tokens are nearest to the knob."""
-    wanted = max(1, round(TOTAL_BATCH_SIZE / task.sequence_tokens))  # sequences a step
-    rows = max(1, min(DEVICE_BATCH_SIZE, wanted))
+    """Sequences a forward pass and passes a step, so that their tokens are near to the knob.
+
+    As few passes as `DEVICE_BATCH_SIZE` allows, then the sequences that fill them best.
+    """
+    wanted = max(1.0, TOTAL_BATCH_SIZE / task.sequence_tokens)  # sequences a step
+    passes = math.ceil(round(wanted) / max(1, DEVICE_BATCH_SIZE))
+    rows = max(1, min(round(wanted / passes), DEVICE_BATCH_SIZE))
     legal("DEVICE_BATCH_SIZE", DEVICE_BATCH_SIZE, rows)
-    passes = max(1, round(wanted / rows))
     legal("TOTAL_BATCH_SIZE", TOTAL_BATCH_SIZE, passes * rows * task.sequence_tokens)
     return rows, passes
 
@@ -461,11 +472,9 @@ class Report:
             print(f"progress: {when} loss={shown:.4f}", flush=True)
 
     def estimate(self, model: Any, task: Task, rows: int, device: Device, done: Progress) -> None:
-        """A cheap val_bpb at some fixed shares of the budget, for whoever prunes by it."""
+        """Has a few rows scored at some fixed shares of the budget, for whoever prunes by it."""
         while self.estimates and self.estimates[0] <= done.share < 1:
-            bpb = evaluate_bpb(model, task, rows, device.torch, task.estimate_tokens)
-            when = f"fraction={self.estimates.pop(0)} train_seconds={done.seconds:.2f}"
-            print(f"val_estimate: {when} val_bpb={bpb:.6f}", flush=True)
+            estimate_bpb(model, task, rows, device.torch, self.estimates.pop(0))
 
 
 def train(

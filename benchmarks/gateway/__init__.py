@@ -1,1 +1,1 @@
-"""What the gateway adds to a request, beside none and beside LiteLLM's proxy."""
+"""What the gateway adds to a request, compared with no gateway and with two other gateways."""

@@ -1,4 +1,4 @@
-"""How long the gateway's container takes to be there."""
+"""How long the gateway's container takes to start."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import statistics
 import time
 import uuid
 
-from runner.containers import ContainerSpec, Mount
-from runner.engine import Engine
-from runner.protocol import Ready, Start, Started, decode, encode
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
+from runner.wire.messages import MESSAGES, Ready, Start, Started
+from runner.wire.protocol import decode, encode
+from runner.wire.start_config import GatewayConfig, as_config
 
 STARTS = 7
 IMAGE = "bakeoff/gateway:0.1.0"
-CONFIG = {
-    "provider": "anthropic",
-    "base_url": "http://127.0.0.1:9",
-    "api_key": "sk-benchmark",
-    "token": "token-of-the-benchmark",
-    "models": ["claude-opus-4-6"],
-    "deadline_seconds": 60,
-}
+CONFIG = GatewayConfig(
+    provider="anthropic",
+    base_url="http://127.0.0.1:9",
+    api_key="sk-benchmark",
+    token="token-of-the-benchmark",
+    models=("claude-opus-4-6",),
+    deadline_seconds=60,
+)
 
 
 def start_seconds() -> dict[str, float]:
@@ -71,12 +73,14 @@ def _timed(engine: Engine, container: str) -> tuple[float, float]:
     ready = 0.0
     try:
         for is_stdout, line in channel.lines():
-            message = decode(line) if is_stdout else None
+            message = decode(line, MESSAGES) if is_stdout else None
             if isinstance(message, Ready):
                 ready = time.perf_counter() - began
-                channel.send(encode(Start(CONFIG)))
+                channel.send(encode(Start(as_config(CONFIG))))
             elif isinstance(message, Started):
                 return ready, time.perf_counter() - began
     finally:
         channel.close()
-    raise SystemExit("error: the gateway's container ended before it had started")
+    raise SystemExit(
+        "error: starting the gateway's container: it ended before `started`; see its log"
+    )

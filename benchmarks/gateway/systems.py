@@ -1,21 +1,28 @@
-"""The things that are measured: started, waited for, watched, ended."""
+"""Starts and stops the systems that are measured.
+
+All of them listen on loopback or on a Unix socket, and send to the benchmark's own provider.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.gateway import install
 from benchmarks.gateway.load import Target
-from runner.protocol import Start, Stop, encode
+from runner.wire.messages import Start, Stop
+from runner.wire.protocol import encode
+from runner.wire.start_config import Caps, GatewayConfig, Limits, as_config
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -25,12 +32,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class System:
-    """A process under load.
+    """A system under load.
 
     Attributes:
-        target: where it is spoken to.
-        pid: its process, with its children; 0 for none.
-        start_seconds: from its start until it answered.
+        target: where its requests go.
+        pid: its process; 0 for none.
+        start_seconds: from the start of its process to its first answer.
     """
 
     target: Target
@@ -38,17 +45,17 @@ class System:
     start_seconds: float = 0.0
 
     def cpu_seconds(self) -> float:
-        """What it has used so far, children included."""
+        """The processor time that it has used so far, including its children."""
         return sum(_cpu_seconds(pid) for pid in _family(self.pid))
 
     def peak_mb(self) -> float:
-        """The most memory that it held at once, children included."""
+        """The most memory that it had at once, including its children, in megabytes."""
         return sum(_peak_mb(pid) for pid in _family(self.pid))
 
 
 @contextmanager
 def upstream() -> Iterator[int]:
-    """The provider; its port."""
+    """Runs the provider; its port."""
     with _process([sys.executable, str(HERE / "upstream.py")]) as process:
         assert process.stdout is not None
         yield int(process.stdout.readline())
@@ -56,30 +63,30 @@ def upstream() -> Iterator[int]:
 
 @contextmanager
 def gateway(port: int, folder: Path) -> Iterator[System]:
-    """The gateway as its image runs it, before the provider at `port`."""
-    (folder / "protocol.py").write_bytes((ROOT / "runner/protocol.py").read_bytes())
+    """Runs the gateway as its image does, before the provider at `port`."""
+    paths = [str(ROOT / "images/gateway"), str(ROOT / "runner/wire")]
     code = (
-        f"import sys; sys.path[:0] = [{str(ROOT / 'images/gateway')!r}, {str(folder)!r}]\n"
+        f"import sys; sys.path[:0] = {paths!r}\n"
         "import gateway; from gatewayd import program; from pathlib import Path\n"
         f"here = Path({str(folder)!r})\n"
         "program.Places.__init__.__defaults__ = (here / 'llm.sock', here)\n"
         "sys.exit(gateway.main())"
     )
-    config = {
-        "provider": "openai",
-        "base_url": f"http://127.0.0.1:{port}",
-        "api_key": "sk-benchmark",
-        "token": TOKEN,
-        "models": ["gpt-5.4"],
-        "caps": {"usd": 100_000},
-        "limits": {"concurrency": 200, "requests_per_minute": 10**6},
-        "deadline_seconds": 3600,
-    }
+    config = GatewayConfig(
+        provider="openai",
+        base_url=f"http://127.0.0.1:{port}",
+        api_key="sk-benchmark",
+        token=TOKEN,
+        models=("gpt-5.4",),
+        deadline_seconds=3600,
+        caps=Caps(usd=100_000),
+        limits=Limits(concurrency=200, requests_per_minute=10**6),
+    )
     began = time.perf_counter()
     with _process([sys.executable, "-c", code]) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(encode(Start(config)))
+        process.stdin.write(encode(Start(as_config(config))))
         process.stdin.flush()
         while b'"started"' not in process.stdout.readline():
             pass
@@ -94,8 +101,8 @@ def gateway(port: int, folder: Path) -> Iterator[System]:
 
 
 @contextmanager
-def litellm(port: int, folder: Path, own_port: int) -> Iterator[System]:
-    """LiteLLM's proxy with its defaults, before the same provider; it calls nobody else."""
+def litellm(port: int, folder: Path) -> Iterator[System]:
+    """Runs LiteLLM's proxy with its defaults, before the same provider; it calls no other host."""
     settings = {
         "model_list": [
             {
@@ -111,28 +118,56 @@ def litellm(port: int, folder: Path, own_port: int) -> Iterator[System]:
     }
     path = folder / "litellm.yaml"
     path.write_text(json.dumps(settings))
-    program = HERE.parent / ".venv-litellm/bin/litellm"
     quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
-    arguments = ["--config", str(path), "--host", "127.0.0.1", "--port", str(own_port)]
+    own_port = _free_port()
+    command = [str(install.litellm()), "--config", str(path), "--host", "127.0.0.1"]
+    command += ["--port", str(own_port)]
     began = time.perf_counter()
-    with _process([str(program), *arguments], os.environ | quiet, folder / "log") as process:
+    with _process(command, os.environ | quiet, folder / "litellm.log") as process:
         _wait_for(f"http://127.0.0.1:{own_port}/health/liveliness", process)
         seconds = time.perf_counter() - began
         yield System(Target("LiteLLM", TOKEN, port=own_port), process.pid, seconds)
 
 
 @contextmanager
+def portkey(port: int, folder: Path) -> Iterator[System]:
+    """Runs Portkey's gateway in its production mode, without its page of logs."""
+    node, program = install.portkey()
+    own_port = _free_port()
+    production = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1"}
+    command = [str(node), "--import", str(HERE / "portkey/loopback.mjs"), str(program)]
+    command += ["--headless", f"--port={own_port}"]
+    headers = {
+        "x-portkey-provider": "openai",
+        "x-portkey-custom-host": f"http://127.0.0.1:{port}/v1",
+    }
+    began = time.perf_counter()
+    with _process(command, os.environ | production, folder / "portkey.log") as process:
+        _wait_for(f"http://127.0.0.1:{own_port}/", process)
+        seconds = time.perf_counter() - began
+        target = Target("Portkey", TOKEN, port=own_port, headers=headers)
+        yield System(target, process.pid, seconds)
+
+
+SystemOf = Callable[[int, Path], AbstractContextManager[System]]
+# The systems that `--systems` may name.
+SYSTEMS: dict[str, SystemOf] = {"gateway": gateway, "portkey": portkey, "litellm": litellm}
+
+
+@contextmanager
 def _process(
     argv: list[str], environment: dict[str, str] | None = None, log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    with (log or Path(os.devnull)).open("wb") as errors:
-        process = subprocess.Popen(
+    with (
+        (log or Path(os.devnull)).open("wb") as errors,
+        subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=errors if log else subprocess.PIPE,
             stderr=errors,
             env=environment,
-        )
+        ) as process,
+    ):
         try:
             yield process
         finally:
@@ -148,7 +183,13 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise SystemExit(f"error: {url} does not answer; its log is beside its settings")
+    raise SystemExit(f"error: starting a system: {url} does not answer; read the log in its folder")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _family(pid: int) -> list[int]:

@@ -1,7 +1,8 @@
-"""The provider of the benchmark: answers every chat completion with the same paced stream.
+"""The provider of the benchmark: it answers every chat completion with the same text.
 
-Run as a program of its own, so that it has a process of its own: `python upstream.py`; it prints
-the port that it serves on loopback.
+A streamed answer comes in events with pauses, and a whole answer comes after the same initial
+pause. A prompt with "at once" gets either without a pause. `python upstream.py` runs it in a
+process of its own, and prints the port that it serves on loopback.
 """
 
 from __future__ import annotations
@@ -15,16 +16,14 @@ THINK_SECONDS = 0.02
 PAUSE_SECONDS = 0.01
 CHUNKS = 40
 TEXT = "words of a model, about as many as come at once "
+USAGE = {"prompt_tokens": 50, "completion_tokens": 400, "total_tokens": 450}
+BASE = {"id": "chatcmpl-1", "created": 1, "model": "gpt-5.4"}
+AT_ONCE = "at once"
 
 
 def frames() -> list[bytes]:
-    """The events of a stream, as they are sent."""
-    base = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        "created": 1,
-        "model": "gpt-5.4",
-    }
+    """The events of a stream."""
+    base = BASE | {"object": "chat.completion.chunk"}
 
     def event(choices: list[dict[str, object]], **more: object) -> bytes:
         return f"data: {json.dumps(base | {'choices': choices} | more)}\n\n".encode()
@@ -32,17 +31,29 @@ def frames() -> list[bytes]:
     def delta(content: dict[str, str], end: str | None = None) -> list[dict[str, object]]:
         return [{"index": 0, "delta": content, "finish_reason": end}]
 
-    usage = {"prompt_tokens": 50, "completion_tokens": 400, "total_tokens": 450}
-    words = event(delta({"role": "assistant", "content": TEXT}))
-    return [words] * CHUNKS + [
+    text = event(delta({"role": "assistant", "content": TEXT}))
+    return [text] * CHUNKS + [
         event(delta({}, "stop")),
-        event([], usage=usage),
+        event([], usage=USAGE),
         b"data: [DONE]\n\n",
     ]
 
 
+def answer() -> bytes:
+    """The same text as one whole answer."""
+    message = {"role": "assistant", "content": TEXT * CHUNKS}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    body = BASE | {"object": "chat.completion", "choices": choices, "usage": USAGE}
+    return json.dumps(body).encode()
+
+
 STREAM = frames()
+ANSWER = answer()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+WHOLE = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
+    + ANSWER
+)
 
 
 async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,21 +66,28 @@ async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
                 if line.startswith(b"content-length:")
             )
             body = await reader.readexactly(length)
-            await _answer(writer, paced=b"at once" not in body)
+            await _answer(writer, json.loads(body).get("stream") is True, AT_ONCE.encode() in body)
     writer.close()
 
 
-async def _answer(writer: asyncio.StreamWriter, paced: bool) -> None:
-    if paced:
+async def _answer(writer: asyncio.StreamWriter, streamed: bool, at_once: bool) -> None:
+    if not at_once:
         await asyncio.sleep(THINK_SECONDS)
+    if streamed:
+        await _stream(writer, at_once)
+    else:
+        writer.write(WHOLE)
+    await writer.drain()
+
+
+async def _stream(writer: asyncio.StreamWriter, at_once: bool) -> None:
     writer.write(HEAD)
     for frame in STREAM:
         writer.write(b"%x\r\n%b\r\n" % (len(frame), frame))
-        if paced:
+        if not at_once:
             await writer.drain()
             await asyncio.sleep(PAUSE_SECONDS)
     writer.write(b"0\r\n\r\n")
-    await writer.drain()
 
 
 async def main() -> None:

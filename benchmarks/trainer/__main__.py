@@ -1,9 +1,9 @@
 """`make bench-trainer`: tokens/s, val_bpb after equal seconds, and where a trial's time goes.
 
-Trials run as a run's do: the trainer image, its lock, its data volume. With `--peer` the same is
-measured of a public single-file trainer (a checkout whose train.py has the same knobs), on the same
-data, model, machine and seconds. Results go to `benchmarks/results/trainer.json`; a table is
-printed for docs/performance.md.
+Trials run as a run's do: the trainer image, its lock, its data volume, and a judge, whose scoring
+is the evaluation that is timed. With `--peer` the same is measured of a public single-file trainer
+(a checkout whose train.py has the same knobs), on the same data, model, machine and seconds.
+Results go to `benchmarks/results/trainer.json`; a table is printed for docs/performance.md.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 from benchmarks.trainer import trial
 from benchmarks.trainer.trial import Row
-from runner import data, images, spec
-from runner.engine import Engine
-from runner.layout import ROOT
+from runner import task_data, tasks
+from runner.build import images
+from runner.engine.client import Engine
+from runner.records.layout import ROOT
 from trainer import constants
 
 RESULTS = Path(__file__).parents[1] / "results" / "trainer.json"
@@ -32,19 +33,19 @@ def main() -> None:
     args = _arguments()
     engine = Engine.connect()
     try:
-        images.ensure(engine, ["trainer"])
-        task = spec.load_task(args.task)
-        inputs = data.input_files(args.data, task)
-        volume = data.ensure(engine, trial.IMAGE, task, inputs, print)
+        images.ensure(engine, ["trainer", "data"])
+        task = tasks.load_task(args.task)
+        inputs = task_data.input_files(args.data, task)
+        volume = task_data.ensure(engine, images.image_tag("data"), task, inputs, print)
         texts = {"ours": _ours(task, args.knobs)}
         if args.peer:
             texts["peer"] = _peer(args.peer / "train.py", task, args.knobs)
-        bench = trial.Bench(engine, volume, args.seconds, args.cpus, args.gpu)
-        rows = [
-            trial.run(bench, name, repeat, text)
-            for repeat in range(1, args.repeat + 1)
-            for name, text in texts.items()  # in turns, so that both see the same machine
-        ]
+        with trial.opened(engine, task, volume, args.seconds, args.cpus, args.gpu) as bench:
+            rows = [
+                trial.run(bench, name, repeat, text)
+                for repeat in range(1, args.repeat + 1)
+                for name, text in texts.items()  # in turns, so that both see the same machine
+            ]
     finally:
         engine.close()
     machine = f"{platform.machine()}, {args.cpus:g} CPUs" + (
@@ -58,7 +59,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trainer", description=__doc__)
-    parser.add_argument("--task", default="pystdlib", choices=spec.task_names())
+    parser.add_argument("--task", default="pystdlib", choices=tasks.task_names())
     parser.add_argument("--data", help="your own text, for the task `text`")
     parser.add_argument("--seconds", type=float, default=30.0, help="training time of a trial")
     parser.add_argument("--repeat", type=int, default=3, help="trials of each trainer")
@@ -69,12 +70,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _ours(task: spec.Task, knobs: dict[str, Any]) -> str:
+def _ours(task: tasks.Task, knobs: dict[str, Any]) -> str:
     source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
     return trial.harnessed(constants.rewrite(source, {**task.knobs, **knobs}))
 
 
-def _peer(path: Path, task: spec.Task, knobs: dict[str, Any]) -> str:
+def _peer(path: Path, task: tasks.Task, knobs: dict[str, Any]) -> str:
     """The peer's text with the knobs that ours has, as far as it has them too."""
     source = path.read_text(encoding="utf-8")
     ours = constants.read((ROOT / "trainer" / "train.py").read_text(encoding="utf-8"))

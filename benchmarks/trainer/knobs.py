@@ -16,9 +16,10 @@ from typing import Any
 
 from benchmarks.trainer import trial
 from benchmarks.trainer.trial import Row
-from runner import data, images, spec
-from runner.engine import Engine
-from runner.layout import ROOT
+from runner import task_data, tasks
+from runner.build import images
+from runner.engine.client import Engine
+from runner.records.layout import ROOT
 from trainer import constants
 
 RESULTS = Path(__file__).parents[1] / "results" / "knobs.json"
@@ -39,15 +40,17 @@ def main() -> None:
     args = parser.parse_args()
     engine = Engine.connect()
     try:
-        images.ensure(engine, ["trainer"])
-        task = spec.load_task(TASK)
-        volume = data.ensure(engine, trial.IMAGE, task, data.input_files(None, task), print)
-        bench = trial.Bench(engine, volume, args.seconds, args.cpus)
-        rows = [
-            trial.run(bench, name, seed, _text(task, knobs, seed))
-            for seed in SEEDS
-            for name, knobs in SETTINGS.items()  # in turns, so that all see the same machine
-        ]
+        images.ensure(engine, ["trainer", "data"])
+        task = tasks.load_task(TASK)
+        volume = task_data.ensure(
+            engine, images.image_tag("data"), task, task_data.input_files(None, task), print
+        )
+        with trial.opened(engine, task, volume, args.seconds, args.cpus) as bench:
+            rows = [
+                trial.run(bench, name, seed, _text(task, knobs, seed))
+                for seed in SEEDS
+                for name, knobs in SETTINGS.items()  # in turns, so that all see the same machine
+            ]
     finally:
         engine.close()
     result = {"task": TASK, "seconds": args.seconds, "settings": SETTINGS}
@@ -56,7 +59,7 @@ def main() -> None:
     print(table(rows))
 
 
-def _text(task: spec.Task, knobs: dict[str, Any], seed: int) -> str:
+def _text(task: tasks.Task, knobs: dict[str, Any], seed: int) -> str:
     source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
     return trial.harnessed(constants.rewrite(source, {**task.knobs, **knobs}), seed=seed)
 

@@ -1,20 +1,30 @@
-"""One trial of a trainer as a run's executor starts it, with a clock on what it does."""
+"""One trial of a trainer as a run's executor starts it, with a judge and a clock on its parts."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.containers import ContainerSpec, Mount
-from runner.engine import Engine
-from runner.protocol import Ready, Start, TrialExited, decode, encode
-from runner.trials.executor import packed
+from runner import task_data
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
+from runner.records.layout import volume_name
+from runner.tasks import Task
+from runner.trials.judge_container import FOLDER, PURPOSE, judge_plan, standing_judge
+from runner.trials.judging import Judging
+from runner.wire.messages import MESSAGES, Ready, Start, TrialExited
+from runner.wire.packed_text import pack_text
+from runner.wire.protocol import decode, encode
+from runner.wire.start_config import JudgeConfig, TrialConfig, as_config
 
 IMAGE = "bakeoff/trainer:0.1.0"
 HARNESS = Path(__file__).with_name("harness.py")
 UNTIMED_STEPS = 11  # while a GPU compiles, with both
+WITHIN_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,8 @@ class Bench:
 
     Attributes:
         volume: the task's prepared data.
+        judging: the sessions of the judge that scores them.
+        judge_volume: the volume that holds the judge's socket.
         seconds: training time of a trial.
         cpus: cores of a trial.
         gpu: the device's id, or None.
@@ -30,6 +42,8 @@ class Bench:
 
     engine: Engine
     volume: str
+    judging: Judging
+    judge_volume: str
     seconds: float
     cpus: float
     gpu: str | None = None
@@ -57,6 +71,28 @@ class Row:
         return self.whole - self.training - self.evaluation
 
 
+@contextlib.contextmanager
+def opened(
+    engine: Engine, task: Task, volume: str, seconds: float, cpus: float, gpu: str | None = None
+) -> Iterator[Bench]:
+    """A benchmark with a judge of its own; for the arguments see `Bench`.
+
+    Raises:
+        BakeoffError: the judge cannot be started.
+    """
+    run_id = f"bench-{uuid.uuid4().hex[:12]}"
+    judging = Judging()
+    config = JudgeConfig(
+        deadline_seconds=WITHIN_SECONDS,
+        judged_tokens=task.judged_tokens,
+        estimate_tokens=task.estimate_tokens,
+        threads=max(1, int(cpus)),
+    )
+    plan = judge_plan(IMAGE, config, {task_data.heldout_volume(volume): "/heldout"}, judging)
+    with standing_judge(engine, run_id, plan, judging, lambda _role, line: print(line)):
+        yield Bench(engine, volume, judging, volume_name(run_id, PURPOSE), seconds, cpus, gpu)
+
+
 def harnessed(text: str, *, peer: bool = False, seed: int | None = None) -> str:
     """The text of a train.py that runs another under the harness.
 
@@ -78,13 +114,17 @@ def run(bench: Bench, name: str, repeat: int, text: str) -> Row:
     run_id = f"bench-{uuid.uuid4().hex[:12]}"
     wanted = ContainerSpec(
         name=f"bakeoff-{run_id}-trial", image=IMAGE, run_id=run_id, role="trial",
-        mounts=(Mount(bench.volume, "/data", read_only=True),),
+        mounts=(
+            Mount(bench.volume, "/data", read_only=True),
+            Mount(bench.judge_volume, FOLDER, read_only=True),
+        ),
         tmpfs={"/trial": 1 << 28, "/tmp": 1 << 30},
         memory_bytes=8 << 30, cpus=bench.cpus, gpu=bench.gpu,
     )  # fmt: skip
     container = bench.engine.create(wanted)
     try:
-        lines = _output(bench, container, name, text)
+        with bench.judging.session() as session:
+            lines = _output(bench, container, name, text, session.token)
     finally:
         bench.engine.remove(container)
     row = _row(name, repeat, "\n".join(lines), bench.gpu)
@@ -92,19 +132,24 @@ def run(bench: Bench, name: str, repeat: int, text: str) -> Row:
     return row
 
 
-def _output(bench: Bench, container: str, name: str, text: str) -> list[str]:
+def _output(bench: Bench, container: str, name: str, text: str, token: str) -> list[str]:
     limit = 20 * bench.seconds + 600
-    config = {
-        "train_py_gz": packed(text), "train_seconds": bench.seconds, "limit_seconds": limit,
-        "output_bytes": 16 << 20, "threads": max(1, int(bench.cpus)), "deadline_seconds": limit,
-    }  # fmt: skip
+    config = TrialConfig(
+        train_py_gz=pack_text(text),
+        train_seconds=bench.seconds,
+        limit_seconds=limit,
+        output_bytes=16 << 20,
+        threads=max(1, int(bench.cpus)),
+        deadline_seconds=limit,
+        judge_token=token,
+    )
     lines: list[str] = []
     channel = bench.engine.attach(container)
     bench.engine.start(container)
     for is_stdout, line in channel.lines():
-        message = decode(line) if is_stdout else None
+        message = decode(line, MESSAGES) if is_stdout else None
         if isinstance(message, Ready):
-            channel.send(encode(Start(config)))
+            channel.send(encode(Start(as_config(config))))
         elif isinstance(message, TrialExited) and message.exit_code != 0:
             raise SystemExit(f"error: the trial of {name} failed:\n" + "\n".join(lines[-20:]))
         elif is_stdout and message is None:

@@ -2,35 +2,31 @@
 
 Invariant: nothing in this container outlives `deadline_seconds`, and no process of the agent
 outlives its turn. The agent shares this process's user; what it can do to PID 1 is bounded by the
-kernel: no signal from inside ends it, and nobody inside can trace it or write to its stdout.
+kernel: no signal from inside ends it, and no process inside can trace it or write to its stdout.
 
 The order of a container's life: ready → start → started → turns → stop → (a closing turn) →
-stopped. Messages are in protocol.py, the rules of the channel in docs/architecture.md.
+stopped. Messages are in messages.py, the rules of the channel in docs/architecture.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import faulthandler
+import dataclasses
 import os
 import sys
-import time
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
+import messages
+import pid1
 import processes
 import protocol
 import relay
 import workspace
-from desk import Desk
-from drawer import Drawer
-from places import OUTBOX, STATE, TRIAL_LOGS
-from protocol import (
+from config_reader import ConfigError, read_config
+from messages import (
     Message,
     Problem,
-    ProtocolError,
     Ready,
     Start,
     Started,
@@ -43,12 +39,19 @@ from protocol import (
     TurnInterrupt,
     TurnStart,
 )
-from render import shorten
+from pid1 import send
+from places import HOME, OUTBOX, STATE, TRIAL_LOGS, WORKSPACE
+from protocol import ProtocolError
+from render import load_describe, shorten
+from safe_folder import SafeFolder, open_folder, unshut
+from start_config import AgentConfig
+from trial_server import TrialServer
 from turns import Turn
+from upkeep import Upkeep
 
 BUNDLE_SECONDS = 30.0
 TURN_END_SECONDS = 10.0
-LAST_RESORT_SECONDS = 90.0  # past the deadline; even if this program hangs
+EXIT_DONE, EXIT_BAD_CONFIG = 0, 2
 
 
 class Agentd:
@@ -63,41 +66,71 @@ class Agentd:
         self._turn_task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._drawer = Drawer(STATE)
-        self._desk = Desk(send, say, Drawer(TRIAL_LOGS))
+        self._transcripts = SafeFolder(STATE, HOME)
+        self._describe = load_describe()
+        self._upkeep: Upkeep | None = None
+        self._trial_server = TrialServer(send, say, SafeFolder(TRIAL_LOGS, HOME))
 
     async def run(self) -> int:
         """Live until the runner says stop, the deadline comes, or SIGTERM does."""
         processes.watch_sigterm(self._loop, lambda: self._finish("SIGTERM"))
-        Path(OUTBOX).mkdir(parents=True, exist_ok=True)
         self._spawn(self._listen())
         say("waiting for the runner")
         send(Ready("agentd"))
-        self._loop.call_later(protocol.START_SECONDS, self._give_up_waiting)
-        await _either(self._start, self._end)
+        self._loop.call_later(pid1.WAIT_FOR_START_SECONDS, self._give_up_waiting)
+        first: list[asyncio.Future[Any]] = [self._start, self._end]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if self._start.done():
-            await self._work(self._start.result())
+            try:
+                config = read_config(AgentConfig, self._start.result().config)
+            except ConfigError as error:
+                send(Problem("reading the start message", str(error)))
+                send(Stopped("the start message cannot be used"))
+                return EXIT_BAD_CONFIG
+            await self._work(config)
         await self._say_goodbye()
-        return 0
+        return EXIT_DONE
 
-    async def _work(self, start: Start) -> None:
+    async def _work(self, config: AgentConfig) -> None:
         """Everything between `start` and the end."""
-        deadline_seconds = float(start.config["deadline_seconds"])
-        self._loop.call_later(deadline_seconds, self._finish, "deadline")
-        faulthandler.dump_traceback_later(deadline_seconds + LAST_RESORT_SECONDS, exit=True)
-        try:
-            commit = await workspace.open_repository(self._reaper, str(start.config["branch"]))
-        except workspace.GitError as error:
-            send(Problem("making the repository", str(error)[:2000]))
-            self._finish("the repository could not be made")
-            return
-        async with await relay.serve(), await self._desk.serve():
-            say(f"{start.config.get('run_id', '?')}: repository at {commit[:12]}, relay is up")
+        self._loop.call_later(config.deadline_seconds, self._finish, "deadline")
+        pid1.exit_if_stuck(config.deadline_seconds)
+        server = self._trial_server
+        server.metric, server.direction = config.metric, config.direction
+        commit = await self._open_volumes(config.branch)
+        await self._remember_beginning(config.branch)
+        async with await relay.serve(), await self._trial_server.serve():
+            say(f"{config.run_id}: repository at {commit[:12]}, relay is up")
             send(Started({"commit": commit}))
             await self._end
 
+    async def _open_volumes(self, branch: str) -> str:
+        """Make what the agent needs; returns its commit, "" when its repository cannot be opened.
+
+        In a resumed run the volumes are as the agent left them. Whatever that is, the container
+        must start.
+        """
+        unshut(WORKSPACE, HOME)
+        try:
+            os.close(open_folder(OUTBOX, HOME))
+        except OSError as error:
+            send(Problem("making the outbox", str(error)))
+        try:
+            return await workspace.open_repository(self._reaper, branch)
+        except (workspace.GitError, OSError, RecursionError) as error:
+            send(Problem("opening the repository", str(error)[:2000]))
+            return ""
+
+    async def _remember_beginning(self, branch: str) -> None:
+        """Read what the agent begins with, so that it can be restored later."""
+        self._upkeep = Upkeep(self._reaper, branch)
+        try:
+            await self._upkeep.begin()
+        except (workspace.GitError, OSError) as error:
+            send(Problem("reading the first commit", str(error)[:2000]))
+
     async def _listen(self) -> None:
-        """Take messages from stdin. Its end is no end of ours: the runner may come back."""
+        """Take messages from stdin. When it ends, the run goes on: the runner may come back."""
         reader = asyncio.StreamReader(limit=protocol.MAX_LINE_BYTES)
         await self._loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
@@ -105,7 +138,7 @@ class Agentd:
         while True:
             try:
                 line = await reader.readline()
-                message = protocol.decode(line)
+                message = protocol.decode(line, messages.MESSAGES)
             except (ProtocolError, ValueError) as error:
                 send(Problem("reading a message", str(error)[:500]))
                 continue
@@ -113,9 +146,9 @@ class Agentd:
                 say("the runner has left; waiting for it")
                 return
             if message is not None:
-                self._take(message)
+                self._handle(message)
 
-    def _take(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         match message:
             case Start():
                 if not self._start.done():
@@ -127,7 +160,7 @@ class Agentd:
                 if self._turn is not None:
                     self._spawn(self._turn.interrupt())
             case TrialAccepted() | TrialRefused() | TrialLog() | TrialFinished():
-                self._desk.answer(message)
+                self._trial_server.answer(message)
             case Stop():
                 self._stop(message)
             case _:
@@ -137,25 +170,31 @@ class Agentd:
         if self._turn is not None or not self._start.done():
             send(Problem("starting a turn", f"turn {order.turn}: not now, another is under way"))
             return
-        self._turn = Turn(order, self._drawer, say)
+        self._turn = Turn(order, self._transcripts, say, self._describe)
         self._turn_task = self._spawn(self._run_turn(self._turn))
 
     async def _run_turn(self, turn: Turn) -> None:
-        """Run a turn; one that began after `stop` is the last."""
+        """Run a turn; a turn that began after `stop` is the last."""
         last = self._closing
+        unshut(WORKSPACE, HOME)
         try:
             finished = await turn.run(self._reaper)
         except OSError as error:
-            finished = protocol.TurnFinished(turn.order.turn, 1, 0.0, "", f"agentd: {error}")
+            finished = messages.TurnFinished(turn.order.turn, 1, 0.0, "", f"agentd: {error}")
+        if self._upkeep is not None and not last and not self._end.done():
+            found = await self._upkeep.run()
+            for phrase in (*found.wrong, *found.restored):
+                say(phrase)
+            finished = dataclasses.replace(finished, wrong=found.wrong, restored=found.restored)
         self._turn = None
         send(finished)
         if last:
             self._finish("stop")
 
     def _stop(self, stop: Stop) -> None:
-        """Close the desk and give grace for a closing turn; a second stop ends at once."""
+        """Take no further trial and leave time for a closing turn; a second stop ends at once."""
         say(f"the run is over: {stop.reason}")
-        self._desk.close(stop.reason)
+        self._trial_server.close(stop.reason)
         if self._closing or stop.grace_seconds <= 0:
             self._finish("stop")
         self._closing = True
@@ -163,20 +202,21 @@ class Agentd:
 
     def _give_up_waiting(self) -> None:
         if not self._start.done():
-            self._finish(f"no start within {protocol.START_SECONDS:.0f} s")
+            self._finish(f"no start within {pid1.WAIT_FOR_START_SECONDS:.0f} s")
 
     def _finish(self, reason: str) -> None:
         if not self._end.done():
             self._end.set_result(reason)
 
     async def _say_goodbye(self) -> None:
-        """Kill what runs, pack the repository, and say the last word."""
+        """Kill every process, pack the repository, and send the last message."""
         reason = self._end.result()
         say(f"ending: {reason}")
         await processes.kill_everything()
-        if self._turn_task is not None:  # it kills once more, which git below must not meet
+        unshut(WORKSPACE, HOME)
+        if self._turn_task is not None:  # its end kills once more, and would kill the git below
             await asyncio.wait([self._turn_task], timeout=TURN_END_SECONDS)
-        if self._start.done() and reason != "SIGTERM":  # that one leaves 5 s
+        if self._start.done() and reason != "SIGTERM":  # after SIGTERM the engine waits only 5 s
             try:
                 await workspace.write_bundle(self._reaper, BUNDLE_SECONDS)
             except (workspace.GitError, OSError) as error:
@@ -198,29 +238,9 @@ class Agentd:
             self._finish("an error of agentd")
 
 
-def send(message: Message) -> None:
-    """One message to the runner, in one piece."""
-    _write_all(1, protocol.encode(message))
-
-
 def say(text: str) -> None:
     """One short line for whoever reads `docker logs`."""
-    stamp = time.strftime("%H:%M:%S", time.gmtime())
-    with contextlib.suppress(OSError):
-        _write_all(2, f"{stamp} {shorten(text)}\n".encode())
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-async def _either(first: asyncio.Future[Start], second: asyncio.Future[str]) -> None:
-    """Wait until one of the two is done."""
-    one_done = asyncio.Event()
-    first.add_done_callback(lambda _: one_done.set())
-    second.add_done_callback(lambda _: one_done.set())
-    await one_done.wait()
+    pid1.say(shorten(text))
 
 
 async def _main() -> int:
@@ -228,6 +248,6 @@ async def _main() -> int:
 
 
 if __name__ == "__main__":
-    processes.forbid_tracing()
+    pid1.close_to_others()
     processes.block_signals()
     sys.exit(asyncio.run(_main()))

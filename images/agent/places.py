@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 WORKSPACE = "/workspace"
-STATE = "/home/agent/.bakeoff"
+HOME = "/home/agent"
+STATE = f"{HOME}/.bakeoff"
 OUTBOX = f"{STATE}/outbox"
 TRIAL_LOGS = f"{STATE}/trials"
 BUNDLE = f"{STATE}/repo.bundle"

@@ -2,15 +2,14 @@
 
 Invariant: this module alone waits for children, so that an exit code is never lost to another
 waiter, and after `kill_everything` no process but PID 1 is left. The attacks it stops: a daemon
-that outlives its turn by leaving its process group, a fork bomb, a process that writes messages
-of its own to PID 1's stdout through /proc, and a SIGTERM to PID 1 from inside.
+that outlives its turn by leaving its process group, a fork bomb, and a SIGTERM to PID 1 from
+inside.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -19,7 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO
 
-PR_SET_DUMPABLE = 4  # linux/prctl.h
+import pid1
+
 KILL_ROUNDS = 250
 KILL_ROUND_SECONDS = 0.02
 
@@ -87,7 +87,7 @@ def _detach(stream: IO[bytes] | None) -> int:
 
 
 def _accept_sigterm() -> None:
-    """Undo in the child, before exec, the block that PID 1 keeps on SIGTERM and SIGINT."""
+    """Undo in the child, before exec, that PID 1 blocks SIGTERM and ignores SIGINT."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -95,38 +95,14 @@ def _accept_sigterm() -> None:
 async def kill_everything() -> bool:
     """SIGKILL every process of the container but PID 1; True when none is left.
 
-    kill(-1) reaches all processes of the PID namespace under one kernel lock, so that a process
-    cannot escape by forking while it is looked for.
-
     Raises:
         RuntimeError: not PID 1; on a host the same call would end every process of the user.
     """
     for _ in range(KILL_ROUNDS):
-        if not kill_all_there_are():
+        if not pid1.kill_others():
             return True
         await asyncio.sleep(KILL_ROUND_SECONDS)
     return False
-
-
-def kill_all_there_are() -> bool:
-    """SIGKILL to every process but PID 1, once; False when there is none.
-
-    Raises:
-        RuntimeError: not PID 1; on a host the same call would end every process of the user.
-    """
-    if os.getpid() != 1:
-        raise RuntimeError("only PID 1 of a container may kill everything")
-    try:
-        os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def forbid_tracing() -> None:
-    """Make this process opaque to others of the same user: no ptrace, no /proc/1/fd, no core."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
 
 
 def watch_sigterm(loop: asyncio.AbstractEventLoop, on_sigterm: Callable[[], None]) -> None:

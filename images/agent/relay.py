@@ -1,7 +1,8 @@
-"""The only way out of the sandbox: 127.0.0.1:8080 relayed to the gateway's Unix socket.
+"""The only way out of the sandbox: 127.0.0.1:8080 is relayed to the gateway's Unix socket.
 
-Bytes pass both ways unread. While the gateway is away (it may be restarted), a connection waits;
-then it gets a 503 that every CLI understands, because Codex waits for ever on a refused one.
+Bytes pass both ways unread. While the gateway is away (it may be restarted), a connection waits for
+some seconds and then gets a 503, which every CLI takes for a reason to try again. Refusing the
+connection instead would make Codex wait for ever.
 """
 
 from __future__ import annotations

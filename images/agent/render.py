@@ -1,12 +1,15 @@
 """Turns a CLI's stream of JSON lines into a few short lines for whoever reads `docker logs`.
 
-The stream is the agent's own output: any bytes may come. A line that is not understood is left
-out (the transcript has it), control characters never reach a terminal, and nothing here raises.
+What an event of the stream says is the knowledge of the CLI's own `render.py`, which the image
+holds as `agent/render.py`. The stream is the agent's output: any bytes may come. A line that is
+not understood is left out (the transcript has it), control characters never reach a terminal, and
+nothing here raises, whatever the CLI's own file does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,25 +17,48 @@ from typing import Any
 MAX_LINE_BYTES = 1024 * 1024
 MAX_SHOWN_CHARS = 200
 
+# What of an event is worth a line, each a tuple:
+#   ("model", text)            what the model says
+#   ("piece", text)            a part of what it says; pieces in a row make one line
+#   ("tool", name, arguments)  a call of a tool, its arguments a dict or a text
+#   ("result", text), ("error", text)
+Describe = Callable[[dict[str, Any]], Iterator[tuple[object, ...]]]
+
+
+def load_describe() -> Describe:
+    """The function of the CLI whose image this is."""
+    describe: Describe = importlib.import_module("agent.render").describe
+    return describe
+
 
 class Renderer:
-    """Feeds on raw bytes of any of the three CLIs and calls `say` with short lines."""
+    """Takes the raw bytes of a CLI's stream and calls `say` with short lines.
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    Args:
+        say: prints one short line for a person.
+        describe: what an event of this CLI says.
+    """
+
+    def __init__(self, say: Callable[[str], None], describe: Describe) -> None:
         self._say = say
-        self._pending = b""
+        self._describe = describe
+        self._pending = bytearray()
         self._overlong = False
         self._speech = ""
+        self._failed = False
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes; complete lines are rendered at once."""
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        for line in lines:
+        *ends, rest = data.split(b"\n")
+        for end in ends:
             if not self._overlong:
-                self._render(line)
+                self._render(bytes(self._pending + end))
+            self._pending.clear()
             self._overlong = False
+        self._pending += rest
         if len(self._pending) > MAX_LINE_BYTES:
-            self._pending, self._overlong = b"", True
+            self._pending.clear()
+            self._overlong = True
 
     def close(self) -> None:
         """Render what the stream ended with."""
@@ -40,19 +66,33 @@ class Renderer:
         self._end_speech()
 
     def _render(self, line: bytes) -> None:
+        body: object = None
         with contextlib.suppress(ValueError, RecursionError):
             body = json.loads(line)
-            if isinstance(body, dict):
+        if isinstance(body, dict):
+            try:
                 self._show(body)
+            except Exception as error:  # noqa: BLE001 # a fault in the file of a CLI ends no turn
+                self._tell_once(f"rendering failed: {type(error).__name__}: {error}")
 
-    def _show(self, body: dict[str, Any]) -> None:
-        if body.get("type") == "message":
-            if body.get("role") == "assistant" and len(self._speech) < MAX_SHOWN_CHARS:
-                self._speech += str(body.get("content", ""))  # Gemini sends words in pieces
-            return
-        self._end_speech()
-        for text in _shown(body):
-            self._say(shorten(text))
+    def _tell_once(self, failure: str) -> None:
+        if not self._failed:
+            self._say(shorten(failure))
+        self._failed = True
+
+    def _show(self, event: dict[str, Any]) -> None:
+        found = list(self._describe(event))
+        if not any(kind == "piece" for kind, *_ in found):
+            self._end_speech()
+        for said in found:
+            match said:
+                case ("piece", text):
+                    if len(self._speech) < MAX_SHOWN_CHARS:
+                        self._speech += str(text)
+                case ("tool", name, arguments):
+                    self._say(shorten(f"tool: {name} {_argument(arguments)}"))
+                case (kind, text):
+                    self._say(shorten(f"{kind}: {text}"))
 
     def _end_speech(self) -> None:
         if self._speech.strip():
@@ -67,50 +107,10 @@ def shorten(text: str) -> str:
     return clean if len(clean) <= MAX_SHOWN_CHARS else clean[: MAX_SHOWN_CHARS - 1] + "…"
 
 
-def _shown(body: dict[str, Any]) -> Iterator[str]:
-    """What of one event is worth a line: words of the model, tool calls, errors, the result."""
-    kind = body.get("type")
-    if kind == "assistant":
-        yield from _claude_blocks(body.get("message"))
-    elif kind == "item.started" or kind == "item.completed":
-        yield from _codex_item(kind, body.get("item"))
-    elif kind == "tool_use":
-        yield f"tool: {body.get('tool_name', '?')} {_argument(body.get('parameters'))}"
-    elif kind == "result":
-        yield f"result: {body.get('subtype') or body.get('status', '?')}"
-    elif kind == "error" or kind == "turn.failed":
-        yield f"error: {body.get('message') or body.get('error', '?')}"
-
-
-def _claude_blocks(message: object) -> Iterator[str]:
-    content = message.get("content") if isinstance(message, dict) else None
-    for block in content if isinstance(content, list) else []:
-        if not isinstance(block, dict):
-            continue
-        if block.get("type") == "text":
-            yield f"model: {block.get('text', '')}"
-        elif block.get("type") == "tool_use":
-            yield f"tool: {block.get('name', '?')} {_argument(block.get('input'))}"
-
-
-def _codex_item(kind: str, item: object) -> Iterator[str]:
-    if not isinstance(item, dict):
-        return
-    what = item.get("type")
-    if what == "agent_message" and kind == "item.completed":
-        yield f"model: {item.get('text', '')}"
-    elif what == "command_execution" and kind == "item.started":
-        yield f"tool: shell {item.get('command', '')}"
-    elif what == "file_change" and kind == "item.completed":
-        yield f"tool: edit {item.get('changes', '')}"
-    elif what == "error":
-        yield f"error: {item.get('message', '')}"
-
-
 def _argument(arguments: object) -> str:
     """The most telling argument of a tool call."""
     if not isinstance(arguments, dict):
-        return ""
+        return str(arguments or "")
     for name in ("command", "file_path", "path", "pattern", "prompt"):
         if name in arguments:
             return str(arguments[name])

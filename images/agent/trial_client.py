@@ -1,6 +1,6 @@
-"""The `trial` command: how an agent trains its train.py.
+"""The `trial` command, with which an agent asks for a training of its train.py.
 
-It only asks: the training runs in another container, and goes on when this command is killed.
+The training runs in another container, and goes on when this command is killed.
 """
 
 from __future__ import annotations
@@ -15,48 +15,55 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import messages
 import protocol
-from places import OUTBOX, TRIAL_LOGS, TRIAL_SOCKET, WORKSPACE
-from protocol import TrialAccepted, TrialFinished, TrialLog, TrialRefused
+from messages import CATEGORIES, TrialAccepted, TrialFinished, TrialLog, TrialRefused
+from places import HOME, OUTBOX, TRIAL_LOGS, TRIAL_SOCKET, WORKSPACE
+from safe_folder import open_folder
 from thinning import Thinner
 
-MAX_HYPOTHESIS_CHARS = 2000
-CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")
 OK, FAILED, USAGE, REFUSED, REFUSED_FOR_GOOD = range(5)
 SILENCE_SECONDS = 60.0
 GIT_SECONDS = 10.0
 
 HELP = """\
-Train a train.py and print what came of it. Blocks until the trial has ended.
+Train a train.py and print the result. Waits until the trial has ended.
 
   trial --hypothesis "a higher matrix LR helps" --category hyperparameter
+  trial --check           run the first three steps and one batch of random rows: says in seconds
+                          whether train.py runs; twice before each trial, and no experiment
   trial --detach          ask, print the trial's number, do not wait
   trial wait 7            wait for trial 7 and print its result (use it when your shell
                           timed out: the trial goes on without this command)
-  trial log 7             the full output of trial 7
-  trial list              every trial so far with its val_bpb
+  trial log 7             what trial 7 printed until it was scored, and its figures
+  trial list              every trial so far with its {metric}
 
 The training runs elsewhere, on the text of train.py as it is now: you may edit the file while
-it runs. Only train.py counts; other files are not there. The last lines are the result: lower
-val_bpb is better.
+it runs. Only train.py counts; other files are not there. The last lines are the result:
+{better}.
 """
 EXIT_CODES = """\
-exit codes: 0 trained, val_bpb printed; 1 the trial failed (crash, out of memory, over its time);
-2 wrong usage or no usable train.py; 3 refused, try again; 4 refused for good, the budget is spent
+exit codes: 0 trained, {metric} printed; 1 the trial failed (crash, out of memory, over its time, or
+rejected by the judge); 2 wrong usage or no usable train.py; 3 refused, try again; 4 refused for
+good, the budget is spent
 """
+
+HELP_OPTIONS = {"-h", "--help"}
+HELP_SECONDS = 5.0  # for the name of the metric; the help has words for one that is not told
+UNKNOWN_METRIC = {"metric": "measured value", "better": "program.md says which values are better"}
 
 
 class CannotAskError(Exception):
-    """The request cannot be made; the text says why and what to do."""
+    """The request cannot be made; the text says why, and what to do."""
 
 
 def main(argv: list[str]) -> int:
     """Run the command; the result is the exit code."""
     sys.stdout.reconfigure(line_buffering=True, errors="replace")  # type: ignore[union-attr]  # sys.stdout is a TextIOWrapper
-    words = {"wait": wait, "log": print_log, "list": print_list}
+    commands = {"wait": wait, "log": print_log, "list": print_list}
     try:
-        if argv and argv[0] in words:
-            return words[argv[0]](argv[1:])
+        if argv and argv[0] in commands:
+            return commands[argv[0]](argv[1:])
         return request(_parse(argv))
     except CannotAskError as error:
         print(f"trial: {error}", file=sys.stderr)
@@ -65,7 +72,9 @@ def main(argv: list[str]) -> int:
         print(f"trial: the run does not answer ({error}); try again", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
-        print("trial: left waiting; the trial goes on, see `trial list`", file=sys.stderr)
+        print(
+            "trial: waiting was interrupted; the trial goes on, see `trial list`", file=sys.stderr
+        )
         return FAILED
 
 
@@ -76,8 +85,9 @@ def request(options: argparse.Namespace) -> int:
         "do": "request",
         "sha256": hand_in(read_train_py(path)),
         "commit": _head_commit(path.parent),
-        "hypothesis": options.hypothesis[:MAX_HYPOTHESIS_CHARS],
+        "hypothesis": options.hypothesis[: messages.MAX_HYPOTHESIS_CHARS],
         "category": options.category,
+        "check": options.check,
     }
     return follow(_ask(body), detach=options.detach)
 
@@ -88,7 +98,7 @@ def wait(argv: list[str]) -> int:
 
 
 def print_log(argv: list[str]) -> int:
-    """`trial log ID`: everything that the trial has printed so far."""
+    """`trial log ID`: what was passed on so far of all that the trial has printed."""
     name = _trial_name("log", argv)
     path = Path(TRIAL_LOGS, f"{int(name):04}.log" if name.isdecimal() else name)
     try:
@@ -126,7 +136,7 @@ def read_train_py(path: Path) -> bytes:
     Raises:
         CannotAskError: unreadable, empty, not UTF-8, or too big.
     """
-    limit = protocol.MAX_TRAIN_PY_BYTES
+    limit = messages.MAX_TRAIN_PY_BYTES
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
@@ -145,23 +155,31 @@ def read_train_py(path: Path) -> bytes:
 
 
 def hand_in(data: bytes) -> str:
-    """Put the text where the runner fetches it; its SHA-256 in hex."""
+    """Write the text where the runner fetches it; returns its SHA-256 in hex.
+
+    Raises:
+        CannotAskError: it cannot be written.
+    """
     sha256 = hashlib.sha256(data).hexdigest()
-    Path(OUTBOX).mkdir(parents=True, exist_ok=True)
     aside = Path(OUTBOX, f".{os.getpid()}.part")
     try:
+        os.close(open_folder(OUTBOX, HOME))
         aside.write_bytes(data)
         aside.rename(Path(OUTBOX, f"{sha256}.py"))
     except OSError as error:
-        raise CannotAskError(f"handing in train.py: {error}; is the disk full?") from None
+        raise CannotAskError(
+            f"handing in train.py: {error}; if the disk is full, make room"
+        ) from None
     return sha256
 
 
 def follow(lines: Iterator[str], *, detach: bool = False) -> int:
-    """Print the trial as it goes; the exit code says how it ended."""
+    """Print what the trial prints, until its end; returns the exit code for how it ended."""
     thinner = Thinner()
     for line in lines:
-        match protocol.decode(line):
+        match protocol.decode(line, messages.MESSAGES):
+            case TrialAccepted(trial=messages.CHECK):
+                print("check accepted")
             case TrialAccepted(trial=trial):
                 print(f"trial {trial} accepted (pick it up with `trial wait {trial}`)")
                 if detach:
@@ -181,16 +199,18 @@ def follow(lines: Iterator[str], *, detach: bool = False) -> int:
 
 
 def print_result(finished: TrialFinished, thinner: Thinner) -> int:
-    """The closing lines: what failed and where, or the summary and val_bpb."""
+    """Print the closing lines: what failed and where, or the summary and the value."""
     ok = finished.status == "ok"
     if not ok and thinner.tail():
         print("last lines:", *thinner.tail(), sep="\n")
     reason = f" ({finished.reason})" if finished.reason else ""
-    print(f"=== trial {finished.trial}: {finished.status}{reason}")
+    name = "check" if finished.trial == messages.CHECK else f"trial {finished.trial}"
+    print(f"=== {name}: {finished.status}{reason}")
     for key, value in finished.summary.items():
         print(f"{key}: {value}")
-    if finished.val_bpb is not None and "val_bpb" not in finished.summary:
-        print(f"val_bpb: {finished.val_bpb:.6f}")
+    metric = finished.metric or "value"
+    if finished.value is not None and metric not in finished.summary:
+        print(f"{metric}: {finished.value:.6f}")
     if not ok:
         print(f"full output: trial log {finished.trial}")
     if finished.budget_note:
@@ -200,17 +220,24 @@ def print_result(finished: TrialFinished, thinner: Thinner) -> int:
     return OK if ok else FAILED
 
 
-def _ask(body: dict[str, str]) -> Iterator[str]:
-    """Send one request to PID 1 and yield its answers; say so when all is silent for long."""
+def _ask(body: dict[str, object], patience_seconds: float | None = None) -> Iterator[str]:
+    """Send one request to PID 1 and yield its answers; a long silence is printed.
+
+    Raises:
+        TimeoutError: a silence was longer than `patience_seconds`, where that is given.
+    """
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(patience_seconds)
         connection.connect(TRIAL_SOCKET)
         connection.sendall(json.dumps(body).encode() + b"\n")
-        connection.settimeout(SILENCE_SECONDS)
+        connection.settimeout(patience_seconds or SILENCE_SECONDS)
         pending, waited_seconds = b"", 0.0
         while True:
             try:
                 data = connection.recv(64 * 1024)
             except TimeoutError:
+                if patience_seconds is not None:
+                    raise
                 waited_seconds += SILENCE_SECONDS
                 print(f"(still waiting, nothing new for {waited_seconds:.0f} s)")
                 continue
@@ -222,15 +249,33 @@ def _ask(body: dict[str, str]) -> Iterator[str]:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
+    wants_help = not HELP_OPTIONS.isdisjoint(argv)
+    words = _metric_words() if wants_help else UNKNOWN_METRIC
     parser = argparse.ArgumentParser(
-        "trial", description=HELP, epilog=EXIT_CODES,
+        "trial", description=HELP.format_map(words), epilog=EXIT_CODES.format_map(words),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--hypothesis", default="", metavar="TEXT", help="what you expect and why")
     parser.add_argument("--category", default="other", choices=CATEGORIES, help="kind of change")
     parser.add_argument("--detach", action="store_true", help="do not wait for the end")
+    parser.add_argument("--check", action="store_true", help="only see whether train.py runs")
     parser.add_argument("train_py", nargs="?", metavar="train.py", help="default: ./train.py")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.check and options.detach:
+        parser.error("a check is over in seconds: leave out --detach")
+    return options
+
+
+def _metric_words() -> dict[str, str]:
+    """What the task measures, as the help names it; general words when PID 1 does not answer."""
+    try:
+        metric, direction = json.loads(next(_ask({"do": "metric"}, HELP_SECONDS)))
+    except (OSError, StopIteration, ValueError):
+        return UNKNOWN_METRIC
+    if not metric:
+        return UNKNOWN_METRIC
+    lower = "higher" if direction == "maximize" else "lower"
+    return {"metric": metric, "better": f"{lower} {metric} is better"}
 
 
 def _trial_name(word: str, argv: list[str]) -> str:

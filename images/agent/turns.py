@@ -10,11 +10,12 @@ import os
 import time
 from collections.abc import Callable
 
+import pid1
 import processes
-from drawer import BoundedFile, Drawer
-from places import WORKSPACE
-from protocol import TurnFinished, TurnStart
-from render import Renderer
+from messages import TurnFinished, TurnStart
+from places import HOME, WORKSPACE
+from render import Describe, Renderer
+from safe_folder import BoundedFile, SafeFolder
 
 HEAD_BYTES = 48 * 1024 * 1024
 TAIL_BYTES = 1024 * 1024
@@ -22,11 +23,11 @@ STDERR_TAIL_BYTES = 4096
 CHUNK_BYTES = 64 * 1024
 TERM_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
-NOT_STARTED = 127  # what a shell says of a command that it cannot start
+NOT_STARTED = 127  # the exit code of a shell for a command that it cannot start
 
 BASE_ENV = {
     "PATH": "/opt/agent/bin:/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/home/agent",
+    "HOME": HOME,
     "LANG": "C.UTF-8",
     "TERM": "xterm-256color",
     "COLORTERM": "truecolor",
@@ -41,20 +42,28 @@ class Turn:
 
     Args:
         order: what the runner asked for.
-        drawer: where the transcript goes.
+        transcripts: the folder for its transcript.
         say: prints one short line for a person.
+        describe: what an event of the CLI's stream says.
     """
 
-    def __init__(self, order: TurnStart, drawer: Drawer, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        order: TurnStart,
+        transcripts: SafeFolder,
+        say: Callable[[str], None],
+        describe: Describe,
+    ) -> None:
         self.order = order
-        self._drawer = drawer
+        self._transcripts = transcripts
         self._say = say
+        self._describe = describe
         self._process: processes.Process | None = None
 
     async def run(self, reaper: processes.Reaper) -> TurnFinished:
-        """Run the CLI to its end, kill what it left behind, and tell how it went."""
+        """Run the CLI to its end and kill what it left behind; returns how the turn went."""
         began = time.monotonic()
-        file, path = self._drawer.create(f"transcript-{self.order.turn}.jsonl")
+        file, path = self._transcripts.create(f"transcript-{self.order.turn}.jsonl")
         transcript = BoundedFile(file, HEAD_BYTES, TAIL_BYTES)
         self._say(f"turn {self.order.turn} started: {self.order.argv[0]}")
         try:
@@ -75,8 +84,8 @@ class Turn:
         process.terminate()
         await asyncio.wait([process.exit], timeout=TERM_SECONDS)
         if not process.exit.done():
-            # Once: the turn's own end goes on killing, and what comes after it shall live.
-            processes.kill_all_there_are()
+            # Only once: `_run_cli` goes on killing, and what starts after it must stay alive.
+            pid1.kill_others()
 
     async def _run_cli(self, reaper: processes.Reaper, transcript: BoundedFile) -> tuple[int, str]:
         env = {**BASE_ENV, **self.order.env}
@@ -85,7 +94,7 @@ class Turn:
         except (OSError, ValueError, IndexError) as error:
             return NOT_STARTED, f"starting {self.order.argv[:1]}: {error}"
         self._process = process
-        renderer, stderr_tail = Renderer(self._say), bytearray()
+        renderer, stderr_tail = Renderer(self._say, self._describe), bytearray()
 
         def on_stdout(data: bytes) -> None:
             transcript.write(data)
@@ -109,14 +118,14 @@ class Turn:
         return exit_code, stderr_tail.decode("utf-8", "replace")
 
 
-async def _pump(descriptor: int, take: Callable[[bytes], None]) -> None:
-    """Hand everything that comes out of a pipe to `take`, until its end."""
+async def _pump(descriptor: int, handle: Callable[[bytes], None]) -> None:
+    """Pass everything that comes out of a pipe to `handle`, until its end."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=CHUNK_BYTES)
     pipe = os.fdopen(descriptor, "rb", buffering=0)
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     try:
         while data := await reader.read(CHUNK_BYTES):
-            take(data)
+            handle(data)
     finally:
         transport.close()

@@ -1,4 +1,4 @@
-"""PID 1 of the gateway container: the one door out of a sandbox.
+"""PID 1 of the gateway container: the only way out of a sandbox.
 
 The attack that its start stops: anything in a container of the run that can read the memory, the
 environment or a core dump of this process has the provider's key. So the process is not dumpable,
@@ -7,36 +7,27 @@ leaves no core, and gets the key on stdin alone.
 
 from __future__ import annotations
 
-import ctypes
-import resource
 import sys
 
-import protocol
-
-PR_SET_DUMPABLE = 4
-
-
-def close_up() -> None:
-    """Keeps the memory of this process from its neighbours and from the disk."""
-    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+import pid1
+from messages import Ready
 
 
 def main() -> int:
-    """Says `ready` and then loads the rest, which the runner's answer hides."""
-    close_up()
-    sys.stdout.buffer.write(protocol.encode(protocol.Ready(program="gateway")))
-    sys.stdout.buffer.flush()
+    """Say `ready`, and load everything else while the runner answers; the exit code."""
+    pid1.close_to_others()
+    pid1.let_kernel_reap()
+    pid1.send(Ready(program="gateway"))
     import asyncio
 
-    from gatewayd.program import Places, live
-    from gatewayd.voice import Voice
+    from gatewayd.program import Places, run
+    from gatewayd.reporter import Reporter
 
-    voice = Voice()
+    reporter = Reporter()
     try:
-        return asyncio.run(live(voice, Places()))
+        return asyncio.run(run(reporter, Places()))
     finally:
-        voice.close()
+        reporter.close()
 
 
 if __name__ == "__main__":

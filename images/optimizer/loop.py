@@ -1,7 +1,7 @@
-"""The ask/tell loop: which message of the runner leads to which question, and when it is over.
+"""The ask/tell loop: which message of the runner leads to which request, and when the loop is over.
 
-Invariant: a question that got no answer is asked again, with the same request id and knobs, after a
-restart and whenever the runner says `start` again; an answer that came twice is told once.
+Invariant: a suggestion without a result is requested again, with the same request id and knobs,
+after a restart and whenever the runner says `start` again. A result that comes twice is told once.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from channel import say, send
-from protocol import (
+from messages import (
     Message,
     Problem,
     Start,
@@ -20,7 +19,8 @@ from protocol import (
     TrialRefused,
     TrialRequested,
 )
-from search import Ask, Search, UnknownTrialError
+from pid1 import say, send
+from search import Search, Suggestion, UnknownTrialError
 from space import describe
 
 REFUSALS_IN_A_ROW = 10  # the runner takes none of our knobs: more asking would never end
@@ -32,7 +32,7 @@ class Over(Exception):  # noqa: N818 # an end is no error
 
 
 class Loop:
-    """Keeps `parallel` questions open until the runner or the sampler has had enough.
+    """Keeps `parallel` requests open until the runner or the sampler has had enough.
 
     Args:
         search: the study.
@@ -46,14 +46,18 @@ class Loop:
         self._last = False
 
     def begin(self, details: dict[str, str | int]) -> None:
-        """Say `started`, repeat what is outstanding, and ask what is missing."""
-        send(Started(details))
-        for ask in self._search.outstanding():
-            _send_request(ask)
-            say(f"asked for setting {ask.number} again: {describe(ask.knobs)}")
-        self._ask_up_to_parallel()
+        """Say `started`, repeat the outstanding requests, and make those that are missing.
 
-    def take(self, message: Message) -> None:
+        Raises:
+            Over: there is nothing to request.
+        """
+        send(Started(details))
+        for suggestion in self._search.outstanding():
+            _request(suggestion)
+            say(f"asked for setting {suggestion.number} again: {describe(suggestion.knobs)}")
+        self._request_up_to_parallel()
+
+    def handle(self, message: Message) -> None:
         """Act on one message of the runner.
 
         Raises:
@@ -64,24 +68,24 @@ class Loop:
         if isinstance(message, Start):
             self.begin({"again": 1})
         elif isinstance(message, TrialFinished):
-            self._tell(message)
+            self._handle_finished(message)
         elif isinstance(message, TrialRefused):
-            self._refused(message)
+            self._handle_refused(message)
 
-    def _tell(self, message: TrialFinished) -> None:
+    def _handle_finished(self, message: TrialFinished) -> None:
         self._refusals = 0
         self._last = self._last or message.last
         number = _number(message.request)
-        if self._told(message, message.status, message.val_bpb, message.summary):
+        if self._tell(message, message.status, message.value, message.summary):
             outcome = (
-                f"{message.val_bpb:.6g}"
-                if message.val_bpb is not None
+                f"{message.value:.6g}"
+                if message.value is not None
                 else f"{message.status} {message.reason}".strip()
             )
             say(f"trial {message.trial} (setting {number}): {outcome} ({self._best()})")
-        self._ask_up_to_parallel()
+        self._request_up_to_parallel()
 
-    def _refused(self, message: TrialRefused) -> None:
+    def _handle_refused(self, message: TrialRefused) -> None:
         if message.final:
             raise Over(f"no more trials: {message.reason}")
         self._refusals += 1
@@ -90,31 +94,31 @@ class Loop:
         number = _number(message.request)
         send(Problem(during=f"asking for setting {number}", message=f"refused: {message.reason}"))
         say(f"setting {number} was refused: {message.reason}")
-        self._told(message, "refused", None, {})
-        self._ask_up_to_parallel()
+        self._tell(message, "refused", None, {})
+        self._request_up_to_parallel()
 
-    def _told(
+    def _tell(
         self,
         answer: TrialFinished | TrialRefused,
         status: str,
-        val_bpb: float | None,
+        value: float | None,
         summary: Mapping[str, Any],
     ) -> bool:
-        """Whether the study learned something new; an answer to nothing is a problem, no end."""
+        """Whether the study learned something new. An unknown request is reported, and no end."""
         try:
-            return self._search.tell(_number(answer.request), status, val_bpb, summary)
+            return self._search.tell(_number(answer.request), status, value, summary)
         except UnknownTrialError:
             send(Problem(during="telling", message=f"nobody asked for {answer.request!r}"))
             return False
 
-    def _ask_up_to_parallel(self) -> None:
+    def _request_up_to_parallel(self) -> None:
         outstanding = len(self._search.outstanding())
         while outstanding < self._parallel and not self._last:
-            ask = self._search.ask()
-            if ask is None:
+            suggestion = self._search.ask()
+            if suggestion is None:
                 break
-            _send_request(ask)
-            say(f"asked for setting {ask.number}: {describe(ask.knobs)}")
+            _request(suggestion)
+            say(f"asked for setting {suggestion.number}: {describe(suggestion.knobs)}")
             outstanding += 1
         if outstanding == 0:
             raise Over("the last trial is done" if self._last else "every setting has been tried")
@@ -124,8 +128,8 @@ class Loop:
         return f"best {best[0]:.6g}, setting {best[1]}" if best else "none has worked yet"
 
 
-def _send_request(ask: Ask) -> None:
-    send(TrialRequested(request=f"{REQUEST}{ask.number}", knobs=ask.knobs))
+def _request(suggestion: Suggestion) -> None:
+    send(TrialRequested(request=f"{REQUEST}{suggestion.number}", knobs=suggestion.knobs))
 
 
 def _number(request: str) -> int:

@@ -1,16 +1,16 @@
 """The table of samplers: a new one is one function and one entry in `SAMPLERS`.
 
-Invariant: a sampler is made anew for every ask, so it can hold no state that a restart would lose.
-What it suggests is a function of the run's seed, the trial's number and the study's history, and
-nothing else; the same seed gives the same trials, and a resumed run those of an uninterrupted one.
+Invariant: a sampler is made anew for every ask, so it holds no state that a restart would lose. Its
+suggestion depends on the run's seed, the trial's number and the study's history, and on nothing
+else: the same seed gives the same trials, and a resumed run gives those of an uninterrupted one.
 What an algorithm carries from trial to trial (the covariance of CMA-ES, the place in a Sobol
-sequence) Optuna itself keeps in the study's journal.
+sequence) is kept by Optuna itself, in the study's journal.
 
 A failed trial is FAIL in the journal, without a value. Optuna's samplers pass over such trials, and
-a Gaussian process, which has learned nothing from the failure, then asks for much the same setting
+a Gaussian process, which has learned nothing from the failure, then suggests much the same setting
 for ever. So a sampler with `learns_from_trials` is shown each failure as no better than the worst
-val_bpb that was measured: the mildest value that still says "not there". CMA-ES fills its
-generation up with new draws instead: a made-up value would enter its covariance.
+value that was measured: the mildest value that still says "not there". CMA-ES fills its generation
+with new draws instead: a made-up value would enter its covariance.
 
 The same samplers see a knob that train.py had to round (a batch that does not divide) at the value
 that was run, not at the one that they suggested.
@@ -56,7 +56,7 @@ def tpe(run_seed: int, number: int) -> BaseSampler:
 
 
 def gp(run_seed: int, number: int) -> BaseSampler:
-    """Gaussian process with a Matérn-2.5 kernel and log expected improvement; val_bpb is noisy.
+    """Gaussian process with a Matérn-2.5 kernel and log expected improvement; the values are noisy.
 
     Source: Ament et al. 2023, arXiv:2310.20708.
     """
@@ -107,7 +107,7 @@ class Entry:
 
     Args:
         make: the sampler for one ask, from the run's seed and the trial's number.
-        learns_from_trials: show it the trials as they were run, and failures as the worst that was
+        learns_from_trials: show it the trials as they were run, and failures as the worst value
             measured. Only for samplers that keep nothing in the study but its trials.
     """
 

@@ -1,20 +1,20 @@
-"""The study: asks Optuna for settings and tells it what became of them.
+"""The study: asks Optuna for settings and tells it the results.
 
-Invariant: after every call the study is whole on disk. An ask or a tell is a transaction: a process
-that dies in the middle of one finds, when it comes back, the journal as it was before it.
+Invariant: after every call the study is whole on disk. After a death in the middle of a call, or a
+loss of power that cut the journal's end, the next process finds the study as it was before some ask
+or tell, and asks the same from there: see journal.py.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from journal import mend, study_attribute
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -24,6 +24,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from samplers import SAMPLERS
 from space import Knob, points
@@ -34,16 +35,16 @@ RAN = "bakeoff.ran"
 
 
 class SearchError(Exception):
-    """The search cannot be opened; the text says what is so."""
+    """The search cannot be opened; the text says why."""
 
 
 class UnknownTrialError(Exception):
-    """An answer to a question that was never asked."""
+    """A result of a setting that was never suggested."""
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A setting that Optuna wants tried: its trial number and a value for every knob."""
+class Suggestion:
+    """A setting that Optuna suggests: its trial number and a value for every knob."""
 
     number: int
     knobs: dict[str, Any]
@@ -56,13 +57,16 @@ class Search:
         state: the directory of the journal; this process is its only user.
         sampler: a name of `SAMPLERS`.
         seed: the run's seed.
+        direction: "minimize" or "maximize", what the search does with the values.
         space: the knobs.
 
     Raises:
         SearchError: no such sampler, or the directory holds another search.
     """
 
-    def __init__(self, state: Path, sampler: str, seed: int, space: tuple[Knob, ...]) -> None:
+    def __init__(
+        self, state: Path, sampler: str, seed: int, direction: str, space: tuple[Knob, ...]
+    ) -> None:
         if sampler not in SAMPLERS:
             raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
         self._entry = SAMPLERS[sampler]
@@ -70,24 +74,24 @@ class Search:
         self._space = space
         self._distributions = {knob.name: distribution(knob) for knob in space}
         self._journal = state / "journal.log"
-        self._mark = state / "journal.mark"
-        self._roll_back()
-        owner = f"{sampler}, seed {seed}, space {space!r}"
-        with self._transaction():
-            self._storage = _open_storage(self._journal)
-            self._study = optuna.create_study(
-                storage=self._storage,
-                study_name=STUDY,
-                sampler=self._entry.make(seed, 0),
-                load_if_exists=True,
-            )
-            if OWNER not in self._study.user_attrs:
-                self._study.set_user_attr(OWNER, owner)
-        if self._study.user_attrs[OWNER] != owner:
-            raise SearchError(f"the journal is of another search: {self._study.user_attrs[OWNER]}")
+        owner = f"{sampler}, seed {seed}, {direction}, space {space!r}"
+        other = study_attribute(self._journal, OWNER)
+        if other not in (None, owner):  # before anything is cut off that belongs to another
+            raise SearchError(f"the journal is of another search: {other}")
+        mend(self._journal, len(space))
+        self._storage = _open_storage(self._journal)
+        self._study = optuna.create_study(
+            storage=self._storage,
+            study_name=STUDY,
+            sampler=self._entry.make(seed, 0),
+            direction=direction,
+            load_if_exists=True,
+        )
+        if other is None:
+            self._study.set_user_attr(OWNER, owner)
 
-    def ask(self) -> Ask | None:
-        """The next setting, or None when every setting of the space has been asked for.
+    def ask(self) -> Suggestion | None:
+        """The next setting, or None when every setting of the space has been suggested.
 
         Trial 0 is the default of every knob.
         """
@@ -96,27 +100,27 @@ class Search:
             return None
         number = len(trials)
         sampler = self._entry.make(self._seed, number)
-        with self._transaction():
-            self._study.sampler = sampler
-            if number == 0:
-                self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
-            elif self._entry.learns_from_trials:
-                self._study.enqueue_trial(suggested(sampler, trials, self._distributions))
-            trial = self._study.ask(self._distributions)
-        return Ask(trial.number, trial.params)
+        self._study.sampler = sampler
+        if number == 0:
+            self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
+        elif self._entry.learns_from_trials:
+            knobs = suggested(sampler, self._study.direction, trials, self._distributions)
+            self._study.enqueue_trial(knobs)
+        trial = self._study.ask(self._distributions)
+        return Suggestion(trial.number, trial.params)
 
     def tell(
-        self, number: int, status: str, val_bpb: float | None, summary: Mapping[str, Any]
+        self, number: int, status: str, value: float | None, summary: Mapping[str, Any]
     ) -> bool:
-        """Record what became of a trial; False when that was known already.
+        """Record the result of a trial; False when it was known already.
 
         A failure is told as a failure. A large number in its place would be a measurement that
         nobody made, and would bend a model of the objective or the covariance of CMA-ES.
 
         Args:
-            number: the trial's number, as asked.
-            status: the ledger's: ok, pruned, crash, oom, timeout or killed.
-            val_bpb: bits per byte for ok and pruned.
+            number: the trial's number, as suggested.
+            status: the ledger's: ok, pruned, crash, oom, timeout, killed or rejected.
+            value: what an ok or pruned trial measured, in the metric's unit; else None.
             summary: the ledger's, which names the knobs that train.py had to round.
 
         Raises:
@@ -127,30 +131,31 @@ class Search:
             raise UnknownTrialError(f"trial {number} was never asked for")
         if trials[number].state.is_finished():
             return False
-        with self._transaction():
-            if ran := self._rounded(summary):
-                self._storage.set_trial_user_attr(self._trial_id(number), RAN, ran)
-            if val_bpb is None or not math.isfinite(val_bpb) or status not in ("ok", "pruned"):
-                self._study.tell(number, state=TrialState.FAIL)
-            elif status == "ok":
-                self._study.tell(number, val_bpb)
-            else:
-                self._tell_pruned(number, val_bpb)
+        if ran := self._rounded(summary):
+            self._storage.set_trial_user_attr(self._trial_id(number), RAN, ran)
+        if value is None or not math.isfinite(value) or status not in ("ok", "pruned"):
+            self._study.tell(number, state=TrialState.FAIL)
+        elif status == "ok":
+            self._study.tell(number, value)
+        else:
+            self._tell_pruned(number, value)
         return True
 
-    def outstanding(self) -> list[Ask]:
-        """What was asked for and not yet told, oldest first."""
+    def outstanding(self) -> list[Suggestion]:
+        """The suggestions without a result, oldest first."""
         running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
-        return [Ask(trial.number, trial.params) for trial in running]
+        return [Suggestion(trial.number, trial.params) for trial in running]
 
     def best(self) -> tuple[float, int] | None:
-        """The lowest val_bpb of a completed trial, with its number."""
+        """The best value of a completed trial, with the trial's number; the first of equals."""
         done = (trial for trial in self._trials() if trial.state == TrialState.COMPLETE)
-        return min(((float(t.value), t.number) for t in done if t.value is not None), default=None)
+        told = [(float(t.value), t.number) for t in done if t.value is not None]
+        best = max if self._study.direction == StudyDirection.MAXIMIZE else min
+        return best(told, key=lambda entry: entry[0], default=None)
 
-    def _tell_pruned(self, number: int, val_bpb: float) -> None:
+    def _tell_pruned(self, number: int, value: float) -> None:
         """Optuna reads a pruned trial's worth from its last intermediate value."""
-        self._storage.set_trial_intermediate_value(self._trial_id(number), 0, val_bpb)
+        self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
         self._study.tell(number, state=TrialState.PRUNED)
 
     def _rounded(self, summary: Mapping[str, Any]) -> dict[str, float]:
@@ -171,27 +176,9 @@ class Search:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
         return trials
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Note the journal's length before a change; `_roll_back` returns to it after a death."""
-        size = self._journal.stat().st_size if self._journal.exists() else 0
-        aside = self._mark.with_suffix(".part")
-        with aside.open("w") as file:
-            file.write(str(size))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self._mark)
-        yield
-        self._mark.unlink()
-
-    def _roll_back(self) -> None:
-        if self._mark.exists() and self._journal.exists():
-            os.truncate(self._journal, int(self._mark.read_text()))
-        self._mark.unlink(missing_ok=True)
-
 
 def distribution(knob: Knob) -> BaseDistribution:
-    """Optuna's distribution for a knob: what it suggests is run as it is."""
+    """Optuna's distribution for a knob."""
     if knob.type == "categorical":
         return CategoricalDistribution(knob.choices)
     if knob.type == "int":
@@ -200,11 +187,15 @@ def distribution(knob: Knob) -> BaseDistribution:
 
 
 def suggested(
-    sampler: BaseSampler, trials: list[FrozenTrial], distributions: dict[str, BaseDistribution]
+    sampler: BaseSampler,
+    direction: StudyDirection,
+    trials: list[FrozenTrial],
+    distributions: dict[str, BaseDistribution],
 ) -> dict[str, Any]:
-    """What a sampler suggests when it sees what was run, and failures as the worst measured."""
-    seen = optuna.create_study(sampler=sampler)
-    worst = max((t.value for t in trials if t.value is not None), default=None)
+    """What a sampler suggests when it sees each trial as it was run, and failures as the worst."""
+    seen = optuna.create_study(sampler=sampler, direction=direction)
+    worst_of = min if direction == StudyDirection.MAXIMIZE else max
+    worst = worst_of((t.value for t in trials if t.value is not None), default=None)
     seen.add_trials(_as_run(trial, worst) for trial in trials)
     return dict(seen.ask(distributions).params)
 
@@ -222,7 +213,7 @@ def _as_run(trial: FrozenTrial, worst: float | None) -> FrozenTrial:
 
 
 def _open_storage(journal: Path) -> JournalStorage:
-    """The journal, with the lock of a process that was killed taken away: we are alone here."""
+    """The journal. The lock of a killed process is removed: this process is its only user."""
     Path(f"{journal}.lock").unlink(missing_ok=True)
     lock = JournalFileOpenLock(str(journal))
     return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))

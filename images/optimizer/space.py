@@ -1,8 +1,7 @@
-"""The search space as the runner sends it: knobs with ranges, checked before Optuna sees them.
+"""The search space: knobs with ranges, checked before Optuna sees them.
 
-Standard library only. Invariant: every value between `low` and `high` (on the grid of `step`, if
-there is one) is run exactly as suggested. Nothing is snapped afterwards, so that what a sampler
-learns from is what was trained.
+Standard library only. train.py may still round a value that does not fit its model; search.py then
+learns the value that was run.
 """
 
 from __future__ import annotations
@@ -10,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-Value = int | float | str | bool
-TYPES = ("int", "float", "categorical")
+from start_config import KnobRange, KnobValue
 
 
 class SpaceError(ValueError):
@@ -22,27 +20,16 @@ class SpaceError(ValueError):
 
 @dataclass(frozen=True)
 class Knob:
-    """One ALL_CAPS constant of train.py and where it may lie.
-
-    Args:
-        name: the constant's name.
-        type: "int", "float" or "categorical".
-        default: the value of trial 0.
-        low: smallest value, numbers only.
-        high: largest value, numbers only.
-        log: search the logarithm; needs `low` above 0.
-        step: distance of neighbouring values; None for every int, or every float.
-        choices: the values of a categorical knob.
-    """
+    """A knob that can be searched: a `KnobRange` with its name; only `step` may be None."""
 
     name: str
-    type: str
-    default: Value
+    type: Literal["int", "float", "categorical"]
+    default: KnobValue
     low: float = 0
     high: float = 0
     log: bool = False
     step: float | None = None
-    choices: tuple[Value, ...] = ()
+    choices: tuple[KnobValue, ...] = ()
 
     def size(self) -> float:
         """How many values the knob can take; infinity for a float without a step."""
@@ -55,13 +42,13 @@ class Knob:
         return round((self.high - self.low) / (self.step or 1)) + 1
 
 
-def parse_space(space: Mapping[str, Mapping[str, Any]]) -> tuple[Knob, ...]:
-    """The knobs of `start.config.space`, in its order.
+def parse_space(space: Mapping[str, KnobRange]) -> tuple[Knob, ...]:
+    """The knobs of `OptimizerConfig.space`, in its order.
 
     Raises:
-        SpaceError: a range is empty, a default lies outside, a type or field is unknown.
+        SpaceError: a range is empty, or a default lies outside of it.
     """
-    return tuple(_parse_knob(name, fields) for name, fields in space.items())
+    return tuple(_parse_knob(name, given) for name, given in space.items())
 
 
 def points(space: tuple[Knob, ...]) -> float:
@@ -77,16 +64,8 @@ def describe(knobs: Mapping[str, Any]) -> str:
     )
 
 
-def _parse_knob(name: str, fields: Mapping[str, Any]) -> Knob:
-    given = {key: value for key, value in fields.items() if value is not None}
-    if "choices" in given:
-        given["choices"] = tuple(given["choices"])
-    try:
-        knob = Knob(name=name, **given)
-    except TypeError as error:
-        raise SpaceError(f"knob {name}: {error}") from None
-    if knob.type not in TYPES:
-        raise SpaceError(f"knob {name}: type {knob.type!r} is none of {', '.join(TYPES)}")
+def _parse_knob(name: str, given: KnobRange) -> Knob:
+    knob = Knob(name, **{key: value for key, value in vars(given).items() if value is not None})
     problem = _choice_problem(knob) if knob.type == "categorical" else _range_problem(knob)
     if problem:
         raise SpaceError(f"knob {name}: {problem}")

@@ -1,4 +1,4 @@
-"""What the container's control group says about memory, in version 1 and 2."""
+"""Reads the memory figures of the container's control group, version 1 or 2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def peak_memory_bytes(root: Path = ROOT) -> int:
-    """The most memory that the container held at once; the largest process's where none tells."""
+    """The most memory that the container held at once, in bytes.
+
+    If the control group does not tell, it is the peak of the largest child process.
+    """
     for name in ("memory.peak", "memory/memory.max_usage_in_bytes"):
         try:
             return int((root / name).read_text())
@@ -19,7 +22,7 @@ def peak_memory_bytes(root: Path = ROOT) -> int:
 
 
 def oom_kills(root: Path = ROOT) -> int:
-    """How many processes of the container the kernel killed for want of memory."""
+    """How many of the container's processes the kernel killed because memory ran out."""
     for name in ("memory.events", "memory/memory.oom_control"):
         try:
             lines = (root / name).read_text().splitlines()

@@ -1,4 +1,4 @@
-"""A trial's output, line by line, bounded, and never to be mistaken for a message of PID 1."""
+"""Forwards a trial's output line by line, bounded, so that no line looks like PID 1's message."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MARK = MARK.encode()
 
 
 class Forwarder:
-    """A pipe whose writer end a child gets, and what came out of it.
+    """A pipe that takes the output of a child and forwards it to our standard output.
 
     Args:
-        output_bytes: after so many bytes `overflowed` is true and nothing more is forwarded.
+        output_bytes: after so many bytes, `overflowed` is true and nothing more is forwarded.
     """
 
     def __init__(self, output_bytes: int) -> None:
@@ -28,37 +28,38 @@ class Forwarder:
         self.overflowed = False
 
     def close_writer(self) -> None:
-        """The parent's own copy of the writer end, so that an end of the output can be seen."""
+        """Close our own copy of the write end, so that the end of the output can be seen."""
         os.close(self.writer)
 
     def forward(self, timeout_seconds: float) -> None:
-        """Forwards what there is, waiting for the first of it; returns early when there is some."""
+        """Forward the output that is ready, or the first that comes within the timeout."""
         select.select([self._reader], [], [], timeout_seconds)
         try:
             chunk = os.read(self._reader, READ_BYTES)
         except BlockingIOError:
             return
         if chunk:
-            self._take(chunk)
-        else:  # closed by all: only the child's exit is left to wait for
+            self._forward(chunk)
+        else:  # every writer has closed the pipe: only the child's exit is still to come
             select.select([], [], [], min(timeout_seconds, 0.02))
 
     def drain(self) -> None:
-        """Forwards what is left in the pipe, once nobody can write to it any more."""
+        """Forward the rest of the pipe and of our buffer, once nobody writes any more."""
         try:
             while not self.overflowed and (chunk := os.read(self._reader, READ_BYTES)):
-                self._take(chunk)
+                self._forward(chunk)
         except BlockingIOError:
             pass
         if self._partial:
             self._print([self._partial])
             self._partial = b""
+        sys.stdout.buffer.flush()  # a signal may have interrupted the last flush
 
-    def _take(self, chunk: bytes) -> None:
+    def _forward(self, chunk: bytes) -> None:
         self.overflowed = len(chunk) > self._left
         chunk = chunk[: self._left]
         self._left -= len(chunk)
-        # A carriage return ends a line too: what follows one may be read as a line by somebody.
+        # A carriage return ends a line too: a reader may take the text after it for a line.
         *lines, rest = (self._partial + chunk).replace(b"\r", b"\n").split(b"\n")
         whole = [piece for line in lines for piece in _pieces(line)]
         *pieces, self._partial = _pieces(rest)
@@ -71,6 +72,6 @@ class Forwarder:
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    """A line cut to lengths that everybody can hold; an empty one is one empty piece."""
+    """Cut the line into pieces of at most `MAX_LINE_BYTES`; an empty line is one empty piece."""
     starts = range(0, max(1, len(line)), MAX_LINE_BYTES)
     return [line[start : start + MAX_LINE_BYTES] for start in starts]

@@ -1,64 +1,59 @@
-"""PID 1 of a trial: runs one submitted train.py, forwards what it prints, and ends all it started.
+"""PID 1 of a trial: it runs one submitted train.py, forwards its output, and ends its processes.
 
-The text comes from a contestant and may fork, sleep, flood or fake. Invariant: whatever it does,
-this program ends by its deadline, nothing that the text started outlives it, no line of its output
-is taken for a message, and its last message is `trial.exited`.
+The text comes from a contestant and may fork, sleep, flood the output or forge messages. Invariant:
+this program ends by its deadline, no process that the text started outlives it, no line of the
+text's output is taken for a message, and the last message is `trial.exited`.
 """
 
 from __future__ import annotations
 
-import base64
-import ctypes
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import BinaryIO, NoReturn
 
 import cgroup
-import protocol
+import gpu
+import pid1
+from config_reader import read_config
+from counters import Counters, open_io
 from forward import Forwarder
+from messages import MAX_TRAIN_PY_BYTES, Problem, Ready, Start, Started, TrialExited
+from packed_text import unpack_text
+from pid1 import say, send
+from protocol import ProtocolError
+from start_config import TrialConfig
 
 TRAINER = Path("/opt/trainer")
 TRIAL = Path("/trial")
-PR_SET_DUMPABLE = 4
+HAND_OUT = Path("/handout/model.pt")  # on a volume, which outlives this container
 POLL_SECONDS = 0.2
 REAP_SECONDS = 3.0
-OPENING_SECONDS = 5.0  # an exec takes microseconds, and as long as the machine lets it wait
-COULD_NOT_START, ENDED_BY_DEADLINE = 2, 3
-# What a training on a CPU needs of its libraries; measured in docs/performance.md.
+OPENING_SECONDS = 5.0  # an exec takes microseconds, but it may wait on a busy machine
+EXIT_DONE, EXIT_BAD_CONFIG, EXIT_DEADLINE = 0, 2, 3
+# Settings of the libraries that make training on a CPU fast; see docs/performance.md.
 QUICK = {
-    # Threads spin a few microseconds for each other, then sleep. Sleeping at once costs half of
-    # the speed; spinning on (the default) makes a step many times longer when others want a core.
+    # Threads wait for each other by spinning a few microseconds, then sleep. Sleeping at once
+    # halves the speed. Spinning longer (the default) makes a step many times longer when other
+    # processes need a core.
     "GOMP_SPINCOUNT": "2000",
-    # Tensors are made and dropped all the time: keep their memory instead of giving it back to
-    # the kernel and having it cleared again, 5,000 pages a step.
+    # Tensors are made and dropped all the time. Keep their memory: if it went back to the kernel,
+    # 5,000 pages would have to be cleared again in every step.
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
     "MALLOC_TOP_PAD_": str(64 << 20),
+    # On a GPU, blocks of memory that can grow, so that less of it is lost between blocks. Source:
+    # karpathy/autoresearch, train.py.
+    "PYTORCH_ALLOC_CONF": "expandable_segments:True",
 }
 
 
 class TerminatedError(Exception):
-    """SIGTERM came: the runner wants the trial's end."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """What `start` asks for; times in seconds."""
-
-    train_py: bytes
-    train_seconds: float
-    limit_seconds: float
-    output_bytes: int
-    threads: int
-    deadline_seconds: float
+    """SIGTERM arrived: the runner ends the trial."""
 
 
 @dataclass
@@ -70,46 +65,52 @@ class Ending:
 
 
 def main() -> None:
-    """Wait for `start`, run the trial, say how it ended."""
-    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGTERM, _terminate)
-    send(protocol.Ready("trial"))
-    note("ready, waiting for start")
+    """Wait for `start`, run the trial, and report how it ended."""
+    io = open_io()
+    pid1.close_to_others()
+    pid1.on_sigterm(_terminate)
+    send(Ready("trial"))
+    say("ready, waiting for start")
+    pid1.end_in(pid1.WAIT_FOR_START_SECONDS, _end_at_deadline)
     try:
-        hard_deadline(protocol.START_SECONDS)
-        config = read_config(wait_for_start())
-    except (KeyError, TypeError, ValueError, zlib.error) as error:
-        send(protocol.Problem("reading start", repr(error)))
-        sys.exit(COULD_NOT_START)
+        start = next(m for m in pid1.messages(_ignore) if isinstance(m, Start))
+        try:
+            config = read_config(TrialConfig, start.config)
+            text = unpack_text(config.train_py_gz, MAX_TRAIN_PY_BYTES)
+        except ValueError as error:
+            send(Problem("reading the start message", str(error)))
+            sys.exit(EXIT_BAD_CONFIG)
+        pid1.end_in(config.deadline_seconds, _end_at_deadline)
+        run(config, text, io)
     except TerminatedError:
-        sys.exit(0)
-    hard_deadline(config.deadline_seconds)
-    try:
-        run(config)
-    except TerminatedError:
-        sys.exit(0)
+        sys.exit(EXIT_DONE)
 
 
-def run(config: Config) -> None:
-    """One trial, from writing its file to `trial.exited`."""
-    (TRIAL / "train.py").write_bytes(config.train_py)
-    began = time.monotonic()
-    send(protocol.Started({"bytes": len(config.train_py)}))
-    note(f"training for {config.train_seconds:g} s, {config.limit_seconds:g} s at most")
+def run(config: TrialConfig, text: bytes, io: BinaryIO | None) -> None:
+    """Run one trial of a train.py, from writing its file to `trial.exited`."""
+    counters = Counters(io=io, gpu=gpu.find_gpu())
+    (TRIAL / "train.py").write_bytes(text)
+    began, began_at = time.monotonic(), time.time()
+    send(Started({"bytes": len(text), "began_at": began_at}))
+    say(f"training for {config.train_seconds:g} s, {config.limit_seconds:g} s at most")
     forwarder = Forwarder(config.output_bytes)
-    ending = watch(spawn(config, forwarder), forwarder, began + config.limit_seconds)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end has begun; it takes its few seconds
+    ending = watch(spawn(config, forwarder), forwarder, began + config.limit_seconds, counters)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the trial is ending already, within seconds
     end_all()
     forwarder.drain()
-    seconds = time.monotonic() - began
-    note(f"{ending.cause}, exit code {ending.exit_code}, after {seconds:.1f} s")
+    seconds, ended_at = time.monotonic() - began, time.time()
+    say(f"{ending.cause}, exit code {ending.exit_code}, after {seconds:.1f} s")
     memory, kills = cgroup.peak_memory_bytes(), cgroup.oom_kills()
-    send(protocol.TrialExited(ending.exit_code, ending.cause, round(seconds, 3), memory, kills))
+    send(
+        TrialExited(
+            ending.exit_code, ending.cause, round(seconds, 3), memory, kills, began_at, ended_at,
+            counters.measured(),
+        )
+    )  # fmt: skip
 
 
-def spawn(config: Config, forwarder: Forwarder) -> subprocess.Popen[bytes]:
-    """train.py in a session of its own, its output into the forwarder's pipe."""
+def spawn(config: TrialConfig, forwarder: Forwarder) -> subprocess.Popen[bytes]:
+    """Start train.py in a session of its own, with its output in the forwarder's pipe."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(TRAINER),
@@ -118,6 +119,9 @@ def spawn(config: Config, forwarder: Forwarder) -> subprocess.Popen[bytes]:
         "BAKEOFF_DATA": "/data",
         "BAKEOFF_TRAIN_SECONDS": f"{config.train_seconds:g}",
         "OMP_NUM_THREADS": str(config.threads),
+        "BAKEOFF_JUDGE": "/run/judge/judge.sock",
+        "BAKEOFF_JUDGE_TOKEN": config.judge_token,
+        **_optional(config),
         **QUICK,
     }
     child = subprocess.Popen(
@@ -134,12 +138,24 @@ def spawn(config: Config, forwarder: Forwarder) -> subprocess.Popen[bytes]:
     return child
 
 
-def offer_to_oom_killer(child: subprocess.Popen[bytes]) -> None:
-    """When memory runs out the kernel shall take the training, not this program.
+def _optional(config: TrialConfig) -> dict[str, str]:
+    """The variables that only some trials have."""
+    asked = {
+        "BAKEOFF_SEED": config.seed,
+        "BAKEOFF_MAX_STEPS": config.max_steps,
+        "BAKEOFF_HAND_OUT": HAND_OUT if config.hand_out else None,
+    }
+    return {name: str(value) for name, value in asked.items() if value is not None}
 
-    The file belongs to root, so that writing is denied, while the child is as closed to others as
-    this program made itself (`PR_SET_DUMPABLE`): until a moment after its exec, which a busy
-    machine can draw out, and again once it has ended.
+
+def offer_to_oom_killer(child: subprocess.Popen[bytes]) -> None:
+    """Make the kernel kill the training, not this program, when memory runs out.
+
+    The child inherits `pid1.close_to_others`. Until shortly after its exec, which a busy machine
+    can delay, and again once it has ended, the file belongs to root and cannot be written.
+
+    Raises:
+        PermissionError: the file could still not be written after `OPENING_SECONDS`.
     """
     until = time.monotonic() + OPENING_SECONDS
     while child.poll() is None:
@@ -154,41 +170,34 @@ def offer_to_oom_killer(child: subprocess.Popen[bytes]) -> None:
             time.sleep(0.001)
 
 
-def watch(child: subprocess.Popen[bytes], forwarder: Forwarder, limit: float) -> Ending:
-    """Forwards until train.py ends or must end."""
+def watch(
+    child: subprocess.Popen[bytes], forwarder: Forwarder, limit: float, counters: Counters
+) -> Ending:
+    """Forward the output, and count, until train.py ends or must end."""
     try:
         while True:
             left = limit - time.monotonic()
             if left <= 0:
                 return Ending("timeout", 128 + signal.SIGKILL)
             forwarder.forward(min(left, POLL_SECONDS))
+            counters.look()
             if forwarder.overflowed:
                 return Ending("output", 128 + signal.SIGKILL)
-            status = child.poll()
-            reap_orphans(child)
-            if status is not None:
+            if (status := child.poll()) is not None:
                 return Ending("exited", status) if status >= 0 else Ending("signal", 128 - status)
+            pid1.reap_all_but(child.pid)
     except TerminatedError:
         return Ending("signal", 128 + signal.SIGTERM)
 
 
-def reap_orphans(child: subprocess.Popen[bytes]) -> None:
-    """Buries processes whose parents died, but leaves train.py itself to its `poll`."""
-    while child.returncode is None:
-        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if found is None or found.si_pid == child.pid:
-            return
-        os.waitpid(found.si_pid, 0)
-
-
 def end_all() -> None:
-    """Kills every process of the container but this one, again until none is left.
+    """Kill every other process of the container, in rounds until none is left.
 
-    A fork bomb may make new ones while the first round goes; each round takes all that it finds.
+    A fork bomb may start new processes during a round; each round kills all that it finds.
     """
     until = time.monotonic() + REAP_SECONDS
     while time.monotonic() < until:
-        kill_everything()
+        pid1.kill_others()
         try:
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass
@@ -197,78 +206,20 @@ def end_all() -> None:
         time.sleep(0.01)
 
 
-def kill_everything() -> None:
-    """SIGKILL to all other processes of the PID namespace, of which this must be the first."""
-    if os.getpid() != 1:
-        raise RuntimeError("not PID 1: this would kill the user's own processes")
-    try:
-        os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _end_at_deadline() -> NoReturn:
+    """End this program now, even if it waits for a host that no longer reads."""
+    pid1.kill_others()
+    os._exit(EXIT_DEADLINE)  # when PID 1 exits, the kernel ends every process that is left
 
 
-def hard_deadline(seconds: float) -> None:
-    """Ends this program then, even while it waits for a host that no longer reads."""
-    signal.signal(signal.SIGALRM, _give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def _give_up(_signal: int, _frame: FrameType | None) -> NoReturn:
-    kill_everything()
-    os._exit(ENDED_BY_DEADLINE)  # the kernel ends what is left with PID 1
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _terminate() -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise TerminatedError
 
 
-def wait_for_start() -> dict[str, Any]:
-    """The `config` of the first `start`. The end of stdin is none: the runner may attach again."""
-    for line in sys.stdin:
-        try:
-            message = protocol.decode(line)
-        except protocol.ProtocolError as error:
-            note(f"ignored: {error}")
-            continue
-        if isinstance(message, protocol.Start):
-            return message.config
-    while True:
-        signal.pause()
-
-
-def read_config(raw: dict[str, Any]) -> Config:
-    """The config with its text unpacked, which may be no larger than a train.py may be.
-
-    Raises:
-        KeyError, TypeError, ValueError, zlib.error: it is not what docs/architecture.md says.
-    """
-    text = raw.get("train_py", "").encode()
-    if "train_py_gz" in raw:
-        unpacker = zlib.decompressobj()
-        packed = base64.b64decode(raw["train_py_gz"], validate=True)
-        text = unpacker.decompress(packed, protocol.MAX_TRAIN_PY_BYTES)
-        if not unpacker.eof:
-            raise ValueError(f"train.py of over {protocol.MAX_TRAIN_PY_BYTES} bytes")
-    return Config(
-        text,
-        float(raw["train_seconds"]),
-        float(raw["limit_seconds"]),
-        int(raw["output_bytes"]),
-        max(1, int(raw["threads"])),
-        float(raw["deadline_seconds"]),
-    )
-
-
-def send(message: protocol.Message) -> None:
-    """One message line on stdout."""
-    sys.stdout.buffer.write(protocol.encode(message))
-    sys.stdout.buffer.flush()
-
-
-def note(text: str) -> None:
-    """One line for a person who reads `docker logs`."""
-    print(f"trial: {text}", file=sys.stderr, flush=True)
+def _ignore(error: ProtocolError) -> None:
+    """Ignore a line that looks like a message but is not one."""
+    say(f"ignored: {error}")
 
 
 if __name__ == "__main__":

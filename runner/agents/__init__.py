@@ -1,10 +1,11 @@
-"""The agents: one file a CLI, one row an agent in agents.toml."""
+"""The agents: one file for each CLI, one row of agents.toml for each agent."""
 
 from runner.agents.base import Turn, TurnOutcome
-from runner.agents.prompts import PromptName, instructions, render_prompt
+from runner.agents.prompts import PromptName, instructions, remarks, render_prompt
 from runner.agents.table import Agent, AgentSpec, agent_names, load_agent
 
 __all__ = [
     "Agent", "AgentSpec", "PromptName", "Turn", "TurnOutcome",
-    "agent_names", "instructions", "load_agent", "render_prompt",
+    "agent_names", "instructions", "load_agent", "remarks",
+    "render_prompt",
 ]  # fmt: skip

@@ -17,11 +17,25 @@ from runner.agents.base import (
 )
 
 FULL_CONTEXT_TOKENS = 1_000_000
+# Requests that the CLI makes by itself (a summary, a sub-agent of any name) go to the run's model,
+# because a run measures one model, at one price. No sub-agent's definition can name another one.
+PINNED = (
+    "ANTHROPIC_DEFAULT_FABLE_MODEL",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+    "ANTHROPIC_DEFAULT_MODEL",
+    "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_SMALL_FAST_MODEL",
+    "CLAUDE_CODE_AUTO_MODE_MODEL",
+    "CLAUDE_CODE_BG_CLASSIFIER_MODEL",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+    "CLAUDE_CODE_WORKFLOW_SUBAGENT_MODEL",
+)
 LOST_MARKS = ("no conversation found", "prompt is too long")
 
 
 class ClaudeCode:
-    """Anthropic's CLI. What never changes between runs is in its managed-settings.json."""
+    """Anthropic's CLI. Settings that are the same for all runs are in its managed-settings.json."""
 
     instructions_file = "CLAUDE.md"
 
@@ -35,7 +49,7 @@ class ClaudeCode:
         return Turn(argv, _environment(order))
 
     def judge(self, lines: Iterable[str], exit_code: int, stderr_tail: str = "") -> TurnOutcome:
-        """Counts tool results; only the last of possibly several result events is believed."""
+        """Counts tool results. Of several result events the last one counts."""
         read = Reading()
         for event in events(lines):
             if event.get("type") == "user":
@@ -43,19 +57,23 @@ class ClaudeCode:
                 read.tool_calls += sum(block.get("type") == "tool_result" for block in blocks)
             elif event.get("type") == "result":
                 read.finished = event.get("subtype") == "success" and event.get("is_error") is False
-                read.final_text = text(event.get("result"))
-                read.error = "" if read.finished else read.final_text or text(event.get("errors"))
+                said = text(event.get("result")) or text(event.get("errors"))
+                read.error = "" if read.finished else said
         return read.outcome(exit_code, stderr_tail, LOST_MARKS)
 
 
+CLI = ClaudeCode()
+
+
 def _model(order: TurnOrder) -> str:
-    """Models of the 4.6 generation get their long window by a suffix that the CLI takes off."""
+    """Models of the 4.6 generation get their long window by a suffix, which the CLI removes."""
     long = (order.context_tokens or 0) >= FULL_CONTEXT_TOKENS
     return f"{order.model}[1m]" if long and not order.model.endswith("[1m]") else order.model
 
 
 def _environment(order: TurnOrder) -> dict[str, str]:
     env = {"ANTHROPIC_BASE_URL": RELAY_URL, "ANTHROPIC_API_KEY": order.token}
+    env |= dict.fromkeys(PINNED, _model(order))
     if order.context_tokens is not None and order.context_tokens < FULL_CONTEXT_TOKENS:
         env["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
     return env

@@ -11,7 +11,7 @@ TOOL_ITEMS = {"command_execution", "file_change", "mcp_tool_call", "custom_tool_
 
 
 class Codex:
-    """OpenAI's CLI. The gateway is a model provider of its own in its managed_config.toml."""
+    """OpenAI's CLI. Its managed_config.toml defines the gateway as a model provider."""
 
     instructions_file = "AGENTS.md"
 
@@ -25,15 +25,13 @@ class Codex:
         return Turn([*argv, order.prompt], {"OPENAI_API_KEY": order.token})
 
     def judge(self, lines: Iterable[str], exit_code: int, stderr_tail: str = "") -> TurnOutcome:
-        """Counts completed items of tools; errors before a completed turn were only retries."""
+        """Counts completed items of tools. Errors before a completed turn were only retries."""
         read = Reading()
         for event in events(lines):
             item = part(event, "item")
             match event.get("type"):
                 case "item.completed" if str(item.get("type")) in TOOL_ITEMS:
                     read.tool_calls += 1
-                case "item.completed" if item.get("type") == "agent_message":
-                    read.final_text = text(item.get("text"))
                 case "turn.started":
                     read.finished = False
                 case "turn.completed":
@@ -43,3 +41,6 @@ class Codex:
                 case "error":
                     read.error = text(event.get("message"))
         return read.outcome(exit_code, stderr_tail, LOST_MARKS)
+
+
+CLI = Codex()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runner.agents.base import (
-    MAX_TEXT_CHARS,
     RELAY_URL,
     Reading,
     Turn,
@@ -23,7 +22,7 @@ LOST_MARKS = (
 
 
 class GeminiCli:
-    """Google's CLI. It prints lines that are no JSON now and then, and its words in pieces."""
+    """Google's CLI. It sometimes prints lines that are not JSON."""
 
     instructions_file = "GEMINI.md"
 
@@ -33,7 +32,9 @@ class GeminiCli:
         argv += ["--yolo", "--output-format", "stream-json"]
         if order.resume:
             argv += ["--resume", "latest"]
+        # Its settings in the image send the requests that it makes by itself to this model.
         env = {
+            "BAKEOFF_MODEL": order.model,
             "GOOGLE_GEMINI_BASE_URL": RELAY_URL,
             "GEMINI_API_KEY": order.token,
             "GEMINI_CLI_NO_RELAUNCH": "true",
@@ -41,19 +42,18 @@ class GeminiCli:
         return Turn(argv, env)
 
     def judge(self, lines: Iterable[str], exit_code: int, stderr_tail: str = "") -> TurnOutcome:
-        """Exit code 0 without a result event is how it says that it was terminated."""
+        """Counts tool results. Exit code 0 without a result event means that it was terminated."""
         read = Reading()
         for event in events(lines):
             match event.get("type"):
                 case "tool_result":
-                    read.tool_calls, read.final_text = read.tool_calls + 1, ""
-                case "message" if event.get("role") == "assistant":
-                    read.final_text = (read.final_text + text(event.get("content")))[
-                        :MAX_TEXT_CHARS
-                    ]
+                    read.tool_calls += 1
                 case "result":
                     read.finished = event.get("status") == "success"
                     read.error = "" if read.finished else text(event.get("error")) or read.error
                 case "error":
                     read.error = text(event.get("message"))
         return read.outcome(exit_code, stderr_tail, LOST_MARKS)
+
+
+CLI = GeminiCli()

@@ -1,6 +1,6 @@
-"""The table of agents: names from agents.toml, and the CLI that drives each.
+"""The table of agents: a name for each row of agents.toml, and the CLI that runs it.
 
-`load_agent("gpt")` is what the rest of the runner needs.
+The rest of the runner calls `load_agent("gpt")`.
 """
 
 from __future__ import annotations
@@ -10,41 +10,38 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
 from runner.agents.base import AgentCli, Turn, TurnOrder, TurnOutcome
-from runner.agents.claude import ClaudeCode
-from runner.agents.codex import Codex
-from runner.agents.gemini import GeminiCli
+from runner.agents.cli_files import cli_table, find_cli
 from runner.errors import HostError, UserError, unknown_name
 from runner.spec import Frozen, read_table
+from runner.wire.start_config import Provider
 
 TABLE = Path(__file__).with_name("agents.toml")
-CLIS: dict[str, AgentCli] = {"claude": ClaudeCode(), "codex": Codex(), "gemini": GeminiCli()}
-# A model's name becomes an argument of the CLI: it must not be able to look like an option.
+# The name of a Python module and of a folder, and a part of the image's name.
+CLI_NAME = r"^[a-z][a-z0-9_]{0,31}$"
+# The name of a model becomes an argument of the CLI, and must not look like an option.
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,127}$"
 SMALLEST_WINDOW_TOKENS = 200_000  # of the models that the CLIs of the table can drive
+CliName = Annotated[str, Field(pattern=CLI_NAME)]
 ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
 
 
 class AgentSpec(Frozen):
-    """A row of agents.toml."""
+    """A row of agents.toml.
+
+    A run measures one model: `model` is all that the gateway lets through, and needs one price.
+    """
 
     name: str
-    cli: Literal["claude", "codex", "gemini"]
-    provider: Literal["anthropic", "openai", "google"]
+    cli: CliName
+    provider: Provider
     model: ModelName
-    helpers: tuple[ModelName, ...] = ()
     context_tokens: Annotated[int, Field(gt=0)] | None = None
-    image: str
     key_variables: Annotated[tuple[str, ...], Field(min_length=1)]
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """What the gateway lets through: the model first, then the CLI's helpers, each once."""
-        return tuple(dict.fromkeys((self.model, *self.helpers)))
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,14 @@ class Agent:
         """How a turn went, from its transcript."""
         return self.cli.judge(lines, exit_code, stderr_tail)
 
+    def rehearsal_tools(self) -> tuple[dict[str, Any], ...]:
+        """How a scripted model uses the tools of the CLI.
+
+        Raises:
+            HostError: the CLI's `cli.toml` cannot be read.
+        """
+        return tuple(dict(tools) for tools in cli_table(self.spec.cli).tools)
+
 
 def agent_names() -> list[str]:
     """Every name that `load_agent` knows, in the table's order."""
@@ -70,9 +75,9 @@ def agent_names() -> list[str]:
 
 
 def load_agent(name: str, model: str | None = None, context_tokens: int | None = None) -> Agent:
-    """The agent of that name, with another model or window than the table's if one is given.
+    """The agent of that name, with another model or context window if one is given.
 
-    Another model keeps the table's window only where every model has room for it.
+    With another model, the table's window is kept only if it is small enough for every model.
 
     Raises:
         UserError: no such agent, or a model name that no provider could have.
@@ -87,13 +92,13 @@ def load_agent(name: str, model: str | None = None, context_tokens: int | None =
     if context_tokens is not None:
         row = {**row, "context_tokens": context_tokens}
     spec = _validated(name, row)
-    return Agent(spec, CLIS[spec.cli])
+    return Agent(spec, find_cli(spec.cli))
 
 
 def _checked_model(name: str, model: str) -> str:
     if not re.fullmatch(MODEL_NAME, model):
         raise UserError(
-            f"choosing the model of {name}: {model!r} is no model name",
+            f"choosing the model of {name}: {model!r} is not the name of a model",
             hint=f"leave MODEL out for {_rows()[name]['model']}",
         )
     return model

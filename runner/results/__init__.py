@@ -1,6 +1,7 @@
 """From run directories to `results/`: tables, a page and a figure that compare the contestants.
 
-Reads only. A directory that is garbage, torn or still growing becomes a row that says so.
+The runs are only read. A directory that is garbage, torn or still growing becomes a row that says
+so.
 """
 
 from __future__ import annotations
@@ -9,31 +10,34 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runner.errors import HostError
+from runner.referee.noise import read_noise
 from runner.results.reading import read_run
-from runner.results.rows import HEADINGS, Row, ordered, to_row
-from runner.results.summary import write_summary
+from runner.results.rows import Row, headings, ordered, to_row
+from runner.results.summary import FIGURE, write_summary
 from runner.results.tables import write_tables
 
-__all__ = ["HEADINGS", "Row", "write_results"]
+__all__ = ["FIGURE", "Row", "headings", "write_results"]
 
 
 def write_results(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
-    """Compare the runs: writes the files of `folder` and returns the table's rows, best first.
+    """Compare the runs: write the files of `folder` and return the table's rows, best first.
 
     Args:
-        run_dirs: directories of runs, ended, running or broken.
-        folder: `results/`; made if need be, its files are replaced.
+        run_dirs: directories of runs, whether ended, running or broken.
+        folder: `results/`. It is made if need be, and its files are replaced.
 
     Raises:
         HostError: the folder cannot be written.
     """
-    from runner.results.figure import write_figure  # matplotlib takes most of a second to import
+    # matplotlib takes most of a second to import.
+    from runner.results.figure import write_figure
 
-    runs = ordered([read_run(path) for path in run_dirs])
+    noise = read_noise(folder)
+    runs = ordered([read_run(path, noise) for path in run_dirs])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_tables(runs, folder)
-        figure = write_figure(runs, folder / "convergence.png")
+        figure = write_figure(runs, folder / FIGURE)
         write_summary(runs, folder, figure=figure)
     except OSError as error:
         raise HostError(

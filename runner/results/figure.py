@@ -1,7 +1,9 @@
-"""`convergence.png`: the best measured val_bpb so far, against trials and against training time.
+"""`convergence.png`: the best value measured so far, against trials and against training time.
 
-One row of panels a task, because bits per byte of different tasks do not compare; one line a run,
-one colour a contestant, one dash pattern a seed. Every measured trial is a faint dot.
+Each task has a row of panels of its own, because values of different tasks do not compare. Each run
+is a line, each contestant a colour, each seed a dash pattern, and each measured trial a faint dot.
+At the end of a line a dot is the best measured value, a cross the best that its agent claimed, and
+a diamond the mean that the referee found.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from runner.results.reading import Run, value
+from runner.records.files import write_whole
+from runner.results.reading import Run
 
-DASHES: Any = ("-", (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))  # a seed each, in turn
+DASHES: Any = ("-", (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))  # one for each seed, in turn
 DPI = 150
 INCHES = (11.0, 4.2)  # of one row of panels
 SECONDS_PER_HOUR, SECONDS_PER_MINUTE = 3600.0, 60.0
@@ -41,7 +44,11 @@ STYLE: Any = {
 
 
 def write_figure(runs: Sequence[Run], path: Path) -> bool:
-    """Draw the runs that measured anything; without one, take an older figure away.
+    """Draw the runs that measured anything; without such a run, remove an older figure.
+
+    Args:
+        runs: in the order of `rows.ordered`.
+        path: of the figure.
 
     Returns:
         Whether there is a figure now.
@@ -50,34 +57,35 @@ def write_figure(runs: Sequence[Run], path: Path) -> bool:
     if not drawn:
         path.unlink(missing_ok=True)
         return False
-    tasks = sorted({run.task for run in drawn})
+    compared = [list(runs) for _, runs in groupby(drawn, key=lambda run: run.comparison)]
     names = sorted({run.contestant for run in drawn})
     colours = {name: matplotlib.colormaps["tab10"](index % 10) for index, name in enumerate(names)}
     with matplotlib.rc_context(STYLE):
-        figure = Figure((INCHES[0], INCHES[1] * len(tasks)), dpi=DPI, layout="constrained")
+        figure = Figure((INCHES[0], INCHES[1] * len(compared)), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(len(tasks), 2, squeeze=False, sharey="row")
-        for task, (by_trial, by_time) in zip(tasks, panels, strict=True):
-            of_task = [run for run in drawn if run.task == task]
-            _draw_task(task, of_task, (by_trial, by_time), colours)
+        panels = figure.subplots(len(compared), 2, squeeze=False, sharey="row")
+        for of_task, (by_trial, by_time) in zip(compared, panels, strict=True):
+            _draw_task(of_task, (by_trial, by_time), colours)
         _save(figure, path)
     return True
 
 
-def _draw_task(
-    task: str, runs: Sequence[Run], panels: tuple[Axes, Axes], colours: Mapping[str, Any]
-) -> None:
+def _draw_task(runs: Sequence[Run], panels: tuple[Axes, Axes], colours: Mapping[str, Any]) -> None:
+    """Draw runs that have a task and a metric in common."""
     by_trial, by_time = panels
+    task, metric = runs[0].heading, runs[0].metric
     longest = max(run.train_seconds for run in runs)
     hours = longest >= SECONDS_PER_HOUR
     unit = SECONDS_PER_HOUR if hours else SECONDS_PER_MINUTE
     for run in runs:
-        look = {"color": colours[run.contestant], "linestyle": DASHES[(run.seed - 1) % len(DASHES)]}
+        dashes = DASHES[(run.seed - 1) % len(DASHES)]
+        style = {"color": colours[run.contestant], "linestyle": dashes}
         label = plain(f"{run.run_id} (rehearsed)" if run.rehearsed else run.run_id)
-        _draw(by_trial, curve(run, 0), look, label)
-        _draw(by_time, curve(run, unit), look, label)
-    by_trial.set_title(f"{plain(task)}: best val_bpb so far", loc="left", fontweight="bold")
-    by_trial.set_ylabel("val_bpb, bits per byte (lower is better)")
+        marks = Marks(run.claimed_value, run.verified_value)
+        _draw(by_trial, curve(run, 0), style, label, marks)
+        _draw(by_time, curve(run, unit), style, label, marks)
+    by_trial.set_title(f"{plain(task)}: best {metric.name} so far", loc="left", fontweight="bold")
+    by_trial.set_ylabel(plain(metric.label))
     by_trial.set_xlabel("trials")
     by_trial.xaxis.set_major_locator(MaxNLocator(integer=True))
     by_time.set_xlabel(f"training {'hours' if hours else 'minutes'}, summed over trials")
@@ -88,13 +96,13 @@ def _draw_task(
 
 @dataclass(frozen=True)
 class Curve:
-    """A run's way down: where each measured trial ended, its val_bpb, and the best so far.
+    """How a run got better: where each measured trial ended, its value, and the best so far.
 
-    `end` is where the run's last trial ended, measured or not.
+    `end` is where the run's last trial ended, whether it measured anything or not.
     """
 
     at: list[float]
-    bpbs: list[float]
+    values: list[float]
     best: list[float]
     end: float
 
@@ -110,9 +118,10 @@ def curve(run: Run, unit_seconds: float) -> Curve:
     spent = accumulate(trial.train_seconds for trial in trials)
     places = [at / unit_seconds if unit_seconds else n + 1.0 for n, at in enumerate(spent)]
     both = zip(places, trials, strict=True)
-    measured = [(at, bpb) for at, trial in both if (bpb := value(trial)) is not None]
-    bpbs = [bpb for _, bpb in measured]
-    return Curve([at for at, _ in measured], bpbs, list(accumulate(bpbs, min)), places[-1])
+    measured = [(at, value) for at, trial in both if (value := run.value(trial)) is not None]
+    values = [value for _, value in measured]
+    best = list(accumulate(values, run.metric.better_of))
+    return Curve([at for at, _ in measured], values, best, places[-1])
 
 
 def plain(name: str) -> str:
@@ -120,29 +129,35 @@ def plain(name: str) -> str:
     return name.encode("ascii", "replace").decode("ascii")
 
 
-def _draw(
-    panel: Axes,
-    way: Curve,
-    look: dict[str, Any],
-    label: str,
-) -> None:
-    panel.scatter(way.at, way.bpbs, s=9, color=look["color"], alpha=0.22, linewidths=0)
-    best_at_end = way.best[-1]
-    panel.step([*way.at, way.end], [*way.best, best_at_end], where="post", label=label, **look)
-    panel.plot(way.end, best_at_end, "o", markersize=4, color=look["color"])
+@dataclass(frozen=True)
+class Marks:
+    """Values beside the measured ones: a cross for the best claimed, a diamond for the verified."""
+
+    claimed: float | None
+    verified: float | None
+
+
+def _draw(panel: Axes, line: Curve, style: dict[str, Any], label: str, marks: Marks) -> None:
+    panel.scatter(line.at, line.values, s=9, color=style["color"], alpha=0.22, linewidths=0)
+    best_at_end = line.best[-1]
+    panel.step([*line.at, line.end], [*line.best, best_at_end], where="post", label=label, **style)
+    panel.plot(line.end, best_at_end, "o", markersize=4, color=style["color"])
+    if marks.claimed is not None:
+        panel.plot(line.end, marks.claimed, "x", markersize=5, color=style["color"])
+    if marks.verified is not None:
+        panel.plot(line.end, marks.verified, "D", markersize=5, color=style["color"], mfc="none")
 
 
 def _frame(panel: Axes, runs: Sequence[Run]) -> None:
-    """The y range of the best-so-far lines: a trial gone far wrong must not flatten them."""
+    """Show the range of the best-so-far lines, so that no very bad trial flattens them."""
     lines = [best for run in runs for best in curve(run, 0).best]
+    lines += [run.verified_value for run in runs if run.verified_value is not None]
     low, high = min(lines), max(lines)
-    margin = 0.06 * (high - low) or 0.01 * high
+    margin = 0.06 * (high - low) or 0.01 * abs(high) or 0.01
     panel.set_ylim(low - margin, high + margin)
 
 
 def _save(figure: Figure, path: Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(picture.getvalue())
-    aside.replace(path)
+    write_whole(path, picture.getvalue())

@@ -1,7 +1,7 @@
-"""A run's directory as a reader finds it: whole, still growing, cut by a crash, or garbage.
+"""Reads a run's directory: whole, still growing, cut by a crash, or garbage.
 
-Nothing here writes, follows a link, or fails because of what a file holds: what cannot be read is a
-sentence in `Run.problems`.
+Nothing here writes, follows a link, or fails because of what a file holds. What cannot be read
+becomes a sentence in `Run.problems`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,22 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from runner.layout import RunDir
-from runner.records import Event, Record, RunResult, TrialRecord, UsageRecord
-from runner.results import claims
-from runner.results.claims import Claims
+from runner.claims import reader as claims
+from runner.claims.claim import Claims
+from runner.claims.fidelity import Fidelity, reconcile
+from runner.metrics import VAL_BPB, Metric
+from runner.records.best import UNJUDGED, are_judged, best_trial, measured_value, own_trials
+from runner.records.layout import RunDir
+from runner.records.schema import Event, Record, RunResult, TrialRecord, UsageRecord
+from runner.records.upgrade import upgraded
+from runner.records.verification import Verification, Verified
+from runner.referee.noise import Conditions, NoiseFile, NoiseFloor
 
 MAX_BYTES = 256 << 20  # of one file of records
 MAX_WORD = 60  # characters of a name
@@ -34,12 +41,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that a run's directory says; times are seconds, money is US dollars."""
+    """Everything that a run's directory says. Times are in seconds, money is in US dollars.
+
+    `noise` is the noise of its task under its conditions, where it was measured.
+    """
 
     path: Path
     contestant: str
     seed: int
     task: str
+    metric: Metric
     kind: str
     rehearsed: bool
     result: RunResult | None
@@ -50,21 +61,79 @@ class Run:
     trial_seconds: float | None = None
     budget: dict[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    verification: Verification | None = None
+    noise: NoiseFloor | None = None
 
     @property
     def run_id(self) -> str:
         return self.path.name
 
     @property
+    def judged(self) -> bool:
+        """Whether its values are the judge's; those of earlier versions are the trials' own."""
+        return are_judged(self.trials, self.metric)
+
+    @property
+    def comparison(self) -> tuple[str, str, str, bool]:
+        """What two runs must have in common for their values to be compared.
+
+        Task, metric, direction, and whether their values are unjudged.
+        """
+        return self.task, self.metric.name, self.metric.direction, not self.judged
+
+    @property
+    def heading(self) -> str:
+        """What stands above the runs that have `comparison` in common."""
+        return self.task if self.judged else f"{self.task}, {UNJUDGED}"
+
+    @property
     def own_trials(self) -> tuple[TrialRecord, ...]:
         """What the contestant asked for; the referee's re-runs are not its work."""
-        return tuple(trial for trial in self.trials if trial.source != "referee")
+        return own_trials(self.trials)
 
     @property
     def best(self) -> TrialRecord | None:
-        """The trial with the lowest measured val_bpb, the earliest of equals."""
-        measured = [(bpb, trial.trial, trial) for trial in self.own_trials if (bpb := value(trial))]
-        return min(measured, key=lambda entry: entry[:2])[2] if measured else None
+        """The contestant's best trial, the earliest of equals."""
+        return best_trial(self.trials, self.metric)
+
+    @property
+    def best_value(self) -> float | None:
+        """What the best trial measured."""
+        return self.best.value if self.best else None
+
+    @property
+    def claimed_value(self) -> float | None:
+        """The best value that the agent's own report claims."""
+        best = self.claims.best(self.metric) if self.claims else None
+        return best.value(self.metric) if best else None
+
+    @cached_property
+    def fidelity(self) -> Fidelity | None:
+        """The agent's own report held against the ledger; None of a run without an agent."""
+        if self.claims is None and self.kind != "agent":
+            return None
+        return reconcile(self.claims.rows if self.claims else (), self.trials, self.metric)
+
+    @property
+    def verified_value(self) -> float | None:
+        """The mean of the best text over the referee's held-out training seeds."""
+        verified = self.result.best_verified if self.result else None
+        return self.metric.measured(verified.value) if verified else None
+
+    @property
+    def verified(self) -> Verified | None:
+        """What the referee found about the text that has the verified value, or else the best."""
+        best = self.result.best_verified if self.result else None
+        trial = best.trial if best else self.best.trial if self.best else None
+        if self.verification is None or trial is None:
+            return None
+        return self.verification.of_trial(trial)
+
+    def value(self, trial: TrialRecord) -> float | None:
+        """What a trial of this run measured, if it counts: see `best_trial`."""
+        if self.judged and not trial.judged:
+            return None
+        return measured_value(trial, self.metric)
 
     @property
     def train_seconds(self) -> float:
@@ -81,37 +150,38 @@ class Run:
 
     @property
     def all_problems(self) -> list[str]:
-        """What was wrong with the directory, during the run, and with the agent's own report."""
+        """What is wrong with the directory, the run itself, and the agent's own report."""
         during = self.result.problems if self.result else []
-        told = self.claims.problems if self.claims else ()
-        words = (*self.problems, *during, *(f"experiments.csv: {problem}" for problem in told))
-        return list(dict.fromkeys(words))  # a run that ended has said the last ones itself
+        reported = self.claims.problems if self.claims else ()
+        problems = (*self.problems, *during, *(f"experiments.csv: {each}" for each in reported))
+        return list(dict.fromkeys(problems))  # the result of a run repeats the last ones
 
     def count(self, *statuses: str) -> int:
         return sum(trial.status in statuses for trial in self.own_trials)
 
 
-def value(trial: TrialRecord) -> float | None:
-    """The measured val_bpb of a trial that went through to its end."""
-    bpb = trial.val_bpb if trial.status == "ok" else None
-    return bpb if bpb is not None and math.isfinite(bpb) and bpb > 0 else None
+def read_run(path: Path, noise: NoiseFile | None = None) -> Run:
+    """The run in a directory; never raises for what the directory holds.
 
-
-def read_run(path: Path) -> Run:
-    """The run in a directory; never raises for what the directory holds."""
-    return _Reader(RunDir(path)).run()
+    Args:
+        path: the directory.
+        noise: the noise of tasks, as far as it was measured.
+    """
+    return _Reader(RunDir(path), noise or NoiseFile()).run()
 
 
 @dataclass
 class _Reader:
-    """Reads one directory and gathers what was wrong with it."""
+    """Reads one directory and collects what is wrong with it."""
 
     files: RunDir
+    noise: NoiseFile
     problems: list[str] = field(default_factory=list)
 
     def run(self) -> Run:
-        spec = self._read(self.files.spec, _json_object) or {}
+        spec = self._read(self.files.spec, _spec) or {}
         result = self._read(self.files.result, RunResult.model_validate_json)
+        metric = self._metric(spec, result)
         usage = self._records(self.files.usage, UsageRecord)
         named = NAME.fullmatch(self.files.path.name)
         asked: dict[str, Any] = (named.groupdict() if named else {}) | spec
@@ -120,17 +190,37 @@ class _Reader:
             contestant=_word(asked.get("contestant")),
             seed=_whole(asked.get("seed")),
             task=_word(asked.get("task")),
+            metric=metric,
             kind=_word(asked.get("kind")),
             rehearsed=asked.get("rehearsed") is True or any(r.rehearsed for r in usage),
             result=result,
             trials=self._records(self.files.trials, TrialRecord),
             usage=usage,
-            claims=self._read(self.files.experiments, claims.parse),
+            claims=self._read(self.files.experiments, partial(claims.read, metric=metric)),
             wall_seconds=result.spent.wall_seconds if result else self._seconds_so_far(),
             trial_seconds=_finite(asked.get("trial_seconds")),
             budget=_budget(asked.get("budget")),
+            verification=self._read(self.files.verification, Verification.model_validate_json),
+            noise=self._floor(spec),
             problems=tuple(self._complaints()),
         )
+
+    def _floor(self, spec: dict[str, Any]) -> NoiseFloor | None:
+        versions, seconds = spec.get("versions"), _finite(spec.get("trial_seconds"))
+        if not isinstance(versions, dict) or seconds is None:
+            return None
+        conditions = Conditions.of_run(spec.get("task"), versions, seconds, spec.get("gpu"))
+        return self.noise.floor(conditions) if conditions else None
+
+    def _metric(self, spec: dict[str, Any], result: RunResult | None) -> Metric:
+        """The run's metric; where nothing names it, the one that the first tasks had."""
+        try:
+            return Metric.model_validate(spec["metric"])
+        except (KeyError, ValidationError):
+            assumed = result.metric if result else VAL_BPB
+            if spec:
+                self.problems.append(f"spec.json: no readable metric; {assumed.name} is assumed")
+            return assumed
 
     def _complaints(self) -> list[str]:
         if not self.files.spec.is_file():
@@ -142,12 +232,16 @@ class _Reader:
             content = read_bounded(path)
             return None if content is None else parse(content)
         except (OSError, ValidationError, ValueError, RecursionError) as error:
-            reason = "not as a run writes it" if isinstance(error, ValueError) else str(error)
+            reason = (
+                "is not in the format that a run writes"
+                if isinstance(error, ValueError)
+                else str(error)
+            )
             self.problems.append(f"{path.name}: {reason}")
             return None
 
     def _records(self, path: Path, kind: type[R]) -> tuple[R, ...]:
-        """Records line by line; a torn last line is normal, other unreadable lines are counted."""
+        """Records line by line. A torn last line is normal; other unreadable lines are counted."""
         lines = self._read(path, _lines) or []
         records = [_record(line, kind) for line in lines]
         if broken := sum(record is None for record in records[:-1]):
@@ -165,10 +259,10 @@ class _Reader:
 
 
 def read_bounded(path: Path) -> bytes | None:
-    """The content of a regular file up to `MAX_BYTES`, or None when there is none.
+    """The content of a regular file up to `MAX_BYTES`, or None when the file does not exist.
 
     Raises:
-        OSError: it is no regular file, or it cannot be read.
+        OSError: it is not a regular file, or it cannot be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -176,7 +270,7 @@ def read_bounded(path: Path) -> bytes | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("is no regular file")
+            raise OSError("is not a regular file")
         return file.read(MAX_BYTES)
 
 
@@ -185,7 +279,7 @@ def _lines(content: bytes) -> list[bytes]:
 
 
 def _record(line: bytes, kind: type[R]) -> R | None:
-    """The record in a line, or None: an infinite time or value is no measurement either."""
+    """The record in a line, or None; an infinite time or value makes no record either."""
     try:
         record = kind.model_validate_json(line)
     except ValidationError:
@@ -194,8 +288,9 @@ def _record(line: bytes, kind: type[R]) -> R | None:
     return record if all(map(math.isfinite, numbers)) else None
 
 
-def _json_object(content: bytes) -> dict[str, Any]:
-    body = json.loads(content)
+def _spec(content: bytes) -> dict[str, Any]:
+    """The fields of a spec, as the present version names them."""
+    body = upgraded(json.loads(content), {"metric"})
     if not isinstance(body, dict):
         raise ValueError("no JSON object")
     return body
@@ -220,6 +315,6 @@ def _budget(asked: Any) -> dict[str, float]:
 
 
 def _whole(seed: Any) -> int:
-    """A seed; what is none counts as 0."""
+    """A seed; anything else counts as 0."""
     digits = str(seed)[:18]
     return int(digits) if digits.isascii() and digits.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""The comparison in words: one row a run, for the terminal and for Markdown."""
+"""The comparison as text: one row for each run, for the terminal and for Markdown."""
 
 from __future__ import annotations
 
@@ -8,83 +8,155 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from runner.metrics import Metric
+from runner.records.best import UNJUDGED
 from runner.results.reading import Run
 
-HEADINGS = (
-    "contestant",
-    "seed",
-    "trials (ok/failed)",
-    "best val_bpb (measured)",
-    "best claimed",
-    "wall time",
-    "training time",
-    "cost",
-    "ended by",
-    "files",
-)
 NOTHING = "–"
-FAILURES = ("crash", "oom", "timeout", "killed")
+FAILURES = ("crash", "oom", "timeout", "killed", "rejected")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run in words, in the order of `HEADINGS`, and its task."""
+    """One run in words, in the order of `headings`; then what it is compared by."""
 
     contestant: str
     seed: str
     trials: str
     best_measured: str
     best_claimed: str
+    best_verified: str
+    gain: str
     wall_time: str
     train_time: str
     cost: str
     ended_by: str
     files: str
+    wall_seconds: float  # this and the next two: for outputs that format them in another way
+    cost_usd: float | None  # None if no model was asked
+    rehearsed: bool
     task: str
+    metric: str  # its name
+    direction: str
+    heading: str  # of the runs that it is compared with
 
     def cells(self) -> tuple[str, ...]:
-        """What stands under `HEADINGS`; a table is of one task."""
-        return astuple(self)[: len(HEADINGS)]
+        """What stands under `headings`; a table is of one task and one metric."""
+        return astuple(self)[: len(headings(self.metric))]
+
+
+def headings(metric: str) -> tuple[str, ...]:
+    """The headings of a table of runs.
+
+    Args:
+        metric: the name of the metric that they share.
+    """
+    return (
+        "contestant",
+        "seed",
+        "trials (ok/failed)",
+        f"best {metric} (measured)",
+        "best claimed",
+        "best verified",
+        "gain",
+        "wall time",
+        "training time",
+        "cost",
+        "ended by",
+        "files",
+    )
 
 
 def to_row(run: Run, seen_from: Path) -> Row:
     """The run in words; `files` is its directory as reached from another directory."""
-    best, claimed = run.best, run.claims.best() if run.claims else None
     return Row(
         contestant=run.contestant,
         seed=str(run.seed),
         trials=f"{len(run.own_trials)} ({run.count('ok')}/{run.count(*FAILURES)})",
-        best_measured=f"{best.val_bpb:.4f}" if best else NOTHING,
-        best_claimed=f"{claimed.val_bpb:.4f}" if claimed else NOTHING,
+        best_measured=_marked(run, value_shown(run.metric, run.best_value)),
+        best_claimed=value_shown(run.metric, run.claimed_value),
+        best_verified=verified(run),
+        gain=gain(run),
         wall_time=duration(run.wall_seconds),
         train_time=duration(run.train_seconds),
         cost=cost(run),
         ended_by=run.ended_by,
         files=os.path.relpath(run.path, seen_from),
+        wall_seconds=run.wall_seconds,
+        cost_usd=run.cost_usd if run.usage else None,
+        rehearsed=run.rehearsed,
         task=run.task,
+        metric=run.metric.name,
+        direction=run.metric.direction,
+        heading=run.heading,
     )
 
 
+def _marked(run: Run, value: str) -> str:
+    return value if run.judged else f"{value} {UNJUDGED}"
+
+
+def value_shown(metric: Metric, value: float | None) -> str:
+    """A value for a person; a dash where there is none."""
+    return NOTHING if value is None else metric.shown(value)
+
+
+def verified(run: Run) -> str:
+    """The referee's mean with its standard deviation; `rejected` where a probe found a cheat."""
+    found = run.verified
+    if found is not None and found.rejected:
+        return "rejected"
+    if run.verified_value is None:
+        return NOTHING
+    shown = run.metric.shown(run.verified_value)
+    spread = "" if found is None or found.sd is None else f" ± {run.metric.shown(found.sd)}"
+    return shown + spread
+
+
+def gain(run: Run) -> str:
+    """The gain over the pristine train.py in σ of the task, and its class; a dash without noise.
+
+    It is that of the verified value, or, before there is one, of the measured value.
+    """
+    value = run.best_value if run.verified_value is None else run.verified_value
+    if run.noise is None or value is None:
+        return NOTHING
+    standing = run.verified.standing if run.verified else None
+    standing = standing or run.noise.standing(run.metric, value)
+    return f"{run.noise.gain(run.metric, value)}, {standing}" if standing else NOTHING
+
+
 def cost(run: Run) -> str:
-    """Dollars that were spent, or, marked, those that nobody spent; a dash where no model spoke."""
+    """The dollars spent, or those of a rehearsal, marked; a dash where no model was used."""
     if not run.usage:
         return NOTHING
     return f"${run.cost_usd:.2f} rehearsed, not spent" if run.rehearsed else f"${run.cost_usd:.2f}"
 
 
 def duration(seconds: float) -> str:
-    """Hours and minutes, or minutes and seconds below an hour."""
+    """Hours and minutes, or minutes and seconds below an hour: `1 h 05 min`, `2 min 00 s`."""
+    return _duration(seconds, hour=" h", minute=" min", second=" s")
+
+
+def short_duration(seconds: float) -> str:
+    """The same for a narrow column: `1h 05m`, `2m 00s`."""
+    return _duration(seconds, hour="h", minute="m", second="s")
+
+
+def _duration(seconds: float, *, hour: str, minute: str, second: str) -> str:
     if not math.isfinite(seconds):
         return "?"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    if hours:
+        return f"{hours}{hour} {minutes:02d}{minute}"
+    return f"{minutes}{minute} {rest:02d}{second}"
 
 
 def ordered(runs: Sequence[Run]) -> list[Run]:
-    """By task, the lowest measured val_bpb first, runs without one last."""
-    return sorted(runs, key=lambda run: (run.task, _rank(run), run.contestant, run.seed))
+    """By task and metric, the run with the best measured value first, runs without one last."""
+    return sorted(runs, key=lambda run: (run.comparison, _rank(run), run.contestant, run.seed))
 
 
 def _rank(run: Run) -> float:
-    return run.best.val_bpb or float("inf") if run.best else float("inf")
+    return math.inf if run.best_value is None else run.metric.rank(run.best_value)

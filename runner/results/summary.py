@@ -1,25 +1,33 @@
 """`summary.md`: the comparison on one page, with what a reader must know before believing it.
 
-Names that a directory or an agent could have chosen are made harmless for Markdown and HTML.
+Names that a directory or an agent can have chosen are made harmless for Markdown and HTML.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from runner.records import now, write_whole
+from runner.metrics import Metric
+from runner.records.files import write_whole
+from runner.records.schema import now
+from runner.results.markdown import harmless, table_line
 from runner.results.reading import Run
-from runner.results.rows import HEADINGS, NOTHING, ordered, to_row
+from runner.results.reported import reported
+from runner.results.rows import headings, to_row, value_shown
 
-MISMATCH_BPB = 5e-4  # claims are written by hand: a difference in the fourth digit is no rounding
 KNOBS_SHOWN = 14
+FIGURE = "convergence.png"
+EXPLAIN_UNJUDGED = (
+    "These runs are of a version without a judge: their values are what the trials printed, on "
+    "other rows than today's, and do not compare with judged ones."
+)
 
 
 def write_summary(runs: Sequence[Run], folder: Path, *, figure: bool) -> None:
-    """Write the page; `figure` says whether convergence.png lies beside it."""
+    """Write the page on `ordered` runs; `figure` says whether the figure lies beside it."""
     lines = ["# Results", "", f"{len(runs)} runs, collected at {now()}.", ""]
     if any(run.rehearsed for run in runs):
         lines += [
@@ -27,45 +35,45 @@ def write_summary(runs: Sequence[Run], folder: Path, *, figure: bool) -> None:
             "their dollars were never spent, and they say nothing about the model they stand for.",
             "",
         ]
-    for task, of_task in groupby(ordered(runs), key=lambda run: run.task):
-        lines += _task_section(task, list(of_task), folder)
+    for _, compared in groupby(runs, key=lambda run: run.comparison):
+        lines += _task_section(list(compared), folder)
+    metrics = list({run.comparison[1:3]: run.metric for run in runs}.values())
     if figure:
-        lines += ["![best val_bpb so far](convergence.png)", ""]
-    lines += list(_problems(runs))
-    lines += [
-        "`val_bpb` measured is what the runner saw in a trial; claimed is what the agent wrote in "
-        "its experiments.csv. Lower is better. Everything: `runs.csv`, `trials.csv`, "
-        "`experiments.csv`.",
-        "",
-    ]
+        names = " and ".join(metric.name for metric in metrics)
+        lines += [f"![best {names} so far]({FIGURE})", ""]
+    lines += reported(runs)
+    lines += _problems(runs)
+    lines += map(_explanation, metrics)
+    lines += ["Everything: `runs.csv`, `trials.csv`, `experiments.csv`, `fidelity.csv`.", ""]
     write_whole(folder / "summary.md", "\n".join(lines))
 
 
-def harmless(text: str) -> str:
-    """Text as one cell of a Markdown table, with no markup of its own."""
-    line = " ".join(text.split())
-    for char, instead in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("[", "\\["), ("`", "'")):
-        line = line.replace(char, instead)
-    return line.encode("utf-8", "replace").decode("utf-8")
+def _explanation(metric: Metric) -> str:
+    return (
+        f"`{metric.name}` measured is what the judge found in a trial; claimed is what the agent "
+        "wrote in its experiments.csv; verified is the mean of the referee's own runs of the best "
+        "text, over training seeds that no contestant saw. A gain is over the pristine train.py, "
+        f"in standard deviations of the task (`make noise`). {metric.lower.capitalize()} is better."
+    )
 
 
-def _task_section(task: str, runs: list[Run], folder: Path) -> Iterator[str]:
-    yield from (f"## {harmless(task)}", "")
-    yield _table_line(HEADINGS)
-    yield _table_line(["---"] * len(HEADINGS))
-    yield from (_table_line(map(harmless, to_row(run, folder).cells())) for run in runs)
+def _task_section(runs: list[Run], folder: Path) -> Iterator[str]:
+    """The section of runs that have a task and a metric in common."""
+    names = headings(runs[0].metric.name)
+    yield from (f"## {harmless(runs[0].heading)}", "")
+    if not runs[0].judged:
+        yield from (EXPLAIN_UNJUDGED, "")
+    yield table_line(names)
+    yield table_line(["---"] * len(names))
+    yield from (table_line(map(harmless, to_row(run, folder).cells())) for run in runs)
     yield ""
     yield from _unequal_conditions(runs)
     yield from _over_seeds(runs)
     yield from _winning_settings(runs)
 
 
-def _table_line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _unequal_conditions(runs: Sequence[Run]) -> Iterator[str]:
-    """A warning when runs that stand in one table had not the same seconds or budgets."""
+    """A warning when runs in one table had different seconds or budgets."""
     seconds = sorted({run.trial_seconds for run in runs if run.trial_seconds is not None})
     budgets = {tuple(sorted(run.budget.items())) for run in runs if run.budget}
     if len(seconds) > 1:
@@ -77,23 +85,25 @@ def _unequal_conditions(runs: Sequence[Run]) -> Iterator[str]:
 
 def _over_seeds(runs: Sequence[Run]) -> Iterator[str]:
     """Mean and range of each contestant that ran with two seeds or more."""
+    metric = runs[0].metric
     by_name = sorted(runs, key=lambda run: run.contestant)
     grouped = [(name, list(group)) for name, group in groupby(by_name, lambda run: run.contestant)]
     repeated = [(name, group) for name, group in grouped if len(group) > 1]
     if not repeated:
         return
-    yield _table_line(("contestant", "seeds", "mean best val_bpb", "lowest", "highest"))
-    yield _table_line(["---"] * 5)
+    yield table_line(("contestant", "seeds", f"mean best {metric.name}", "lowest", "highest"))
+    yield table_line(["---"] * 5)
     for name, group in repeated:
-        bests = [run.best.val_bpb for run in group if run.best and run.best.val_bpb]
-        figures = [statistics.fmean(bests), min(bests), max(bests)] if bests else []
-        words = [f"{figure:.4f}" for figure in figures] or [NOTHING] * 3
-        yield _table_line([harmless(name), f"{len(bests)} of {len(group)}", *words])
+        bests = [run.best_value for run in group if run.best_value is not None]
+        mean = statistics.fmean(bests) if bests else None
+        figures = (mean, min(bests, default=None), max(bests, default=None))
+        words = (value_shown(metric, figure) for figure in figures)
+        yield table_line([harmless(name), f"{len(bests)} of {len(group)}", *words])
     yield ""
 
 
 def _winning_settings(runs: Sequence[Run]) -> Iterator[str]:
-    """What each run's best trial changed against where it started."""
+    """The settings that each run's best trial changed from its parent's."""
     for run in runs:
         if run.best is None:
             continue
@@ -111,10 +121,4 @@ def _problems(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _run_problems(run: Run) -> Iterator[str]:
-    words = run.all_problems
-    claimed = run.claims.best() if run.claims else None
-    if claimed and claimed.val_bpb and run.best and run.best.val_bpb:
-        better = run.best.val_bpb - claimed.val_bpb
-        if better > MISMATCH_BPB:
-            words.append(f"claims {better:.4f} bits per byte more than any trial of it measured")
-    yield from (f"- {harmless(run.run_id)}: {harmless(word)}" for word in words)
+    yield from (f"- {harmless(run.run_id)}: {harmless(each)}" for each in run.all_problems)

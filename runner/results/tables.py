@@ -1,7 +1,9 @@
-"""The comparison as CSV files: runs, trials and self-reports.
+"""The comparison as CSV files: runs, trials, self-reports and how true those are.
 
-A cell that an agent wrote may open in somebody's spreadsheet: text that a spreadsheet would run as
-a formula is written with an apostrophe before it. Numbers stay numbers.
+Each file may hold runs of several metrics: `metric` names the one that a row's values are of.
+
+A cell that an agent wrote may be opened in a spreadsheet: text that a spreadsheet would run as a
+formula is written with an apostrophe before it. Numbers stay numbers.
 """
 
 from __future__ import annotations
@@ -11,41 +13,66 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from runner.records import TrialRecord, write_whole
-from runner.results.claims import COLUMNS as CLAIM_COLUMNS
-from runner.results.claims import Claim
+from runner.claims.claim import Claim
+from runner.claims.words import COLUMNS_AFTER, COLUMNS_BEFORE
+from runner.records.files import write_whole
+from runner.records.schema import TrialRecord, TrialStatus
 from runner.results.reading import Run
 
 FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-STATUSES = ("ok", "crash", "oom", "timeout", "pruned", "killed")
+STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 
 RUN_COLUMNS = (
     *("run_id", "contestant", "kind", "seed", "task", "trial_seconds", "budget", "rehearsed"),
-    *("began_at", "ended_at"),
-    *("ended_by", "cause", "trials", *STATUSES, "best_val_bpb", "best_trial", "best_claimed"),
-    *("best_verified", "wall_seconds", "train_seconds", "requests", "tokens", "spent_usd"),
+    *("began_at", "ended_at", "ended_by", "cause", "trials", *STATUSES),
+    *("metric", "unit", "direction", "best_value", "best_trial", "best_claimed"),
+    *(
+        "judged",
+        "best_verified",
+        "verified_sd",
+        "verified_test",
+        "gain_sigmas",
+        "standing",
+        "without_memory",
+        "wall_seconds",
+        "train_seconds",
+        "requests",
+        "tokens",
+        "spent_usd",
+    ),
     *("rehearsed_usd", "self_reports", "problems"),
 )
 TRIAL_COLUMNS = (
-    *("run_id", "contestant", "seed", "trial", "source", "status", "reason", "val_bpb"),
-    *("train_seconds", "wall_seconds", "lease_wait_seconds", "queued_at", "started_at"),
+    *("run_id", "contestant", "seed", "trial", "source", "status", "reason", "metric"),
+    *("value", "train_seconds", "wall_seconds", "lease_wait_seconds", "queued_at", "started_at"),
+    *("judged", "judge_seed", "declared_seconds", "scoring_seconds", "disturbed"),
     *("ended_at", "peak_memory_bytes", "exit_code", "parent", "commit", "sha256", "hypothesis"),
     *("category", "knobs", "knobs_changed", "other_changes", "rehearsed"),
 )
-EXPERIMENT_COLUMNS = ("run_id", "row", *CLAIM_COLUMNS, "other", "raw", "problem")
+EXPERIMENT_COLUMNS = (
+    *("run_id", "row", "line", *COLUMNS_BEFORE, "metric", "value", *COLUMNS_AFTER),
+    *("other", "raw", "problem"),
+)
+FIDELITY_COLUMNS = (
+    *("run_id", "row", "trial", "verdict", "metric", "claimed", "measured", "difference"),
+    *("matched_by", "claimed_status", "trial_status"),
+)
 
 
 def write_tables(runs: Sequence[Run], folder: Path) -> None:
-    """Write `runs.csv`, `trials.csv` and `experiments.csv`, each whole or not at all."""
+    """Write `runs.csv`, `trials.csv`, `experiments.csv` and `fidelity.csv`, each whole or not."""
     trials = (_trial_row(run, trial) for run in runs for trial in run.trials)
     experiments = (row for run in runs for row in _experiment_rows(run))
     _write(folder / "runs.csv", RUN_COLUMNS, map(_run_row, runs))
     _write(folder / "trials.csv", TRIAL_COLUMNS, trials)
     _write(folder / "experiments.csv", EXPERIMENT_COLUMNS, experiments)
+    findings = (row for run in runs for row in _fidelity_rows(run))
+    _write(folder / "fidelity.csv", FIDELITY_COLUMNS, findings)
 
 
 def safe(cell: Any) -> Any:
@@ -65,12 +92,11 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: safe(cell) for name, cell in row.items()} for row in rows)
-    clean = text.getvalue().encode("utf-8", "replace").decode("utf-8")  # lone surrogates
-    write_whole(path, clean)
+    write_whole(path, text.getvalue())
 
 
 def _run_row(run: Run) -> dict[str, Any]:
-    best, claimed, result = run.best, run.claims.best() if run.claims else None, run.result
+    best, result = run.best, run.result
     verified = result.best_verified if result else None
     return {
         "run_id": run.run_id,
@@ -87,10 +113,15 @@ def _run_row(run: Run) -> dict[str, Any]:
         "cause": result.cause if result else "",
         "trials": len(run.own_trials),
         **{status: run.count(status) for status in STATUSES},
-        "best_val_bpb": best.val_bpb if best else "",
+        "metric": run.metric.name,
+        "unit": run.metric.unit,
+        "direction": run.metric.direction,
+        "best_value": best.value if best else "",
         "best_trial": best.trial if best else "",
-        "best_claimed": claimed.val_bpb if claimed else "",
-        "best_verified": verified.val_bpb if verified else "",
+        "best_claimed": "" if run.claimed_value is None else run.claimed_value,
+        "judged": run.judged,
+        "best_verified": verified.value if verified else "",
+        **_referee_cells(run),
         "wall_seconds": round(run.wall_seconds, 3),
         "train_seconds": round(run.train_seconds, 3),
         "requests": len(run.usage),
@@ -102,22 +133,52 @@ def _run_row(run: Run) -> dict[str, Any]:
     }
 
 
+def _referee_cells(run: Run) -> dict[str, Any]:
+    """What the referee found about the run's best text, and the gain against the task's noise."""
+    found, noise = run.verified, run.noise
+    value = run.best_value if run.verified_value is None else run.verified_value
+    sigmas: float | str = ""
+    if noise is not None and noise.sd is not None and noise.sample is not None:
+        sigmas = "" if value is None else run.metric.gain(value, noise.sample.mean) / noise.sd
+    return {
+        "verified_sd": "" if found is None or found.sd is None else found.sd,
+        "verified_test": "" if found is None or found.test_mean is None else found.test_mean,
+        "gain_sigmas": sigmas,
+        "standing": (found.standing or "") if found else "",
+        "without_memory": found.memory.state if found else "",
+    }
+
+
 def _trial_row(run: Run, trial: TrialRecord) -> dict[str, Any]:
     fields = trial.model_dump(include=set(TRIAL_COLUMNS))
-    return {"run_id": run.run_id, "contestant": run.contestant, "seed": run.seed} | fields
+    named = {"run_id": run.run_id, "contestant": run.contestant, "seed": run.seed}
+    return named | {"metric": run.metric.name} | fields
 
 
 def _experiment_rows(run: Run) -> Iterator[dict[str, Any]]:
-    """Every self-report; a file of which nothing could be made is one row with the reason."""
+    """Every self-report, and what was not understood of the file, with the reason."""
     if run.claims is None:
         return
+    named = {"run_id": run.run_id, "metric": run.metric.name}
     for claim in run.claims.rows:
-        yield _experiment_row(run, claim)
-    if not run.claims.rows:
-        yield {"run_id": run.run_id, "problem": "; ".join(run.claims.problems)}
+        yield named | _experiment_row(run, claim)
+    for line in run.claims.unread:
+        yield named | {"line": line.line, "raw": line.raw, "problem": line.reason}
+    if not run.claims.rows and not run.claims.unread:
+        yield named | {"problem": "; ".join(run.claims.problems)}
 
 
 def _experiment_row(run: Run, claim: Claim) -> dict[str, Any]:
-    extra = {"raw": claim.raw, "problem": claim.problem}
+    name = run.metric.name
+    cells = {"value" if column == name else column: cell for column, cell in claim.cells.items()}
     other = {"other": claim.other} if claim.other else {}
-    return {"run_id": run.run_id, "row": claim.row} | claim.cells | other | extra
+    return {"row": claim.row, "line": claim.line, "problem": claim.problem} | cells | other
+
+
+def _fidelity_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """Every row of a log and every trial without one, and what came of it."""
+    for finding in run.fidelity.findings if run.fidelity else ():
+        fields = {name: value for name, value in asdict(finding).items() if value is not None}
+        renamed = {"by": "matched_by", "said": "claimed_status", "status": "trial_status"}
+        named = {renamed.get(name, name): value for name, value in fields.items()}
+        yield {"run_id": run.run_id, "metric": run.metric.name} | named

@@ -1,103 +1,64 @@
-"""The one executor of trials: a fresh, locked, sibling container for each, whoever asked.
+"""The one executor of trials: whoever asked, each runs in a fresh, locked container of its own.
 
-A trial gets the pristine prepare.py of its image and the submitted train.py as data; it holds the
-device lease while it runs, and every way in which it can end is a status in its record.
+A trial gets the pristine prepare.py of its image, and the submitted train.py as data. It holds the
+device lease while it runs, and the judge scores it. Every way in which it can end is a status in
+its record.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import difflib
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from runner.channel import Channel
-from runner.containers import ContainerSpec, ContainerState, Mount
-from runner.engine import Engine
-from runner.errors import EngineError
-from runner.layout import RunDir, trial_container_name
-from runner.protocol import Message, ProtocolError, Ready, Start, TrialExited, decode, encode
-from runner.records import TrialRecord, TrialSource, TrialStatus, explained, now
-from runner.spec import Limit, RunSpec
+from runner.engine.channel import Channel
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
+from runner.errors import EngineError, SandboxError
+from runner.records.files import explained
+from runner.records.layout import RunDir, trial_container_name
+from runner.records.schema import TrialRecord, now
+from runner.referee import standing_verdicts
+from runner.spec import RunSpec
+from runner.trials import judge_container
+from runner.trials.judging import Judging, Session
 from runner.trials.lease import DeviceLease, LeaseAbandonedError
-from runner.trials.output import TrialOutput
+from runner.trials.limits import Limits
+from runner.trials.order import TrialOrder
+from runner.trials.outcome import Overrun, Seen, Trainer, record_fields
+from runner.trials.terms import CHECK, CONTESTANT, HAND_OUT_FOLDER
+from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
+from runner.wire.packed_text import pack_text
+from runner.wire.protocol import ProtocolError, decode, encode
+from runner.wire.start_config import TrialConfig, as_config
 
-HOST_MARGIN_SECONDS = 30.0  # beyond the limit that PID 1 itself enforces
+HOST_MARGIN_SECONDS = 30.0  # beyond the limits, for a PID 1 or a connection that fails
 STOP_SECONDS = 15.0
-TRIAL_FILES_BYTES = 256 << 20
-MAX_DIFF_LINES = 3000
-OOM_WORDS = ("OutOfMemoryError", "CUDA out of memory", "MemoryError", "can't allocate memory")
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """What all trials of a run share. Times in seconds."""
-
-    image: str
-    data_volume: str
-    train_seconds: float
-    allowance_seconds: float
-    limit: Limit
-    memory_bytes: int
-    cpus: float
-    gpu: str | None
-
-    @property
-    def limit_seconds(self) -> float:
-        """When a trial is ended: its training time and the allowance for all the rest."""
-        return self.train_seconds + self.allowance_seconds
+DEATHS_TO_REJECT = 2  # of the judge, at the same text
+MAX_ATTEMPTS = 4
+JUDGE_ENDED = "the judge ended"
+DISTURBED = "other load disturbed it"
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What a trial's watcher is told as it happens, in the trial's thread.
+    """Functions that are called in the trial's thread as things happen.
 
-    `on_wait` when it begins to wait for its device, `on_start` when it has it, `on_line` for each
-    line that it prints.
+    Attributes:
+        on_wait: the trial begins to wait for its device.
+        on_start: it has its device.
+        on_line: it printed this line, which its contestant may know.
+        on_repeat: it runs again, by no fault of its own; why, in words.
     """
 
     on_wait: Callable[[], None]
     on_start: Callable[[], None]
     on_line: Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class TrialOrder:
-    """One trial to run: the number, who asks, the text, and what the contestant said of it."""
-
-    trial: int
-    source: TrialSource
-    request: str
-    train_py: str
-    parent: int | None
-    parent_train_py: str
-    sha256: str = ""
-    commit: str = ""
-    hypothesis: str = ""
-    category: str = ""
-    knobs: dict[str, Any] = field(default_factory=dict)
-    knobs_changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
-    other_changes: bool = False
-    queued_at: str = ""
-
-
-@dataclass
-class _Watched:
-    """What was seen of one running trial."""
-
-    output: TrialOutput = field(default_factory=TrialOutput)
-    exited: TrialExited | None = None
-    state: ContainerState | None = None
-    overran: bool = False
-    began_at: str = ""
-    began: float = 0.0
-    seconds: float = 0.0
+    on_repeat: Callable[[str], None]
 
 
 class Executor:
@@ -109,106 +70,209 @@ class Executor:
         run_dir: where train.py, diff.patch and train.log of each trial go.
         trainer: what all trials share.
         lease: the device's lease.
+        judging: the sessions of the judge.
     """
 
     def __init__(
-        self, engine: Engine, spec: RunSpec, run_dir: RunDir, trainer: Trainer, lease: DeviceLease
+        self,
+        engine: Engine,
+        spec: RunSpec,
+        run_dir: RunDir,
+        trainer: Trainer,
+        lease: DeviceLease,
+        judging: Judging,
     ) -> None:
         self._engine = engine
         self._spec = spec
         self._run_dir = run_dir
         self._trainer = trainer
         self._lease = lease
+        self._judging = judging
         self._abandon = threading.Event()
         self._running: set[str] = set()
 
     def abandon(self) -> None:
-        """End what runs and let nothing start any more; each such trial is recorded as killed."""
+        """Kill what runs and let nothing start any more; each such trial is recorded as killed."""
         self._abandon.set()
         for container in list(self._running):
-            with contextlib.suppress(EngineError):  # its own deadline ends it
-                self._engine.kill(container)
+            self._kill(container)
 
     def run(self, order: TrialOrder, watch: Watch) -> TrialRecord:
-        """Run the trial to its end and return its record; only a broken engine or disk raises.
+        """Run the trial to its end and return its record, however it ended.
 
         Raises:
-            EngineError: the engine failed; the trial is nobody's fault and has no record.
+            EngineError: the engine failed. That is not the trial's fault, so it has no record.
+            SandboxError: the judge ended again and again, or cannot be started.
             HostError: the trial's files could not be written.
         """
-        with explained(self._run_dir.trial(order.trial)):
+        with explained(self._folder(order)):
             folder = self._keep_submission(order)
         watch.on_wait()
         try:
             with self._lease.held(self._abandon) as waited:
                 watch.on_start()
-                watched = self._watch(order, folder / "train.log", watch.on_line)
+                fields = self._measured(order, folder / "train.log", watch)
         except LeaseAbandonedError:
-            return self._record(order, "killed", "the run ended before its device was free")
-        return self._judged(order, watched, waited)
+            reason = "the run ended before its device was free"
+            return self._record(order, status="killed", reason=reason)
+        record = self._record(order, lease_wait_seconds=round(waited, 3), **fields)
+        return standing_verdicts.added(record, order.train_py, self._pristine(order))
+
+    def _pristine(self, order: TrialOrder) -> str:
+        """The task's own train.py, with which the run began."""
+        kept = self._run_dir.pristine
+        return kept.read_text(encoding="utf-8") if kept.exists() else order.parent_train_py
+
+    def _measured(self, order: TrialOrder, log: Path, watch: Watch) -> dict[str, Any]:
+        """Run the trial, and once more if other load disturbed it and the run is to repeat such.
+
+        The record of the first attempt is kept in that of the second, and its log beside it.
+        """
+        fields = self._fields(order, self._attempts(order, log, watch))
+        contestants = order.terms == CONTESTANT and self._spec.retry_disturbed
+        if not (contestants and fields["disturbed"]) or self._abandon.is_set():
+            return fields
+        first = self._record(order, **fields)
+        with explained(log):
+            log.replace(log.with_name("first.log"))
+        watch.on_repeat(DISTURBED)
+        again = self._fields(order, self._attempts(order, log, watch))
+        if first.status == "ok" and again["status"] != "ok":
+            reason = f"the repetition ended as {again['status']}; this is the first attempt"
+            return {**fields, "reason": reason}
+        return {**again, "first_attempt": first}
+
+    def _fields(self, order: TrialOrder, seen: Seen) -> dict[str, Any]:
+        trainer = self._trainer.on(order.terms)
+        return record_fields(seen, trainer, self._spec.metric, order.train_py)
+
+    def _folder(self, order: TrialOrder) -> Path:
+        """Where the trial's files go; of checks, only the last one's are kept."""
+        is_check = order.terms == CHECK
+        return self._run_dir.last_check if is_check else self._run_dir.trial(order.trial)
 
     def _keep_submission(self, order: TrialOrder) -> Path:
-        folder = self._run_dir.trial(order.trial)
+        folder = self._folder(order)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "train.py").write_text(order.train_py, encoding="utf-8", newline="")
-        (folder / "diff.patch").write_text(_patch(order), encoding="utf-8", newline="")
+        (folder / "diff.patch").write_text(order.patch(), encoding="utf-8", newline="")
         return folder
+
+    def _attempts(self, order: TrialOrder, log: Path, watch: Watch) -> Seen:
+        """Run the trial, and again when the judge ended under it, which is nobody's fault.
+
+        A text during whose scoring the judge ended twice is to blame for that.
+        """
+        deaths = 0
+        for _ in range(MAX_ATTEMPTS):
+            seen = self._attempt(order, log, watch.on_line)
+            deaths += seen.session.lost and seen.session.asked
+            seen.judge_deaths = deaths
+            if not seen.session.lost or deaths >= DEATHS_TO_REJECT or self._abandon.is_set():
+                seen.abandoned = self._abandon.is_set()
+                return seen
+            watch.on_repeat(JUDGE_ENDED)
+        raise SandboxError(
+            f"running trial {order.trial}: the judge ended {MAX_ATTEMPTS} times",
+            hint="`bakeoff --verbose` prints all that the containers say",
+        )
+
+    def _attempt(self, order: TrialOrder, log: Path, on_line: Callable[[str], None]) -> Seen:
+        """One run of the trial, to the judge's last word about it.
+
+        Raises:
+            EngineError: the connection to the engine was lost.
+        """
+        began, started_at = time.monotonic(), now()
+        with contextlib.ExitStack() as stack:
+            limits = Limits(self._trainer.on(order.terms), HOST_MARGIN_SECONDS)
+            stack.callback(limits.close)
+            ended: list[Callable[[], None]] = []
+
+            def on_request() -> None:
+                # From here on nothing of its log is passed on. A check is sent random rows.
+                seen.output.scoring = order.terms != CHECK
+                limits.scoring_began()
+
+            def on_lost() -> None:
+                for end in ended:
+                    end()
+
+            terms = order.terms
+            session = stack.enter_context(
+                self._judging.session(
+                    on_request, on_lost, limits.scoring_ended,
+                    mode=terms.mode, splits=terms.splits, hidden=terms.hidden,
+                )
+            )  # fmt: skip
+            seen = Seen(session, started_at=started_at, mode=order.terms.mode)
+            with self._started(order, session) as (container, channel):
+
+                def overrun(which: Overrun) -> None:
+                    seen.overran = seen.overran or which
+                    if which == "all":
+                        self._kill(container)
+                        channel.close()  # it may be the connection that fails
+                    else:
+                        with contextlib.suppress(EngineError):
+                            self._engine.stop(container)
+
+                ended.append(lambda: self._kill(container))
+                limits.begin(overrun)
+                with explained(log), log.open("wb") as file:
+                    self._read(order, session, channel, seen, limits, file, on_line)
+                seen.state = self._engine.wait_exit(container, STOP_SECONDS)
+            self._judging.finish(session)
+        if seen.state is None and not seen.overran:
+            raise EngineError(
+                f"watching trial {order.trial}: the connection to the engine was lost"
+            )
+        seen.wall_seconds = time.monotonic() - began
+        return seen
 
     def _container(self, order: TrialOrder) -> ContainerSpec:
         trainer = self._trainer
+        mounts = [Mount(trainer.data_volume, "/data", read_only=True)]
+        if trainer.judge_volume:
+            mounts.append(Mount(trainer.judge_volume, judge_container.FOLDER, read_only=True))
+        if order.terms.hand_out:
+            mounts.append(Mount(order.terms.hand_out, HAND_OUT_FOLDER))
         return ContainerSpec(
             name=trial_container_name(self._spec.run_id, order.trial),
             image=trainer.image,
             run_id=self._spec.run_id,
             role="trial",
-            mounts=(Mount(trainer.data_volume, "/data", read_only=True),),
-            tmpfs={"/trial": TRIAL_FILES_BYTES, "/tmp": trainer.limit.tmp_mb << 20},
-            memory_bytes=trainer.memory_bytes,
-            cpus=trainer.cpus,
-            pids=trainer.limit.pids,
-            shm_bytes=trainer.limit.shm_mb << 20,
+            mounts=tuple(mounts),
             gpu=trainer.gpu,
+            **trainer.sizes,
         )
 
-    def _config(self, order: TrialOrder) -> dict[str, Any]:
-        trainer = self._trainer
-        return {
-            "train_py_gz": packed(order.train_py),
-            "train_seconds": trainer.train_seconds,
-            "limit_seconds": trainer.limit_seconds,
-            "output_bytes": trainer.limit.output_mb << 20,
-            "threads": max(1, int(trainer.cpus)),
-            "deadline_seconds": trainer.limit_seconds + HOST_MARGIN_SECONDS,
-        }
-
-    def _watch(self, order: TrialOrder, log: Path, on_line: Callable[[str], None]) -> _Watched:
-        watched = _Watched(began_at=now(), began=time.monotonic())
-        with self._started(order) as (container, channel):
-            limit = self._trainer.limit_seconds + HOST_MARGIN_SECONDS
-            overrun = threading.Timer(limit, self._overrun, (container, channel, watched))
-            overrun.start()
-            try:
-                with explained(log), log.open("wb") as file:
-                    self._read(order, channel, watched, file, on_line)
-                watched.state = self._engine.wait_exit(container, STOP_SECONDS)
-            finally:
-                overrun.cancel()
-        if watched.state is None and not watched.overran:
-            raise EngineError(f"watching trial {order.trial}: the engine's connection was lost")
-        watched.seconds = time.monotonic() - watched.began
-        return watched
+    def _config(self, order: TrialOrder, session: Session) -> TrialConfig:
+        trainer = self._trainer.on(order.terms)
+        return TrialConfig(
+            train_py_gz=pack_text(order.train_py),
+            train_seconds=trainer.train_seconds,
+            limit_seconds=trainer.whole_limit,
+            output_bytes=trainer.output_bytes,
+            threads=max(1, int(trainer.sizes["cpus"])),
+            deadline_seconds=trainer.whole_limit + HOST_MARGIN_SECONDS,
+            judge_token=session.token,
+            seed=order.terms.seed,
+            max_steps=order.terms.max_steps,
+            hand_out=bool(order.terms.hand_out),
+        )
 
     @contextlib.contextmanager
-    def _started(self, order: TrialOrder) -> Iterator[tuple[str, Channel]]:
+    def _started(self, order: TrialOrder, session: Session) -> Iterator[tuple[str, Channel]]:
         spec = self._container(order)
-        self._engine.remove(spec.name)  # left by an earlier life of this run
+        self._engine.remove(spec.name)  # an earlier life of this run may have left it
         container = self._engine.create(spec)
         self._running.add(container)
         try:
             channel = self._engine.attach(container)
             try:
                 self._engine.start(container)
-                if self._abandon.is_set():  # set while this one was being made
+                if self._abandon.is_set() or session.lost:  # since this container is being made
                     self._engine.kill(container)
                 yield container, channel
             finally:
@@ -217,94 +281,44 @@ class Executor:
             self._running.discard(container)
             self._engine.remove(container)
 
-    def _overrun(self, container: str, channel: Channel, watched: _Watched) -> None:
-        """The host's own time limit, should PID 1 or the connection to it fail."""
-        watched.overran = True
-        with contextlib.suppress(EngineError):
+    def _kill(self, container: str) -> None:
+        with contextlib.suppress(EngineError):  # the container's own deadline ends it
             self._engine.kill(container)
-        channel.close()
 
     def _read(
         self,
         order: TrialOrder,
+        session: Session,
         channel: Channel,
-        watched: _Watched,
+        seen: Seen,
+        limits: Limits,
         log: IO[bytes],
         on_line: Callable[[str], None],
     ) -> None:
-        room = self._trainer.limit.output_mb << 20
+        room = self._trainer.output_bytes
         for is_stdout, line in channel.lines():
             message = _message(line) if is_stdout else None
             if isinstance(message, Ready):
-                with contextlib.suppress(EngineError):  # it died: the stream's end tells
-                    channel.send(encode(Start(self._config(order))))
+                with contextlib.suppress(EngineError):  # it died, and its stream ends next
+                    channel.send(encode(Start(as_config(self._config(order, session)))))
+            elif isinstance(message, Started):
+                seen.began_at = _moment(message.details.get("began_at"))
+                limits.training_began()
             elif isinstance(message, TrialExited):
-                watched.exited = message
+                seen.exited = message
             elif is_stdout and message is None:
-                watched.output.take(line)
-                on_line(line)
+                passed_on = seen.output.read_line(line)
+                if passed_on is not None:
+                    on_line(passed_on)
                 raw = line.encode() + b"\n"
                 log.write(raw[:room])
                 room = max(0, room - len(raw))
 
-    def _judged(self, order: TrialOrder, watched: _Watched, waited: float) -> TrialRecord:
-        status, reason = self._status(watched)
-        exited = watched.exited
-        return self._record(
-            order,
-            status,
-            reason,
-            val_bpb=watched.output.val_bpb if status == "ok" else None,
-            started_at=watched.began_at,
-            lease_wait_seconds=round(waited, 3),
-            train_seconds=round(self._seconds_trained(watched), 3),
-            wall_seconds=round(watched.seconds, 3),
-            exit_code=exited.exit_code if exited else None,
-            peak_memory_bytes=exited.peak_memory_bytes if exited else 0,
-            summary=watched.output.summary,
-            estimates=watched.output.estimates,
-        )
-
-    def _seconds_trained(self, watched: _Watched) -> float:
-        """Training seconds to charge: as printed, within what the runner saw.
-
-        A trial that printed less than its time without the task's allowance for start-up and
-        evaluation is charged the difference: a clock of its own gets it no free training.
-        """
-        exited = watched.exited
-        seen = exited.seconds if exited else watched.seconds
-        return max(watched.output.seconds_trained(seen), seen - self._trainer.allowance_seconds)
-
-    def _status(self, watched: _Watched) -> tuple[TrialStatus, str]:
-        """The trial's status and why; the order of the questions is the order of the evidence."""
-        exited, output = watched.exited, watched.output
-        if self._abandon.is_set() and (exited is None or exited.exit_code != 0):
-            return "killed", "the run ended while the trial ran"
-        if watched.overran or (exited and exited.cause == "timeout"):
-            return "timeout", f"not done after {self._trainer.limit_seconds:.0f} s"
-        if exited and exited.cause == "output":
-            return "killed", f"wrote more than {self._trainer.limit.output_mb} MB of output"
-        if _out_of_memory(watched):
-            return "oom", "out of memory"
-        if exited is None:
-            code = "" if watched.state is None else f", exit code {watched.state.exit_code}"
-            return "crash", f"the trial's container ended by itself{code}"
-        if exited.exit_code != 0 or output.failed:
-            return "crash", _last_line(output) or f"exit code {exited.exit_code}"
-        if output.val_bpb is None:
-            said = output.summary.get("val_bpb")
-            return "crash", "printed no val_bpb" if said is None else f"val_bpb is {said}"
-        return "ok", ""
-
-    def _record(
-        self, order: TrialOrder, status: TrialStatus, reason: str, **measured: Any
-    ) -> TrialRecord:
+    def _record(self, order: TrialOrder, **measured: Any) -> TrialRecord:
         return TrialRecord(
             trial=order.trial,
             source=order.source,
             request=order.request,
-            status=status,
-            reason=reason,
             parent=order.parent,
             sha256=order.sha256,
             commit=order.commit,
@@ -320,37 +334,11 @@ class Executor:
         )
 
 
-def _patch(order: TrialOrder) -> str:
-    """The change against the parent; comparing is more than linear, so its size is bounded."""
-    before = "pristine" if order.parent is None else f"trial {order.parent}"
-    old = order.parent_train_py.splitlines(keepends=True)
-    new = order.train_py.splitlines(keepends=True)
-    if max(len(old), len(new)) > MAX_DIFF_LINES:
-        return f"over {MAX_DIFF_LINES} lines: compare train.py with that of {before} yourself\n"
-    names = f"train.py ({before})", f"train.py (trial {order.trial})"
-    return "".join(difflib.unified_diff(old, new, *names))
-
-
-def packed(train_py: str) -> str:
-    """The text as `start.config.train_py_gz` carries it: base64 of zlib."""
-    return base64.b64encode(zlib.compress(train_py.encode(), 9)).decode()
-
-
 def _message(line: str) -> Message | None:
     with contextlib.suppress(ProtocolError):
-        return decode(line)
+        return decode(line, MESSAGES)
     return None
 
 
-def _out_of_memory(watched: _Watched) -> bool:
-    exited = watched.exited
-    if exited is not None and exited.exit_code == 0:
-        return False
-    killed = (watched.state is not None and watched.state.oom_killed) or (
-        exited is not None and exited.oom_kills > 0
-    )
-    return killed or any(word in line for line in watched.output.tail for word in OOM_WORDS)
-
-
-def _last_line(output: TrialOutput) -> str:
-    return output.tail[-1].strip()[:200] if output.tail else ""
+def _moment(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

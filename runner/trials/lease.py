@@ -1,7 +1,7 @@
 """The device lease: one trial at a time on a device, across all runs on this machine.
 
 Two trials that share a GPU, or the CPU, slow each other down, and then equal seconds are not equal.
-The wait is measured and given back to the run's wall clock.
+The wait is measured, and is given back to a run whose contestant did nothing else meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from runner.layout import shared_folder
+from runner.records.layout import shared_folder
 
 POLL_SECONDS = 0.1
 
@@ -40,7 +40,7 @@ class DeviceLease:
 
     @contextlib.contextmanager
     def held(self, abandon: threading.Event) -> Iterator[float]:
-        """Hold the device; the value is how long that took, in seconds.
+        """Hold the device; yields how many seconds were waited for it.
 
         Raises:
             LeaseAbandonedError: `abandon` was set before the device was free.

@@ -7,18 +7,32 @@ from __future__ import annotations
 
 from collections import Counter
 
-from runner.layout import RunDir
-from runner.records import Best, TrialRecord, append_line, read_lines
+from runner.metrics import Metric
+from runner.records.best import best_trial
+from runner.records.files import append_line, read_lines
+from runner.records.layout import RunDir
+from runner.records.schema import Best, TrialRecord
 
 
 class Ledger:
-    """All trials of one run. Not thread-safe: the run's own loop is its only user."""
+    """All trials of one run. Not thread-safe: the run's own loop is its only user.
 
-    def __init__(self, run_dir: RunDir) -> None:
+    Args:
+        run_dir: where the trials are recorded.
+        metric: what they measure.
+    """
+
+    def __init__(self, run_dir: RunDir, metric: Metric) -> None:
         self._path = run_dir.trials
+        self.metric = metric
         self.records: list[TrialRecord] = list(read_lines(self._path, TrialRecord))
 
     def append(self, record: TrialRecord) -> None:
+        """Add a trial and write it to the disk.
+
+        Raises:
+            HostError: the disk is full or the file is not writable.
+        """
         append_line(self._path, record)
         self.records.append(record)
 
@@ -27,18 +41,20 @@ class Ledger:
         return next((r for r in self.records if r.request == request), None)
 
     def best(self) -> TrialRecord | None:
-        """The contestant's ok trial with the lowest val_bpb; of equals, the first."""
-        done = [r for r in self.records if r.val_bpb is not None and r.source != "referee"]
-        return min(done, key=lambda r: r.val_bpb or 0.0, default=None)
+        """The contestant's best trial; of equals, the first."""
+        return best_trial(self.records, self.metric)
 
     def best_measured(self) -> Best | None:
+        """The value and the number of the contestant's best trial."""
         best = self.best()
-        if best is None or best.val_bpb is None:
+        if best is None or best.value is None:
             return None
-        return Best(val_bpb=best.val_bpb, trial=best.trial)
+        return Best(value=best.value, trial=best.trial)
 
     def by_status(self) -> dict[str, int]:
+        """How many trials ended with each status."""
         return dict(Counter(record.status for record in self.records))
 
     def highest_number(self) -> int:
+        """The highest number of a trial; 0 when there is none."""
         return max((record.trial for record in self.records), default=0)

@@ -10,11 +10,17 @@ import uuid
 from collections.abc import Iterator
 from typing import TypeVar
 
+import docker
+
 from runner.agents import load_agent
-from runner.channel import Channel
-from runner.containers import ContainerSpec, ContainerState, Mount
-from runner.engine import Engine
-from runner.protocol import (
+from runner.build import images
+from runner.engine.channel import Channel
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, ContainerState, Mount
+from runner.engine.lockdown import UID
+from runner.records.layout import LABEL_RUN
+from runner.wire.messages import (
+    MESSAGES,
     Message,
     Ready,
     Start,
@@ -22,9 +28,8 @@ from runner.protocol import (
     TurnFinished,
     TurnInterrupt,
     TurnStart,
-    decode,
-    encode,
 )
+from runner.wire.protocol import decode, encode
 
 from .container_log import container_log
 
@@ -36,7 +41,7 @@ M = TypeVar("M", bound=Message)
 class AgentBox:
     """One agent container with its three volumes, and what its PID 1 says."""
 
-    def __init__(self, engine: Engine, image: str) -> None:
+    def __init__(self, engine: Engine, image: str, home_bytes: int | None = None) -> None:
         self.engine = engine
         self.run_id = f"test-{uuid.uuid4().hex[:8]}"
         self.messages: list[Message] = []
@@ -44,7 +49,10 @@ class AgentBox:
         self._arrived: queue.Queue[Message] = queue.Queue()
         self._turn = 0
         for name in ("workspace", "home", "gateway"):
-            engine.create_volume(self._volume(name), run_id=self.run_id)
+            if name == "home" and home_bytes is not None:
+                self._create_small_volume(self._volume(name), home_bytes)
+            else:
+                engine.create_volume(self._volume(name), run_id=self.run_id)
         mounts = (
             Mount(self._volume("workspace"), "/workspace"),
             Mount(self._volume("home"), "/home/agent"),
@@ -63,8 +71,11 @@ class AgentBox:
     def start(self, deadline_seconds: float = 300) -> Started:
         """Bring agentd to work; its answer."""
         self.wait_for(Ready)
-        config = {"run_id": self.run_id, "branch": f"bakeoff/{self.run_id}"}
-        self.send(Start({**config, "deadline_seconds": deadline_seconds}))
+        config = {
+            "run_id": self.run_id, "branch": f"bakeoff/{self.run_id}", "metric": "val_bpb",
+            "direction": "minimize", "deadline_seconds": deadline_seconds,
+        }  # fmt: skip
+        self.send(Start(config))
         return self.wait_for(Started)
 
     def send(self, message: Message) -> None:
@@ -91,9 +102,13 @@ class AgentBox:
         self.send(TurnStart(self._turn, argv, env or {}))
         return self._turn
 
+    def end_of_turn(self, seconds: float = 30) -> TurnFinished:
+        """Wait for the turn's end; its transcript may be gone."""
+        return self.wait_for(TurnFinished, seconds)
+
     def end(self, seconds: float = 30) -> tuple[TurnFinished, str]:
         """Wait for the turn's end; what it printed."""
-        finished = self.wait_for(TurnFinished, seconds)
+        finished = self.end_of_turn(seconds)
         return finished, self.read(finished.transcript)
 
     def shell(self, script: str) -> str:
@@ -118,7 +133,7 @@ class AgentBox:
 
     def interrupt_after_output(self) -> None:
         """End the running turn once its CLI has begun to print."""
-        self.wait_for_file(f"/home/agent/.bakeoff/transcript-{self._turn}.jsonl")
+        self.wait_for_file(f"/home/agent/.bakeoff/transcript-{self._turn}.jsonl", 90)
         self.send(TurnInterrupt("the test says so"))
 
     def leave(self) -> None:
@@ -159,6 +174,15 @@ class AgentBox:
         assert not self.engine.containers(self.run_id)
         assert not self.engine.volumes(self.run_id)
 
+    def _create_small_volume(self, name: str, size_bytes: int) -> None:
+        """A volume that is full after so many bytes: in memory, of the containers' user."""
+        options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size_bytes},uid={UID}"}
+        client = docker.from_env()
+        try:
+            client.volumes.create(name, driver_opts=options, labels={LABEL_RUN: self.run_id})
+        finally:
+            client.close()
+
     def _volume(self, name: str) -> str:
         return f"bakeoff-{self.run_id}-{name}"
 
@@ -169,7 +193,7 @@ class AgentBox:
 
     def _listen(self, channel: Channel) -> None:
         for is_stdout, line in channel.lines():
-            message = decode(line) if is_stdout else None
+            message = decode(line, MESSAGES) if is_stdout else None
             if message is None:
                 self.stderr.append(line)
             else:
@@ -177,10 +201,17 @@ class AgentBox:
                 self._arrived.put(message)
 
 
+def agent_image(agent: str) -> str:
+    """The tag of the image of that agent's CLI."""
+    return images.load_table()[f"agent-{load_agent(agent).spec.cli}"].tag
+
+
 @contextlib.contextmanager
-def agent_box(engine: Engine, agent: str = "gemini") -> Iterator[AgentBox]:
-    """A box of that agent's image, removed afterwards."""
-    box = AgentBox(engine, load_agent(agent).spec.image)
+def agent_box(
+    engine: Engine, agent: str = "gemini", home_bytes: int | None = None
+) -> Iterator[AgentBox]:
+    """A box of that agent's image, removed afterwards; its home may be full after some bytes."""
+    box = AgentBox(engine, agent_image(agent), home_bytes)
     try:
         yield box
     finally:

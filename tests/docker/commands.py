@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from runner.engine import Engine
-from runner.layout import RunDir
-from runner.plan import REHEARSAL_KEY
-from runner.records import Event, RunResult, TrialRecord, read_lines
-from runner.sandbox import sweep
+from runner.engine.client import Engine
+from runner.options import REHEARSAL_KEY
+from runner.records.files import read_lines
+from runner.records.layout import RunDir
+from runner.records.schema import Event, RunResult, TrialRecord
+from runner.sandbox.removal import remove_run
 
 BAKEOFF = Path(sys.executable).with_name("bakeoff")
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
@@ -82,7 +83,7 @@ class Commands:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for run_id in set(self._run_ids):
-            sweep(self.engine, run_id)
+            remove_run(self.engine, run_id)
 
     def _argv(self, arguments: tuple[str, ...]) -> list[str]:
         return [str(BAKEOFF), "--runs", str(self.runs), *arguments]
@@ -104,7 +105,9 @@ def commands(engine: Engine, here: Path) -> Iterator[Commands]:
 
 def rehearsed(agent: str, seed: int, *options: str) -> tuple[str, ...]:
     """The command line of a short rehearsed run."""
-    common = ("--seed", str(seed), "--rehearsal", "--trial-seconds", TRIAL_SECONDS)
+    common = (
+        "--seed", str(seed), "--rehearsal", "--trial-seconds", TRIAL_SECONDS, "--verify", "none",
+    )  # fmt: skip
     return ("run", agent, *common, *options)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import docker
 import pytest
 from filelock import FileLock, Timeout
 
-from runner import overview
-from runner.engine import Engine
-from runner.layout import ROOT
+from runner.engine.client import Engine
+from runner.records import layout
+from runner.records.layout import ROOT
+
+from .optimizer_rig import Make, optimizers
 
 LEAVING_SECONDS = 60.0  # for what is being removed at this moment
 SESSIONS = Path(tempfile.gettempdir()) / "bakeoff-test-sessions"
@@ -33,6 +36,24 @@ def engine() -> Iterator[Engine]:
     connected = Engine.connect()
     yield connected
     connected.close()
+
+
+@pytest.fixture
+def run_id(engine: Engine) -> Iterator[str]:
+    """A run of this test's own; its containers and volumes are removed afterwards."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    yield name
+    for state in engine.containers(name):
+        engine.remove(state.id)
+    for volume in engine.volumes(name):
+        engine.remove_volume(volume.name)
+
+
+@pytest.fixture
+def make_optimizer(engine: Engine) -> Iterator[Make]:
+    """Makes optimizers, each with a state volume; removes them at the end."""
+    with optimizers(engine) as made:
+        yield made
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,7 +77,7 @@ def _nothing_is_left(engine: Engine) -> Iterator[None]:
 
 def _ours(engine: Engine) -> set[str]:
     """Containers, volumes and networks of Bakeoff's that belong to no run of this checkout."""
-    runs = {path.name for path in overview.run_folders(ROOT / "runs")}
+    runs = {path.name for path in layout.run_folders(ROOT / "runs")}
 
     def is_ours(run_id: str) -> bool:
         return run_id not in runs and not run_id.startswith("bench-")

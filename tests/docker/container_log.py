@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from runner.engine import Engine
+from runner.engine.client import Engine
 
 WRITTEN_SECONDS = 20.0
 

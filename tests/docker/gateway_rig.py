@@ -1,4 +1,4 @@
-"""A gateway container in its lock, what stands behind it, and the runner's end of both."""
+"""A gateway container in its lock, its provider, and the runner's end of both."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runner.channel import Channel
-from runner.containers import ContainerSpec, ContainerState, Mount
-from runner.engine import Engine
-from runner.protocol import Message, Ready, Start, Started, decode, encode
+from runner.engine.channel import Channel
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, ContainerState, Mount
+from runner.wire.messages import MESSAGES, Message, Ready, Start, Started
+from runner.wire.protocol import decode, encode
 
 GATEWAY_IMAGE = os.environ.get("BAKEOFF_TEST_GATEWAY_IMAGE", "bakeoff/gateway:0.1.0")
 BASE_IMAGE = "bakeoff/base:0.1.0"
@@ -32,7 +33,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass
 class Program:
-    """One container and everything that its PID 1 said."""
+    """One container, and everything that its PID 1 wrote."""
 
     engine: Engine
     container: str
@@ -69,23 +70,25 @@ class Program:
         return next(one for one in self.messages[after:] if isinstance(one, kind))
 
     def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
-        """Waits for a condition on what was said."""
+        """Waits for a condition on the messages and lines so far."""
         with self._said:
             if not self._said.wait_for(condition, seconds):
-                raise AssertionError(f"waited in vain; said: {self.messages} {self.text[-20:]}")
+                raise AssertionError(
+                    f"the condition did not become true: {self.messages} {self.text[-20:]}"
+                )
 
     def heard(self, kind: type[M], least: int = 1) -> list[M]:
-        """All messages of a kind, once there are so many.
+        """All messages of a kind, as soon as there are so many.
 
-        What the container says arrives by another way than what a client of it is answered, so
-        the one is no sign that the other is there.
+        Messages and the answers to a client take different ways, so the arrival of an answer does
+        not mean that the messages about it have arrived.
         """
         self.until(lambda: len(self._of(kind)) >= least)
         return self._of(kind)
 
-    def line(self, words: str) -> None:
-        """Waits for a line of text with these words."""
-        self.until(lambda: any(words in line for line in self.text))
+    def line(self, text: str) -> None:
+        """Waits for a line for people that contains a text."""
+        self.until(lambda: any(text in line for line in self.text))
 
     def end(self, seconds: float = 20) -> ContainerState:
         state = self.engine.wait_exit(self.container, seconds)
@@ -101,7 +104,7 @@ class Program:
 
     def _listen(self, channel: Channel) -> None:
         for is_stdout, line in channel.lines():
-            message = decode(line) if is_stdout else None
+            message = decode(line, MESSAGES) if is_stdout else None
             with self._said:
                 if message is None:
                     self.text.append(line)
@@ -111,7 +114,7 @@ class Program:
 
 
 class Rig:
-    """The containers and volumes of one pretended run; `close` removes them all."""
+    """The containers and volumes of a made-up run; `close` removes them all."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -144,12 +147,12 @@ class Rig:
         if not state_bytes:
             mounts.append(self.mount("state", "/state"))
         small = {"/state": state_bytes} if state_bytes else None
-        return self.program("gateway", GATEWAY_IMAGE, tuple(mounts), 256 << 20, tmpfs=small)
+        return self.program("gateway", GATEWAY_IMAGE, tuple(mounts), 1 << 30, tmpfs=small)
 
     def standin(self) -> Program:
         """The stand-in provider, serving.
 
-        Its folder is its own: the volume's root belongs to whoever the image says, here to nobody.
+        It has a folder of its own, because the volume's root belongs to another user.
         """
         made = self.program(
             "standin",

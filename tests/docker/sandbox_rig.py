@@ -11,23 +11,26 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from runner import plan
-from runner.engine import Engine
-from runner.layout import RunDir
-from runner.parts import parts
-from runner.plan import Asked
-from runner.protocol import Message, TurnFinished, TurnStart
-from runner.sandbox import Gone, Heard, Sandbox
-from runner.spec import Budget, RunSpec, load_task
-from runner.stage import Stage, versions
+from runner import options
+from runner.engine.client import Engine
+from runner.options import RunOptions
+from runner.records.layout import RunDir
+from runner.run.container_plan import container_plans
+from runner.run.context import RunContext, open_context, versions
+from runner.sandbox.peer import ContainerExited, MessageReceived
+from runner.sandbox.sandbox import ContainerPlan, Sandbox
+from runner.spec import Budget, RunSpec
+from runner.tasks import load_task
+from runner.trials import judge_container
+from runner.wire.messages import Message, TurnFinished, TurnStart
 
 MAX_PRINTED_BYTES = 4 << 20
 M = TypeVar("M", bound=Message)
 
 
-def make_stage(engine: Engine, folder: Path, agent: str) -> Stage:
-    """The stage of a rehearsed run of its own, whose key is like no other text."""
-    asked = plan.agent_run(agent, Asked(rehearsal=True), Budget(hours=1), {})
+def make_context(engine: Engine, folder: Path, agent: str, data_volume: str = "") -> RunContext:
+    """The context of a rehearsed run of its own, whose key is like no other text."""
+    asked = options.agent_run(agent, RunOptions(rehearsal=True), Budget(hours=1), {})
     spec: RunSpec = asked.model_copy(
         update={
             "run_id": f"test-{uuid.uuid4().hex[:8]}",
@@ -37,27 +40,34 @@ def make_stage(engine: Engine, folder: Path, agent: str) -> Stage:
     spec = spec.model_copy(update={"versions": versions(spec, engine, "")})
     run_dir = RunDir(folder / spec.run_id)
     run_dir.path.mkdir(parents=True)
-    return Stage(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
+    task = load_task(spec.task)
+    return open_context(spec, engine, run_dir, task, data_volume, lambda *_: None)
+
+
+def plans_without_judge(context: RunContext) -> list[ContainerPlan]:
+    """The containers of a run in which nothing is trained, so that it needs no data."""
+    return [plan for plan in container_plans(context) if plan.role != judge_container.ROLE]
 
 
 @dataclass
 class SandboxRig:
     """An open sandbox and what its containers say."""
 
-    stage: Stage
+    context: RunContext
     sandbox: Sandbox
     passed_over: list[object] = field(default_factory=list)
     turn: int = 0
 
     @classmethod
-    def of(cls, stage: Stage) -> SandboxRig:
-        sandbox = Sandbox(stage.engine, stage.spec.run_id, parts(stage), stage.inbox, stage.show)
-        return cls(stage, sandbox)
+    def of(cls, context: RunContext) -> SandboxRig:
+        plans = container_plans(context) if context.data_volume else plans_without_judge(context)
+        sandbox = Sandbox(context.engine, context.spec.run_id, plans, context.inbox, context.show)
+        return cls(context, sandbox)
 
     @property
     def key(self) -> str:
-        assert self.stage.spec.api_key is not None
-        return self.stage.spec.api_key.get_secret_value()
+        assert self.context.spec.api_key is not None
+        return self.context.spec.api_key.get_secret_value()
 
     def begin(self, argv: list[str], env: dict[str, str] | None = None) -> None:
         """Start a turn that is any program instead of a CLI."""
@@ -69,7 +79,7 @@ class SandboxRig:
         self.begin(["python3", "-c", script], env)
         finished = self.heard("agent", TurnFinished, seconds)
         agent = self.sandbox.contestant.container
-        printed = self.stage.engine.get_file(agent, finished.transcript, MAX_PRINTED_BYTES) or b""
+        printed = self.context.engine.get_file(agent, finished.transcript, MAX_PRINTED_BYTES) or b""
         assert finished.exit_code == 0, (finished, printed[-2000:])
         return printed.decode("utf-8", "replace")
 
@@ -81,7 +91,11 @@ class SandboxRig:
         until = time.monotonic() + seconds
         while True:
             item = self._next(until, kind.event)
-            if isinstance(item, Heard) and item.role == role and isinstance(item.message, kind):
+            if (
+                isinstance(item, MessageReceived)
+                and item.role == role
+                and isinstance(item.message, kind)
+            ):
                 return item.message
             self.passed_over.append(item)
 
@@ -96,23 +110,25 @@ class SandboxRig:
             found = [
                 item.message
                 for item in self.passed_over
-                if isinstance(item, Heard) and item.role == role and isinstance(item.message, kind)
+                if isinstance(item, MessageReceived)
+                and item.role == role
+                and isinstance(item.message, kind)
             ]
             if len(found) >= least:
                 return found
             self.passed_over.append(self._next(until, f"{least} of {kind.event}, not {found}"))
 
-    def gone(self, role: str, seconds: float = 60) -> Gone:
+    def gone(self, role: str, seconds: float = 60) -> ContainerExited:
         """The end of the container of this role."""
         until = time.monotonic() + seconds
         while True:
             item = self._next(until, f"the end of {role}")
-            if isinstance(item, Gone) and item.role == role:
+            if isinstance(item, ContainerExited) and item.role == role:
                 return item
 
     def _next(self, until: float, wanted: str) -> object:
         try:
-            return self.stage.inbox.get(timeout=max(0.0, until - time.monotonic()))
+            return self.context.inbox.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
-            words = self.sandbox.contestant.last_words()
-            raise TimeoutError(f"waited in vain for {wanted}; last words: {words}") from None
+            lines = self.sandbox.contestant.last_lines()
+            raise TimeoutError(f"{wanted} did not come in time; last lines: {lines}") from None

@@ -12,24 +12,27 @@ from typing import Any
 import pytest
 
 from runner.agents import Agent, load_agent, render_prompt
-from runner.engine import Engine
-from runner.protocol import (
+from runner.build.agent_images import cli_version
+from runner.engine.client import Engine
+from runner.records.layout import ROOT
+from runner.wire.messages import (
+    MESSAGES,
     Start,
     Started,
     TrialAccepted,
     TrialFinished,
     TrialRequested,
     TurnFinished,
-    decode,
-    encode,
 )
+from runner.wire.protocol import decode, encode
 from tests.docker.agent_box import AgentBox, agent_box
 
 BASE, REHEARSAL = "bakeoff/base:0.1.0", "bakeoff/rehearsal:0.1.0"
 TOKEN = "token-of-this-run"
-WORDS = {
+PROMPT_VALUES = {
     "run_id": "test", "task": "pystdlib", "branch": "bakeoff/test", "trial_seconds": 5,
-    "budget": "6 trials", "left": "4 trials", "reason": "", "grace_seconds": "",
+    "budget": "6 trials", "left": "4 trials", "remarks": "", "reason": "",
+    "grace_seconds": "", "metric": "val_bpb", "lower": "lower", "lowest": "lowest",
 }  # fmt: skip
 # Tells what it was asked and refuses everything in a way that makes no CLI try for long.
 NOTING_GATEWAY = """
@@ -116,7 +119,7 @@ def run_turn(box: AgentBox, agent: Agent, prompt: str, *, resume: bool = False) 
         value = 2.0 - trial / 10
         summary = {"val_bpb": value}
         box.send(TrialAccepted(message.request, trial))
-        box.send(TrialFinished(message.request, trial, "ok", value, 5.0, summary))
+        box.send(TrialFinished(message.request, trial, "ok", value, 5.0, summary, metric="val_bpb"))
 
 
 def noted_requests(box: AgentBox, agent: Agent) -> list[dict[str, Any]]:
@@ -131,7 +134,7 @@ def noted_requests(box: AgentBox, agent: Agent) -> list[dict[str, Any]]:
     return [json.loads(line) for line in printed.splitlines()]
 
 
-def start_rehearsal(box: AgentBox, provider: str) -> None:
+def start_rehearsal(box: AgentBox, agent: Agent) -> None:
     """A scripted model right behind the relay, where the gateway would be."""
     model = box.add("rehearsal", REHEARSAL, None, "/run/upstream")
     with io.BytesIO() as archive:
@@ -142,17 +145,21 @@ def start_rehearsal(box: AgentBox, provider: str) -> None:
         box.engine.put_archive(model, "/run/upstream", archive.getvalue())
     channel = box.engine.attach(model)
     box.engine.start(model)
-    config = {"provider": provider, "seed": 1, "api_key": TOKEN, "deadline_seconds": 300}
+    config = {
+        "provider": agent.spec.provider, "seed": 1, "api_key": TOKEN, "deadline_seconds": 300,
+        "tools": agent.rehearsal_tools(),
+    }  # fmt: skip
     channel.send(encode(Start(config)))
     for is_stdout, line in channel.lines():
-        if is_stdout and isinstance(decode(line), Started):
+        if is_stdout and isinstance(decode(line, MESSAGES), Started):
             break
     channel.close()
 
 
-def test_the_image_keeps_its_promises_in_its_lock(box: AgentBox) -> None:
+def test_the_image_keeps_its_promises_in_its_lock(box: AgentBox, agent: Agent) -> None:
     """Version, policy and tools, proved without network, root or a writable root."""
-    assert box.shell("python3 /opt/bakeoff/agent/verify") == ""
+    version = cli_version(ROOT, agent.spec.cli)
+    assert box.shell(f"python3 /opt/bakeoff/agent/verify {version}") == ""
 
 
 def test_a_cli_asks_for_nothing_but_its_model(box: AgentBox, agent: Agent) -> None:
@@ -189,15 +196,14 @@ def test_the_policy_cannot_be_undone_from_inside(box: AgentBox, agent: Agent) ->
 
 def test_turns_with_a_scripted_model(box: AgentBox, agent: Agent) -> None:
     """Two turns of one session: real tool calls, a trial, files written, words understood."""
-    start_rehearsal(box, agent.spec.provider)
-    first = run_turn(box, agent, render_prompt("first", agent.spec.cli, WORDS))
+    start_rehearsal(box, agent)
+    first = run_turn(box, agent, render_prompt("first", agent.spec.cli, PROMPT_VALUES))
     outcome = agent.judge(box.read(first.transcript).splitlines(), first.exit_code)
     assert outcome.good, outcome
     assert outcome.tool_calls >= 3
-    assert outcome.final_text
     box.log("trial 1 ended: ok")
     assert box.read("/workspace/experiments.csv")
-    nudge = render_prompt("nudge", agent.spec.cli, WORDS)
+    nudge = render_prompt("nudge", agent.spec.cli, PROMPT_VALUES)
     second = run_turn(box, agent, nudge, resume=True)
     resumed = agent.judge(box.read(second.transcript).splitlines(), second.exit_code)
     assert resumed.good, resumed

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner.engine import Engine
-from runner.protocol import (
+from runner.engine.client import Engine
+from runner.wire.messages import (
     Problem,
+    Ready,
     Start,
     Stop,
     Stopped,
@@ -262,7 +263,7 @@ def test_a_restarted_container_takes_up_its_repository(box: AgentBox) -> None:
 
 def test_its_log_is_for_people(box: AgentBox) -> None:
     """Short lines say what happened; what an agent prints cannot spoil a terminal."""
-    said = '{"type":"assistant","message":{"content":[{"type":"text","text":"I \\u001b[2J try"}]}}'
+    said = '{"type":"message","role":"assistant","content":"I \\u001b[2J try"}'  # Gemini CLI's form
     box.shell(f"echo '{said}'")
     box.send(Start({}))  # a second start changes nothing
     box.send(Stop("the test is over", 0))
@@ -272,3 +273,13 @@ def test_its_log_is_for_people(box: AgentBox) -> None:
     assert any("turn 1 started: bash" in line for line in people)
     assert any("the run is over: the test is over" in line for line in people)
     assert all(line.isprintable() and len(line) < 250 for line in people)
+
+
+def test_a_start_that_cannot_be_used_ends_it(engine: Engine) -> None:
+    """The problem names the field, nothing is run, and the exit code is 2."""
+    with agent_box(engine) as box:
+        box.wait_for(Ready)
+        box.send(Start({"run_id": box.run_id, "branch": "bakeoff/test"}))
+        assert box.wait_for(Problem).message == "deadline_seconds is missing"
+        assert box.wait_for(Stopped).reason == "the start message cannot be used"
+        assert box.exited().exit_code == 2

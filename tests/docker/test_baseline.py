@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from runner import plan, run
+from runner import options
 from runner.agents import agent_names
-from runner.engine import Engine
+from runner.engine.client import Engine
 from runner.errors import UserError
-from runner.layout import RunDir
-from runner.plan import Asked
-from runner.records import RunResult, TrialRecord, read_lines
-from runner.sandbox import sweep
-from runner.spec import Budget, RunSpec, load_space, load_task
+from runner.options import RunOptions
+from runner.records.files import read_lines
+from runner.records.layout import RunDir
+from runner.records.schema import RunResult, TrialRecord
+from runner.run import lifecycle
+from runner.sandbox.removal import remove_run
+from runner.spec import Budget, RunSpec
+from runner.task_data import places_of
+from runner.tasks import load_space, load_task
 from tests.docker.commands import a_seed
 
 TRIALS = 3
@@ -23,12 +27,14 @@ TRIALS = 3
 def asked_of(name: str, task: str = "pystdlib", data: Path | None = None) -> RunSpec:
     """The spec of a short run of seed 1, a rehearsed one for an agent, under a name of its own."""
     given = None if data is None else str(data)
-    asked = Asked(seed=1, trial_seconds=1.0, task=task, data=given, rehearsal=name in agent_names())
+    asked = RunOptions(
+        seed=1, trial_seconds=1.0, task=task, data=given, rehearsal=name in agent_names()
+    )
     budget = Budget(trials=TRIALS)
     spec = (
-        plan.agent_run(name, asked, budget, {})
+        options.agent_run(name, asked, budget, {})
         if asked.rehearsal
-        else plan.baseline_run(name, asked, budget)
+        else options.baseline_run(name, asked, budget)
     )
     return spec.model_copy(update={"run_id": f"test-{name}-s{a_seed()}"})
 
@@ -36,9 +42,9 @@ def asked_of(name: str, task: str = "pystdlib", data: Path | None = None) -> Run
 def through(engine: Engine, spec: RunSpec, runs: Path) -> tuple[RunResult, list[TrialRecord]]:
     """See the run through; its result and its ledger."""
     try:
-        result = run.start(spec, engine, runs, lambda *_: None)
+        result = lifecycle.start(spec, engine, runs, lambda *_: None)
     finally:
-        left = sweep(engine, spec.run_id)
+        left = remove_run(engine, spec.run_id)
     assert left == 0, "something was left on the engine"
     return result, list(read_lines(RunDir(runs / spec.run_id).trials, TrialRecord))
 
@@ -85,7 +91,7 @@ def _real_text(module: str) -> str:
 def test_a_text_of_the_users_is_a_task(
     engine: Engine, tmp_path: Path, own_text: Path, contestant: str
 ) -> None:
-    """DATA is prepared into a volume of its own, trained on, and kept for the next run."""
+    """DATA is prepared into volumes of its own, trained on, and kept for the next run."""
     before = {volume.name for volume in engine.volumes()}
     try:
         spec = asked_of(contestant, "text", own_text)
@@ -95,12 +101,13 @@ def test_a_text_of_the_users_is_a_task(
         for volume in engine.volumes():
             if volume.data == "text" and volume.name not in before:
                 engine.remove_volume(volume.name)
-    assert len(kept) == 1
+    (data,) = [v.name for v in kept if v.name.startswith("bakeoff-data-")]
+    assert {v.name for v in kept} == set(places_of(data))
     assert result.ended_by == "trials"
     assert result.task == "text"
     assert trials[0].status == "ok"
-    assert trials[0].val_bpb is not None
-    assert 0.5 < trials[0].val_bpb < 8.0
+    assert trials[0].value is not None
+    assert 0.5 < trials[0].value < 8.0
 
 
 @pytest.mark.parametrize("content", [b"one short document", b"\xff\xfe\x00" * 2000])
@@ -112,7 +119,9 @@ def test_a_text_that_cannot_be_used_starts_nothing(
     text.write_bytes(content)
     before = engine.volumes()
     with pytest.raises(UserError, match="preparing the data of task text") as caught:
-        run.start(asked_of("random", "text", text), engine, tmp_path / "runs", lambda *_: None)
+        lifecycle.start(
+            asked_of("random", "text", text), engine, tmp_path / "runs", lambda *_: None
+        )
     assert caught.value.message
     assert not (tmp_path / "runs").exists()
     assert {v.name for v in engine.volumes() if v.data == "text"} == {

@@ -1,4 +1,4 @@
-"""What CI takes off the engine before it begins: what carries our labels, and nothing else."""
+"""Before it begins, CI removes from the engine what carries our labels, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from runner import archives, images
-from runner.engine import Engine
-from runner.layout import ROOT
+from runner.build import images
+from runner.engine import archives
+from runner.engine.client import Engine
+from runner.records.layout import ROOT
 
 
 @pytest.fixture
 def client() -> Iterator[docker.DockerClient]:
-    """The engine's own client: these things are nobody's run."""
+    """The engine's own client, because these things belong to no run."""
     made = docker.from_env()
     yield made
     made.close()
@@ -26,7 +27,7 @@ def client() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture
 def prefix(engine: Engine, client: docker.DockerClient) -> Iterator[str]:
-    """A prefix of labels that nothing else on the machine has, cleared away afterwards."""
+    """A prefix of labels that nothing else on the machine has; removed afterwards."""
     images.ensure(engine, ["base"])
     made = f"bakeofftest{uuid.uuid4().hex[:8]}"
     yield made
@@ -39,9 +40,9 @@ def prefix(engine: Engine, client: docker.DockerClient) -> Iterator[str]:
 
 
 def build(engine: Engine, tag: str, parent: str, label: str) -> None:
-    """An image that stands on another and has one label."""
+    """Build an image on another, with one label."""
     dockerfile = f"FROM {parent}\nLABEL {label}=x\n".encode()
-    context = io.BytesIO(archives.packed({"Dockerfile": dockerfile}, uid=0))
+    context = io.BytesIO(archives.tar_archive({"Dockerfile": dockerfile}, uid=0))
     steps = engine.build_image(context, dockerfile="Dockerfile", tag=tag, buildargs={}, labels={})
     assert list(steps)
 
@@ -57,7 +58,7 @@ def clear(prefix: str, ci: str, **more: str) -> subprocess.CompletedProcess[str]
 
 
 def fill(engine: Engine, client: docker.DockerClient, prefix: str) -> None:
-    """A container, two volumes and four images with labels, and one of each without."""
+    """Make a container, two volumes and four images with labels, and one of each without."""
     base = images.load_table()["base"].tag
     build(engine, f"{prefix}:inputs", base, f"{prefix}.inputs")
     build(engine, f"{prefix}:upper", f"{prefix}:inputs", "upper")
@@ -74,7 +75,7 @@ def fill(engine: Engine, client: docker.DockerClient, prefix: str) -> None:
 
 
 def there(client: docker.DockerClient, prefix: str) -> set[str]:
-    """What is on the engine of this test."""
+    """What this test has on the engine."""
     containers = client.containers.list(all=True, filters={"name": prefix})
     volumes = client.volumes.list(filters={"name": prefix})
     tags = [tag for image in client.images.list(name=prefix) for tag in image.tags]
@@ -84,7 +85,7 @@ def there(client: docker.DockerClient, prefix: str) -> set[str]:
 def test_only_what_has_our_labels_goes(
     engine: Engine, client: docker.DockerClient, prefix: str
 ) -> None:
-    """Also images that others stand on; what another project made is left alone."""
+    """That includes images that others are built on; what another project made stays."""
     fill(engine, client, prefix)
     done = clear(prefix, "true")
     assert done.returncode == 0, done.stderr
@@ -93,15 +94,15 @@ def test_only_what_has_our_labels_goes(
 
 
 def test_an_engine_that_cannot_be_asked_is_an_error() -> None:
-    """It is not taken for an empty one, or CI would go on with what is cached there."""
+    """It is not taken for an empty one: CI would go on with whatever it has cached."""
     done = clear("bakeofftest", "true", DOCKER_HOST="unix:///nowhere.sock")
     assert done.returncode != 0
 
 
-def test_a_persons_machine_is_left_alone(
+def test_nothing_is_removed_outside_ci(
     engine: Engine, client: docker.DockerClient, prefix: str
 ) -> None:
-    """Where CI is not `true`, runs and data are somebody's."""
+    """Where CI is not `true`, runs and data may belong to a person."""
     fill(engine, client, prefix)
     before = there(client, prefix)
     assert clear(prefix, "").returncode == 1

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from runner import plan, preflight
-from runner.containers import ContainerSpec
-from runner.engine import Engine
+from runner import options
+from runner.build.images import image_tag
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec
 from runner.errors import UserError
+from runner.preflight import checks
 from runner.spec import Budget
-from runner.stage import image_tag
 from tests.docker.commands import Commands, a_seed, commands
 
-SECONDS = ("--trial-seconds", "1")
+SECONDS = ("--trial-seconds", "1", "--verify", "none")
 
 
 @pytest.fixture
@@ -66,7 +67,11 @@ BAD = {
     "unknown agent": (("run", "gtp", "--rehearsal"), 2, "did you mean gpt"),
     "no key": (("run", "gpt"), 2, "OPENAI_API_KEY"),
     "nothing to bound it": (("run", "gpt", "--rehearsal", "--hours", "none"), 2, "HOURS"),
-    "no such data": (("baseline", "tpe", "--task", "text", "--data", "/no/such"), 2, "name a text"),
+    "no such data": (
+        ("baseline", "tpe", "--task", "text", "--data", "/no/such"),
+        2,
+        "name a file of text",
+    ),
     "no such run": (("logs", "gpt-s123456"), 2, "make ps"),
 }
 
@@ -88,13 +93,13 @@ def test_what_cannot_be_done_starts_nothing(bakeoff: Commands, engine: Engine, c
 
 def test_a_gpu_is_taken_only_from_an_engine_that_has_one(engine: Engine) -> None:
     """Without a GPU runtime GPU=0 is refused before anything starts; with one it passes."""
-    spec = plan.baseline_run("tpe", plan.Asked(gpu="0"), Budget(trials=1))
+    spec = options.baseline_run("tpe", options.RunOptions(gpu="0"), Budget(trials=1))
     if engine.info().gpus:
-        preflight.check_gpu(spec, engine)
+        checks.check_gpu(spec, engine)
     else:
         with pytest.raises(UserError, match="no GPU runtime"):
-            preflight.check_gpu(spec, engine)
-    preflight.check_gpu(spec.model_copy(update={"gpu": None}), engine)
+            checks.check_gpu(spec, engine)
+    checks.check_gpu(spec.model_copy(update={"gpu": None}), engine)
 
 
 def test_a_machine_that_works_passes_the_doctor(bakeoff: Commands) -> None:

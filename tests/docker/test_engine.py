@@ -1,17 +1,16 @@
-"""The one door to Docker: what it makes is locked, what it reads bounded, what it raises ours."""
+"""Docker through `Engine`: what is read of it is bounded, and what it raises is our own error."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import docker
 import pytest
 
-from runner.containers import ContainerSpec, Mount
-from runner.engine import Engine
+from runner.build.images import image_tag
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
 from runner.errors import EngineError, ImageError
-from runner.stage import image_tag
 
 from .container_log import container_log
 
@@ -30,17 +29,6 @@ Make = Callable[..., str]
 
 
 @pytest.fixture
-def run_id(engine: Engine) -> Iterator[str]:
-    """A run of this test's own; whatever carries its label is removed afterwards."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    yield name
-    for state in engine.containers(name):
-        engine.remove(state.id)
-    for volume in engine.volumes(name):
-        engine.remove_volume(volume.name)
-
-
-@pytest.fixture
 def make(engine: Engine, run_id: str) -> Make:
     """Makes containers of the base image that run a Python program."""
 
@@ -54,33 +42,8 @@ def make(engine: Engine, run_id: str) -> Make:
     return _make
 
 
-def test_a_container_is_locked_unless_a_field_says_otherwise(engine: Engine, make: Make) -> None:
-    """Network, capabilities, root, user, privileges, resources and log size are all bounded."""
-    client = docker.from_env()
-    try:
-        body = client.api.inspect_container(make("pass", memory_bytes=64 << 20, pids=9))
-    finally:
-        client.close()
-    host = body["HostConfig"]
-    assert host["NetworkMode"] == "none"
-    assert host["CapDrop"] == ["ALL"]
-    assert not host["CapAdd"]
-    assert "no-new-privileges" in host["SecurityOpt"]
-    assert host["ReadonlyRootfs"]
-    assert not host["Privileged"]
-    assert host["Memory"] == host["MemorySwap"] == 64 << 20
-    assert host["PidsLimit"] == 9
-    assert host["NanoCpus"] == 10**9
-    assert host["LogConfig"]["Config"] == {"max-size": "20m", "max-file": "3"}
-    assert not host["Binds"]
-    assert not host["PortBindings"]
-    assert body["Config"]["User"] == "1000:1000"
-    assert body["Config"]["OpenStdin"]
-    assert not body["Config"]["StdinOnce"]
-
-
-def test_stdio_is_a_channel_that_can_be_taken_up_again(engine: Engine, make: Make) -> None:
-    """Lines go both ways; after hanging up, a new client goes on with the same program."""
+def test_a_container_can_be_attached_to_again(engine: Engine, make: Make) -> None:
+    """Lines go both ways; after one client has closed, the next one talks with the same program."""
     container = make(ECHO)
     for number, word in enumerate(("one", "two")):
         channel = engine.attach(container)
@@ -93,7 +56,7 @@ def test_stdio_is_a_channel_that_can_be_taken_up_again(engine: Engine, make: Mak
 
 
 def test_writing_to_a_container_that_has_ended_is_an_error(engine: Engine, make: Make) -> None:
-    """A closed channel says so, as an error of ours."""
+    """The error is an `EngineError`."""
     channel = engine.attach(make("pass"))
     channel.close()
     with pytest.raises(EngineError, match="it is gone"):
@@ -116,8 +79,8 @@ def test_files_go_in_and_regular_ones_come_out(engine: Engine, make: Make, run_i
         assert engine.get_file(container, f"/inside/put/{path}", 100) is None, path
 
 
-def test_an_end_is_waited_for_and_no_longer(engine: Engine, make: Make) -> None:
-    """The exit code comes when it is there; a container that goes on is told apart."""
+def test_waiting_for_an_exit_has_a_time_limit(engine: Engine, make: Make) -> None:
+    """It returns the exit code of a container that ended, and None for one that still runs."""
     ended, runs = make("raise SystemExit(7)"), make("import time\ntime.sleep(1000)")
     for container in (ended, runs):
         engine.start(container)
@@ -131,8 +94,8 @@ def test_an_end_is_waited_for_and_no_longer(engine: Engine, make: Make) -> None:
     assert killed.exit_code == 137
 
 
-def test_ending_twice_and_ending_nothing_are_fine(engine: Engine, make: Make) -> None:
-    """Kill, stop and remove may come late: for an ended or missing container they do nothing."""
+def test_killing_stopping_and_removing_may_be_repeated(engine: Engine, make: Make) -> None:
+    """For a container that has ended or is missing they do nothing."""
     container = make("pass")
     engine.start(container)
     assert engine.wait_exit(container, 30)
@@ -145,8 +108,8 @@ def test_ending_twice_and_ending_nothing_are_fine(engine: Engine, make: Make) ->
     engine.remove_volume("bakeoff-test-no-such-volume")
 
 
-def test_what_is_ours_is_found_by_its_run(engine: Engine, make: Make, run_id: str) -> None:
-    """Containers and volumes are listed by run, and all of ours together."""
+def test_what_a_run_has_is_found_by_its_id(engine: Engine, make: Make, run_id: str) -> None:
+    """Containers and volumes are listed for one run, and for all runs together."""
     container = make("pass", role="trial")
     engine.create_volume(f"bakeoff-{run_id}-home", run_id=run_id)
     (state,) = engine.containers(run_id)
@@ -160,7 +123,7 @@ def test_what_is_ours_is_found_by_its_run(engine: Engine, make: Make, run_id: st
 
 
 def test_a_volume_in_use_is_not_removed(engine: Engine, make: Make, run_id: str) -> None:
-    """The engine's refusal is an error of ours, and the volume stays."""
+    """The engine's refusal becomes an `EngineError`, and the volume stays."""
     volume = f"bakeoff-{run_id}-used"
     engine.create_volume(volume, run_id=run_id)
     make("pass", mounts=(Mount(volume, "/inside"),))
@@ -169,8 +132,8 @@ def test_a_volume_in_use_is_not_removed(engine: Engine, make: Make, run_id: str)
     assert [each.name for each in engine.volumes(run_id)] == [volume]
 
 
-def test_a_missing_image_names_the_way_out(engine: Engine, make: Make) -> None:
-    """The error says which container wanted it, the hint how to build it."""
+def test_a_missing_image_is_an_error_with_a_hint(engine: Engine, make: Make) -> None:
+    """The error names the container that needs it, the hint says how to build it."""
     with pytest.raises(ImageError, match="creating container") as caught:
         make("pass", image="bakeoff/no-such-image:0")
     assert "make images" in caught.value.hint
@@ -178,8 +141,8 @@ def test_a_missing_image_names_the_way_out(engine: Engine, make: Make) -> None:
     assert engine.image_digest("bakeoff/no-such-image:0") == ""
 
 
-def test_an_engine_knows_what_it_is(engine: Engine) -> None:
-    """The machine's size is what limits are reckoned from."""
+def test_an_engine_reports_its_machine(engine: Engine) -> None:
+    """Limits are computed from the size of the machine."""
     info = engine.info()
     assert info.id
     assert info.version
@@ -187,8 +150,8 @@ def test_an_engine_knows_what_it_is(engine: Engine) -> None:
     assert info.memory_bytes > 1 << 30
 
 
-def test_output_without_an_end_stays_bounded(engine: Engine, make: Make) -> None:
-    """A line that never ends comes in pieces, and hanging up ends the reading."""
+def test_a_line_without_an_end_stays_bounded(engine: Engine, make: Make) -> None:
+    """It comes in pieces, and closing the channel ends the reading."""
     container = make("import sys\nwhile True:\n    sys.stdout.write('x' * 65536)")
     channel = engine.attach(container)
     engine.start(container)

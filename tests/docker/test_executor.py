@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,15 +18,21 @@ from typing import Any
 
 import pytest
 
-from runner.containers import ContainerSpec, Mount
-from runner.engine import Engine
-from runner.protocol import MAX_TRAIN_PY_BYTES, TrialExited, TrialRequested, encode
-from runner.stage import image_tag
-from runner.trials.executor import TrialOrder
-from runner.trials.intake import Intake, Refusal
+from runner.build.images import image_tag
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
+from runner.metrics import VAL_BPB
+from runner.records.layout import ROOT
+from runner.tasks import load_task
 from runner.trials.ledger import Ledger
-from tests.docker.trial_rig import BLOCK, PRISTINE, TrialRig
+from runner.trials.order import TrialOrder
+from runner.trials.submission import Refusal, SubmissionReader
+from runner.wire.messages import MAX_TRAIN_PY_BYTES, TrialExited, TrialRequested
+from runner.wire.protocol import encode
+from tests.docker.trial_rig import BLOCK, PRISTINE, TrialRig, scored
+from trainer import constants
 
+SCORED = scored()
 FORGED = encode(TrialExited(0, "exited", 0.1)).decode().strip()
 FOREVER = "import time\nwhile True:\n    time.sleep(0.1)\n"
 FORK_BOMB = """
@@ -79,6 +86,7 @@ def can(what, doing):
 can("write /trial:", lambda: open("/trial/x", "w"))
 can("write /tmp:", lambda: open("/tmp/x", "w"))
 can("write /data:", lambda: open("/data/x", "w"))
+can("write /run/judge:", lambda: open("/run/judge/x", "w"))
 can("write /opt/trainer:", lambda: open("/opt/trainer/prepare.py", "a"))
 can("write /etc:", lambda: open("/etc/x", "w"))
 can("read the runner's words:", lambda: open("/proc/1/environ").read())
@@ -92,28 +100,47 @@ for line in open("/proc/self/status"):
     if line.startswith(("CapEff", "NoNewPrivs")):
         print(line.split()[0], line.split()[1])
 """
+LOOKS_AHEAD = scored("torch.nn.functional.one_hot(tokens.roll(-1, 1), task.vocabulary) * 20.0")
+MUCH = r"""
+import sys
+bars, table, bold = b"\r 10%\r 90%\r---\r\n", b"|---|---|\n", b"\x1b[1m---\x1b[0m\n"
+sys.stdout.buffer.write(bars + b"\xff\x00\n" + table + bold + b"val_bpb: best\n")
+print("x" * 100_000, *(f"key_{n}: {n}" for n in range(3000)), "val_bpb: 0.5 or so", sep="\n")
+"""
 
 # name: (text, limits, status, what the reason says)
 ENDINGS: dict[str, tuple[str, dict[str, Any], str, str]] = {
-    "good": (BLOCK, {}, "ok", ""),
+    "good": (SCORED, {}, "ok", ""),
     "does not parse": ("def f(:\n", {}, "crash", "SyntaxError"),
-    "nothing at all": ("", {}, "crash", "printed no val_bpb"),
-    "prints no val_bpb": ('print("---\\ndepth: 4")\n', {}, "crash", "printed no val_bpb"),
-    "prints NaN": ('print("---\\nval_bpb: nan")\n', {}, "crash", "val_bpb is nan"),
-    "says FAIL": (f'{BLOCK}print("FAIL")\n', {}, "crash", "FAIL"),
+    "nothing at all": ("", {}, "crash", "unscored"),
+    "prints a value without a score": (BLOCK, {}, "crash", "unscored"),
+    "logits of NaN": (scored("torch.full((*tokens.shape, 1024), torch.nan)"), {}, "rejected", ""),
+    "logits of another shape": (scored("torch.zeros(3, 5)"), {}, "rejected", ""),
+    "looks ahead": (LOOKS_AHEAD, {}, "rejected", ""),
+    "its model fails": (scored("1 / 0"), {}, "crash", "ZeroDivisionError (train.py, line 9)"),
+    "leaves while it is scored": (
+        scored(before="import os; os._exit(0)"), {}, "crash", "scoring failed",
+    ),
+    "is scored for ever": (
+        scored(before="import time; time.sleep(60)"), {"limit_seconds": 60, "train_seconds": 56},
+        "timeout", "scoring not",
+    ),
+    "says FAIL": ('print("FAIL")\n', {}, "crash", "FAIL"),
+    "says FAIL after its score": (f'{SCORED}print("FAIL")\n', {}, "crash", "it printed FAIL"),
     "raises": ('raise ValueError("no such shape")\n', {}, "crash", "ValueError: no such shape"),
-    "raises after a good block": (f"{BLOCK}raise SystemExit(3)\n", {}, "crash", "num_steps: 3"),
+    "raises after a good block": (f"{SCORED}raise SystemExit(3)\n", {}, "crash", "exit code 3"),
     "kills itself": ("import os\nos.kill(os.getpid(), 9)\n", {}, "crash", "exit code 137"),
     "kills PID 1": (
-        f"import os\nos.kill(1, 9)\nprint('tried', flush=True)\n{BLOCK}", {}, "ok", "",
+        f"import os\nos.kill(1, 9)\nprint('tried', flush=True)\n{SCORED}", {}, "ok", "",
     ),
-    "sleeps for ever": (FOREVER, {"limit_seconds": 2}, "timeout", "not done after 2 s"),
+    "sleeps for ever": (FOREVER, {"limit_seconds": 2}, "timeout", "not scored after 2 s"),
     "ignores SIGTERM": (
         f"import signal\nsignal.signal(15, signal.SIG_IGN)\n{FOREVER}",
-        {"limit_seconds": 2}, "timeout", "not done after 2 s",
+        {"limit_seconds": 2}, "timeout", "not scored after 2 s",
     ),
-    "fork bomb": (FORK_BOMB, {"limit_seconds": 3, "pids": 64}, "timeout", "not done after 3 s"),
-    "leaves a daemon": (f"{DAEMON}{BLOCK}", {}, "ok", ""),
+    "fork bomb": (FORK_BOMB, {"limit_seconds": 3, "pids": 64}, "timeout", "not scored after 3 s"),
+    "prints much around the block": (f"{MUCH}{SCORED}{MUCH}", {}, "ok", ""),
+    "leaves a daemon": (f"{DAEMON}{SCORED}", {}, "ok", ""),
     "floods stdout": (
         "while True:\n    print('x' * 60000)\n", {"output_mb": 1}, "killed", "more than 1 MB",
     ),
@@ -127,7 +154,7 @@ ENDINGS: dict[str, tuple[str, dict[str, Any], str, str]] = {
         f"print({FORGED!r}, flush=True)\nraise SystemExit(3)\n", {}, "crash", "trial.exited",
     ),
     "prints what is no text": (
-        f"import sys\nsys.stdout.buffer.write(b'\\xff\\0\\r\\x1b[2J\\n')\n{BLOCK}", {}, "ok", "",
+        f"import sys\nsys.stdout.buffer.write(b'\\xff\\0\\r\\x1b[2J\\n')\n{SCORED}", {}, "ok", "",
     ),
 }  # fmt: skip
 
@@ -147,7 +174,8 @@ def test_every_ending_is_a_status(rig: TrialRig, name: str) -> None:
     record = rig.run(text, **limits)
     assert record.status == status, (record, rig.lines[-5:])
     assert reason in record.reason
-    assert (record.val_bpb == 1.5) == (status == "ok")
+    assert (record.value is not None) == (status == "ok")
+    assert record.value is None or 4.0 < record.value < 7.0  # 10 bits a token
     assert 0 <= record.train_seconds <= record.wall_seconds
     assert record.rehearsed
     assert record.started_at <= record.ended_at
@@ -156,42 +184,117 @@ def test_every_ending_is_a_status(rig: TrialRig, name: str) -> None:
 
 
 def test_after_all_that_a_good_trial_is_still_a_good_trial(rig: TrialRig) -> None:
-    """The executor that saw the worst goes on: summary, estimates, lines and files are kept."""
-    executor = rig.executor(limit_seconds=10)
+    """The executor that saw the worst goes on: value, estimates, lines and files are kept."""
+    executor = rig.executor(limit_seconds=120)
     assert rig.run("raise SystemExit(1)", executor).status == "crash"
-    estimate = 'print("val_estimate: fraction=0.5 train_seconds=0.005 val_bpb=1.75")\n'
-    record = rig.run(f"{PRISTINE}{estimate}{BLOCK}", executor)
-    assert record.status == "ok"
+    text = f'{PRISTINE}print("training")\n{scored(estimate=True)}'
+    record = rig.run(text, executor)
+    assert record.status == "ok", (record, rig.judge_said)
+    assert record.judged
+    assert record.judge_seed is not None
     assert record.exit_code == 0
-    assert record.summary == {"val_bpb": 1.5, "training_seconds": 0.01, "num_steps": 3.0}
-    assert record.estimates == [{"fraction": 0.5, "train_seconds": 0.005, "val_bpb": 1.75}]
-    assert record.train_seconds == 0.01
+    assert record.summary == {"training_seconds": 0.01, "num_steps": 3.0}
+    (estimate,) = record.estimates
+    assert estimate["fraction"] == 0.5
+    assert 0 < estimate["train_seconds"] < record.wall_seconds
+    assert estimate["val_bpb"] == pytest.approx(record.value, rel=0.2)
+    assert record.declared_seconds == 0.01
+    assert 0 < record.scoring_seconds < record.wall_seconds
+    assert set(record.audit) >= {"hidden rows", "look-ahead", "batch dependence"}
     assert record.peak_memory_bytes > 1 << 20
     assert record.hypothesis == "a try"
-    assert rig.log(record.trial).decode().splitlines() == rig.lines
-    assert rig.lines[-1] == "num_steps: 3"
+    log = rig.log(record.trial).decode().splitlines()
+    assert log == ["training", "---", "val_bpb: 1.5", "training_seconds: 0.01", "num_steps: 3"]
+    assert rig.lines == ["training", "training_seconds: 0.01", "num_steps: 3"]
     patch = (rig.run_dir.trial(record.trial) / "diff.patch").read_text()
     assert patch.startswith("--- train.py (pristine)\n+++ train.py (trial ")
     assert '+print("---' in patch
 
 
+def test_the_real_train_py_learns_and_is_scored(rig: TrialRig) -> None:
+    """The default task's own text, made smaller: it learns, is estimated on the way, and scored."""
+    executor = rig.executor(train_seconds=4, limit_seconds=124, memory_bytes=2 << 30, cpus=2.0)
+    record = rig.run(small_train_py(), executor)
+    assert record.status == "ok", (record, rig.lines[-5:])
+    assert record.value is not None
+    assert 1 < record.value < 4.7  # about 4.9 untrained
+    assert [estimate["fraction"] for estimate in record.estimates] == [0.25, 0.5, 0.75]
+    assert all(1 < estimate["val_bpb"] < 5.5 for estimate in record.estimates)
+    assert record.declared_seconds is not None
+    assert record.declared_seconds >= 4
+    assert any(line.startswith("progress: step=") for line in rig.lines)
+    assert not any(line.startswith("val_bpb") for line in rig.lines)
+    told = {"training_seconds", "total_seconds", "num_steps", "num_params_M", "depth"}
+    assert set(record.summary) >= told
+
+
+def small_train_py(**knobs: Any) -> str:
+    """The starting text of the default task, made smaller so that a second teaches it something."""
+    small = {"DEPTH": 2, "TOTAL_BATCH_SIZE": 1024, "DEVICE_BATCH_SIZE": 4}
+    source = (ROOT / "trainer/train.py").read_text()
+    return constants.rewrite(source, {**load_task("pystdlib").knobs, **small, **knobs})
+
+
+def test_nothing_that_it_is_scored_on_gets_into_the_log(rig: TrialRig) -> None:
+    """A model that prints its inputs has them in the log for people, and nowhere else."""
+    told = "print('tok', *tokens[0].tolist(), flush=True)"
+    record = rig.run(f"print('before')\n{scored(before=told)}")
+    assert record.status == "ok", record
+    assert rig.log(record.trial).count(b"tok") > 1
+    assert rig.lines == ["before", "training_seconds: 0.01", "num_steps: 3"]
+    assert record.reason == ""
+    crash = rig.run(scored(before="raise ValueError(tokens[0].tolist())"))
+    assert (crash.status, rig.lines) == ("crash", [])
+    assert re.fullmatch(r"ValueError \(train\.py, line \d+\)", crash.reason)
+
+
+def test_a_judge_that_ends_is_opened_again_and_the_trial_runs_again(rig: TrialRig) -> None:
+    """The trial is nobody's fault: it has a score in the end, and its rig says that it repeated."""
+    executor = rig.executor()
+    waits = f"print('up', flush=True)\nimport time\ntime.sleep(3)\n{SCORED}"
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(rig.run, waits, executor)
+        wait_for(lambda: rig.lines == ["up"] or running.done())
+        rig.engine.kill(rig.sandbox.judge.container)
+        record = running.result(120)
+    assert record.status == "ok", record
+    assert rig.repeated == ["the judge ended"]
+    assert rig.lines[:2] == ["up", "up"]
+
+
+def test_a_text_that_ends_the_judge_twice_is_rejected(rig: TrialRig) -> None:
+    """Whatever its logits did to the judge, the next trial has a judge again."""
+    executor = rig.executor()
+    held = scored(before="import time; time.sleep(3)")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(rig.run, held, executor)
+        wait_for(lambda: rig.asked() == 1 or running.done(), 120)
+        rig.engine.kill(rig.sandbox.judge.container)
+        wait_for(lambda: rig.asked() == 2 or running.done(), 120)
+        rig.engine.kill(rig.sandbox.judge.container)
+        record = running.result(120)
+    assert (record.status, record.reason) == ("rejected", "its logits ended the judge twice")
+    assert record.value is None
+    assert rig.run(SCORED, executor).status == "ok"
+
+
 def test_processes_of_a_trial_are_bounded(rig: TrialRig) -> None:
     """A text that forks gets as many processes as the limit says; and no error from us."""
-    record = rig.run(f"{COUNT_FORKS}{BLOCK}", pids=40, limit_seconds=30)
-    assert record.status == "ok", record
+    record = rig.run(f"{COUNT_FORKS}", pids=40, limit_seconds=30)
+    assert (record.status, record.reason) == ("crash", "unscored")
     (count,) = (int(line.split()[1]) for line in rig.lines if line.startswith("children:"))
     assert 10 < count < 40
 
 
 def test_what_a_trial_can_and_cannot_touch(rig: TrialRig) -> None:
     """Its own folder and /tmp are its own; data, evaluation, PID 1 and the world are not."""
-    assert rig.run(f"{LOOK_AROUND}{BLOCK}").status == "ok"
+    assert rig.run(LOOK_AROUND).reason == "unscored"
     said = dict(line.split(": ", 1) for line in rig.lines if ": " in line)
     assert said["write /trial"] == "yes"
     assert said["write /tmp"] == "yes"
     for forbidden in (
-        "write /data", "write /opt/trainer", "write /etc", "read the runner's words",
-        "write PID 1's stdout", "reach out",
+        "write /data", "write /run/judge", "write /opt/trainer", "write /etc",
+        "read the runner's words", "write PID 1's stdout", "reach out",
     ):  # fmt: skip
         assert said[forbidden].startswith("no"), forbidden
     assert said["interfaces"] == "['lo']"
@@ -210,12 +313,12 @@ def test_a_trial_of_a_run_that_ends_is_killed(rig: TrialRig) -> None:
         executor.abandon()
         record = running.result(30)
     assert (record.status, record.reason) == ("killed", "the run ended while the trial ran")
-    assert rig.run(BLOCK, executor).status == "killed"
+    assert rig.run(SCORED, executor).status == "killed"
 
 
 def test_an_earlier_lifes_container_makes_way(rig: TrialRig) -> None:
     """A trial that a dead runner left running is replaced by the one with the same number."""
-    executor, order = rig.executor(), rig.order(BLOCK)
+    executor, order = rig.executor(), rig.order(SCORED)
     name = f"bakeoff-{rig.run_id}-trial-{order.trial:04d}"
     old = rig.engine.create(ContainerSpec(name, image_tag("trainer"), rig.run_id, "trial"))
     rig.engine.start(old)
@@ -238,7 +341,7 @@ def test_two_runs_share_a_device_one_after_the_other(engine: Engine, tmp_path: P
         spans.append((began[0], began[0] + record.wall_seconds))
         return record.lease_wait_seconds
 
-    text = f"import time\ntime.sleep(0.5)\n{BLOCK}"
+    text = f"import time\ntime.sleep(0.5)\n{SCORED}"
     jobs = [(rig, rig.order(text)) for rig in (first, second) for _ in range(2)]
     try:
         with ThreadPoolExecutor(len(jobs)) as pool:
@@ -264,7 +367,7 @@ def test_a_trial_that_waits_for_its_device_ends_with_its_run(
         with ThreadPoolExecutor(2) as pool:
             running = pool.submit(first.run, FOREVER, holder)
             assert first.started.wait(30)
-            waiting = pool.submit(second.run, BLOCK, waiter)
+            waiting = pool.submit(second.run, SCORED, waiter)
             waiter.abandon()
             record = waiting.result(30)
             holder.abandon()
@@ -293,7 +396,7 @@ os.mkfifo("pipe.py")
 
 
 @pytest.fixture(scope="module")
-def desk(engine: Engine, rig: TrialRig) -> Iterator[str]:
+def contestant(engine: Engine, rig: TrialRig) -> Iterator[str]:
     """A container of a contestant that left files of all kinds in its volume."""
     container = engine.create(
         ContainerSpec(
@@ -301,7 +404,6 @@ def desk(engine: Engine, rig: TrialRig) -> Iterator[str]:
             command=["python3", "-c", HAND_IN], mounts=(Mount(rig.volume, "/workspace"),),
         )
     )  # fmt: skip
-    engine.put_files(container, "/workspace", {"owned": b""})  # makes the volume the user's
     engine.start(container)
     state = engine.wait_exit(container, 30)
     assert state is not None
@@ -310,16 +412,18 @@ def desk(engine: Engine, rig: TrialRig) -> Iterator[str]:
     engine.remove(container)
 
 
-def hand_in(rig: TrialRig, desk: str, name: str, content: bytes) -> TrialOrder | Refusal:
-    intake = Intake(rig.engine, rig.run_dir, Ledger(rig.run_dir), PRISTINE, "agent")
+def hand_in(rig: TrialRig, contestant: str, name: str, content: bytes) -> TrialOrder | Refusal:
+    reader = SubmissionReader(
+        rig.engine, rig.run_dir, Ledger(rig.run_dir, VAL_BPB), PRISTINE, "agent"
+    )
     digest = hashlib.sha256(content).hexdigest()
     request = TrialRequested("r", sha256=digest, path=f"/workspace/{name}", commit="c0ffee")
-    return intake.order(desk, request, 1)
+    return reader.order(contestant, request, 1)
 
 
-def test_a_file_that_is_what_was_asked_for_is_taken(rig: TrialRig, desk: str) -> None:
+def test_a_file_that_is_what_was_asked_for_is_taken(rig: TrialRig, contestant: str) -> None:
     """The order holds the fetched text and what changed in it."""
-    order = hand_in(rig, desk, "good.py", b"DEPTH = 8\n")
+    order = hand_in(rig, contestant, "good.py", b"DEPTH = 8\n")
     assert isinstance(order, TrialOrder)
     assert order.train_py == "DEPTH = 8\n"
     assert order.knobs_changed == {"DEPTH": (4, 8)}
@@ -341,10 +445,10 @@ def test_a_file_that_is_what_was_asked_for_is_taken(rig: TrialRig, desk: str) ->
     ],
 )
 def test_anything_else_is_refused_with_a_reason(
-    rig: TrialRig, desk: str, name: str, content: bytes, reason: str
+    rig: TrialRig, contestant: str, name: str, content: bytes, reason: str
 ) -> None:
     """Links, folders, pipes, other bytes and endless files become no trial, and nothing hangs."""
-    refusal = hand_in(rig, desk, name, content)
+    refusal = hand_in(rig, contestant, name, content)
     assert isinstance(refusal, Refusal)
     assert reason in refusal.reason
 

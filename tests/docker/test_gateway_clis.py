@@ -1,4 +1,4 @@
-"""The three real CLIs through the real gateway: nothing that they ask for is refused by mistake."""
+"""The three real CLIs through the real gateway: no request of theirs is refused by mistake."""
 
 from __future__ import annotations
 
@@ -9,18 +9,11 @@ import pytest
 
 from runner.agents.base import AgentCli, TurnOrder
 from runner.agents.claude import ClaudeCode
+from runner.agents.cli_files import cli_table
 from runner.agents.codex import Codex
 from runner.agents.gemini import GeminiCli
-from runner.engine import Engine
-from runner.protocol import (
-    CapReached,
-    Denied,
-    Outage,
-    Problem,
-    TurnFinished,
-    TurnStart,
-    Usage,
-)
+from runner.engine.client import Engine
+from runner.wire.messages import CapReached, Denied, Outage, Problem, TurnFinished, TurnStart, Usage
 from tests.docker.gateway_rig import KEY, MODELS, REHEARSAL_IMAGE, TOKEN, Program, Rig
 
 CLIS: dict[str, tuple[str, AgentCli]] = {
@@ -47,7 +40,15 @@ def agent(rig: Rig, provider: str) -> Program:
         rig.mount("gateway", "/run/gateway", read_only=True),
     )
     made = rig.program("agent", CLIS[provider][0], mounts, memory_bytes=2 << 30)
-    made.begin({"run_id": rig.run_id, "branch": "bakeoff/test", "deadline_seconds": 300})
+    made.begin(
+        {
+            "run_id": rig.run_id,
+            "branch": "bakeoff/test",
+            "metric": "val_bpb",
+            "direction": "minimize",
+            "deadline_seconds": 300,
+        }
+    )
     return made
 
 
@@ -68,9 +69,13 @@ def turn(
 
 @pytest.mark.parametrize("provider", sorted(CLIS))
 def test_a_cli_works_through_the_gateway_over_two_turns(rig: Rig, provider: str) -> None:
-    """A turn and a resumed one: every request is let through, answered, and has its price."""
+    """In a turn and a resumed one, every request is forwarded, answered and priced."""
     model = rig.program("rehearsal", REHEARSAL_IMAGE, (rig.mount("upstream", "/run/upstream"),))
-    model.begin({"provider": provider, "seed": 1, "api_key": KEY, "deadline_seconds": 300})
+    tools = cli_table(
+        {"anthropic": "claude", "openai": "codex", "google": "gemini"}[provider]
+    ).tools
+    config = {"provider": provider, "seed": 1, "api_key": KEY, "tools": tools}
+    model.begin({**config, "deadline_seconds": 300})
     gateway = rig.gateway()
     gateway.begin(rig.config(provider, base_url="unix:///run/upstream/model.sock"))
     program = agent(rig, provider)
@@ -85,7 +90,7 @@ def test_a_cli_works_through_the_gateway_over_two_turns(rig: Rig, provider: str)
 
 @pytest.mark.parametrize("provider", sorted(CLIS))
 def test_a_cli_survives_an_outage(rig: Rig, provider: str) -> None:
-    """The gateway's patience is short, so the CLI sees the trouble too: it waits, and goes on."""
+    """The gateway retries for a short time only, so the CLI sees the failure too, and retries."""
     rig.standin()
     gateway = rig.gateway()
     gateway.begin(rig.config(provider, limits={"retry_seconds": 0.5}))
@@ -103,7 +108,7 @@ def test_a_cli_survives_an_outage(rig: Rig, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", sorted(CLIS))
 def test_a_spent_budget_ends_a_cli_at_once(rig: Rig, provider: str) -> None:
-    """It stops by itself within seconds and says why; Codex has words of its own for it."""
+    """It stops by itself within seconds and says why; Codex has a message of its own for it."""
     gateway = rig.gateway()
     gateway.begin(rig.config(provider, caps={"usd": 0}))
     program = agent(rig, provider)
@@ -111,5 +116,5 @@ def test_a_spent_budget_ends_a_cli_at_once(rig: Rig, provider: str) -> None:
     assert ended.seconds < 20
     assert [cap.budget for cap in gateway.heard(CapReached)] == ["usd"]
     transcript = program.engine.get_file(program.container, ended.transcript, 1 << 20) or b""
-    words = b"Quota exceeded" if provider == "openai" else b"usd budget is spent"
-    assert words in transcript + ended.stderr_tail.encode()
+    message = b"Quota exceeded" if provider == "openai" else b"usd budget is spent"
+    assert message in transcript + ended.stderr_tail.encode()

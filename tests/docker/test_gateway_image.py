@@ -13,8 +13,8 @@ import docker
 import docker.utils
 import pytest
 
-from runner.engine import Engine
-from runner.protocol import CapReached, Denied, Outage, Ready, Stop, Stopped, Usage
+from runner.engine.client import Engine
+from runner.wire.messages import CapReached, Denied, Outage, Ready, Stop, Stopped, Usage
 
 from .gateway_rig import BASE_IMAGE, KEY, TOKEN, Program, Rig
 
@@ -126,9 +126,9 @@ def test_a_restarted_container_goes_on_with_its_books(rig: Rig) -> None:
     """Killed with a request under way: ready again, the same start, the cap where it was."""
     standin = rig.standin()
     gateway = rig.gateway()
-    config = rig.config("anthropic", caps={"requests": 3})
+    config = rig.config("anthropic", caps={"tokens": 4900})
     gateway.begin(config)
-    assert Client(rig).ask()["status"] == 200
+    assert Client(rig).ask(input=900, output=100)["status"] == 200
     Client(rig, "other").send(chunks=1000, pause=1)
     standin.line("POST /v1/messages 2")
     gateway.engine.kill(gateway.container)
@@ -138,8 +138,9 @@ def test_a_restarted_container_goes_on_with_its_books(rig: Rig) -> None:
     assert started.details["requests"] == 2
     assert gateway.next(Usage, before).record["charged_by"] == "reservation"
     client = Client(rig, "third")
-    assert [client.ask()["status"] for _ in range(2)] == [200, 402]
-    assert [cap.budget for cap in gateway.heard(CapReached)] == ["requests"]
+    asked = [client.ask(input=900, output=100)["status"] for _ in range(2)]
+    assert asked == [200, 402]
+    assert [cap.budget for cap in gateway.heard(CapReached)] == ["tokens"]
 
 
 def test_a_full_volume_stops_requests_and_not_the_gateway(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""The central promise at length: many random schedules, restarts in between."""
+"""The dollar cap on many long random schedules, with restarts in between."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def background() -> Iterator[Background]:
 def test_no_long_schedule_spends_more_than_the_cap(
     background: Background, tmp_path_factory: pytest.TempPathFactory, schedule: Schedule
 ) -> None:
-    """Spent + reserved stays below the cap; the books say what the provider served."""
+    """Spent plus reserved stays below the cap, and the records match what the provider served."""
     play(schedule, background, tmp_path_factory.mktemp("run"))

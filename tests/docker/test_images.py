@@ -1,4 +1,4 @@
-"""Images built on a real engine: what is built, what is left alone, and what a failure says."""
+"""Images on a real engine: which are built, which stay, and what a failed build reports."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import images
-from runner.containers import ContainerSpec
-from runner.engine import Engine
+from runner.build import images
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec
 from runner.errors import ImageError, UserError
 
 DOCKERFILE = """
@@ -53,7 +53,7 @@ inputs = ["{folder}"]
 
 
 def digests(engine: Engine, checkout: Path) -> list[str]:
-    """The content ids of left and right; "" for one that is not built."""
+    """The content ids of left and right; "" for an image that is not built."""
     return [engine.image_digest(spec.tag) for spec in images.load_table(checkout).values()]
 
 
@@ -73,7 +73,7 @@ def run(engine: Engine, tag: str, command: list[str]) -> tuple[int, str]:
         engine.remove(container)
 
 
-def test_images_are_built_parents_first_and_then_left_alone(engine: Engine, checkout: Path) -> None:
+def test_images_are_built_parents_first_and_once(engine: Engine, checkout: Path) -> None:
     """The first call builds both, the second nothing."""
     assert images.ensure(engine, ["right"], root=checkout) == ["left", "right"]
     built = digests(engine, checkout)
@@ -82,8 +82,9 @@ def test_images_are_built_parents_first_and_then_left_alone(engine: Engine, chec
     assert digests(engine, checkout) == built
 
 
-def test_only_what_stands_above_a_change_is_rebuilt(engine: Engine, checkout: Path) -> None:
-    """A change of the upper image leaves the lower one; the superseded image is gone."""
+@pytest.mark.alone
+def test_only_what_is_built_on_a_change_is_rebuilt(engine: Engine, checkout: Path) -> None:
+    """A change of the upper image leaves the lower one as it is; the replaced image is removed."""
     images.ensure(engine, ["right"], root=checkout)
     left, right = digests(engine, checkout)
     (checkout / "right/program.py").write_text("version = 2\n")
@@ -95,7 +96,7 @@ def test_only_what_stands_above_a_change_is_rebuilt(engine: Engine, checkout: Pa
 
 
 def test_a_failed_build_shows_the_end_of_its_log(engine: Engine, checkout: Path) -> None:
-    """The error holds what the failing step printed, and the image of before is still there."""
+    """The error has what the failing step printed, and the earlier image is still there."""
     images.ensure(engine, ["left"], root=checkout)
     before = digests(engine, checkout)
     with (checkout / "left/Dockerfile").open("a") as dockerfile:
@@ -107,17 +108,17 @@ def test_a_failed_build_shows_the_end_of_its_log(engine: Engine, checkout: Path)
 
 
 def test_an_unknown_image_is_refused_with_the_nearest_name(engine: Engine, checkout: Path) -> None:
-    """A slip of the finger builds nothing."""
+    """Nothing is built."""
     with pytest.raises(UserError) as caught:
         images.ensure(engine, ["rihgt"], root=checkout)
     assert "did you mean right?" in caught.value.hint
     assert digests(engine, checkout) == ["", ""]
 
 
-def test_up_to_date_images_cost_next_to_nothing(engine: Engine) -> None:
-    """Every command makes sure of its images, so being sure of all of them has to be quick.
+def test_up_to_date_images_are_checked_quickly(engine: Engine) -> None:
+    """Every command checks its images, so that has to be quick.
 
-    On an idle machine it takes well below a second; a busy one may need several.
+    An idle machine takes well below a second for all of them; a busy one may need several.
     """
     everything = images.everyday()
     images.ensure(engine, everything)
@@ -134,14 +135,14 @@ def test_up_to_date_images_cost_next_to_nothing(engine: Engine) -> None:
     ],
 )
 def test_an_image_holds_what_it_promises(engine: Engine, name: str, command: list[str]) -> None:
-    """`verify` passes where it matters: as uid 1000, in the lock, with no network."""
+    """`verify` passes as uid 1000, in a locked container without a network."""
     images.ensure(engine, [name])
     exit_code, output = run(engine, images.load_table()[name].tag, command)
     assert (exit_code, output) == (0, "")
 
 
-def test_the_base_runs_programs_as_nobody_in_particular(engine: Engine) -> None:
-    """It is uid 1000, with no capabilities, and the root file system cannot be written to."""
+def test_the_base_runs_programs_without_rights(engine: Engine) -> None:
+    """They are uid 1000 without capabilities, and the root file system is read-only."""
     program = (
         "import os; print(os.getuid(), open('/proc/self/status').read().split('CapEff:')[1][:17])\n"
         "try: open('/opt/bakeoff/x', 'w')\n"

@@ -6,22 +6,25 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from runner.channel import Channel
-from runner.containers import ContainerSpec, ContainerState, Mount
-from runner.engine import Engine
-from runner.protocol import Message, Problem, Ready, Start, Started, Stop, Stopped, decode, encode
+from runner.agents import load_agent
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
+from runner.wire.messages import Problem, Ready, Start, Started, Stop, Stopped
+from runner.wire.start_config import RehearsalConfig, as_config
 
-from .container_log import container_log
+from .program_end import ProgramEnd
 
 IMAGE = os.environ.get("BAKEOFF_TEST_REHEARSAL_IMAGE", "bakeoff/rehearsal:0.1.0")
 CLIENT_IMAGE = "bakeoff/base:0.1.0"
 KEY = "key-of-this-rehearsal"
-CONFIG = {"provider": "openai", "seed": 1, "api_key": KEY, "deadline_seconds": 300}
+CONFIG = as_config(
+    RehearsalConfig("openai", 1, KEY, 300, tools=load_agent("gpt").rehearsal_tools())
+)
 # Asks once over the volume's socket, as the gateway does; prints the status and the body.
 CLIENT = """
 import http.client, socket, sys
@@ -41,54 +44,14 @@ REQUEST = {
     "tools": [{"type": "function", "name": "exec_command", "parameters": {}}],
 }
 EXIT_SECONDS = 60
-M = TypeVar("M", bound=Message)
 
 
 @dataclass
-class Rehearsal:
+class Rehearsal(ProgramEnd):
     """The runner's end of one rehearsal container."""
 
-    engine: Engine
-    container: str
     run_id: str
     volume: str
-    channel: Channel | None = None
-    lines: Iterator[tuple[bool, str]] = field(default_factory=lambda: iter(()))
-
-    def start(self, config: dict[str, Any]) -> None:
-        """Start the container (again) and hand it its config."""
-        self.hang_up()
-        self.channel = self.engine.attach(self.container)
-        self.lines = self.channel.lines()
-        self.engine.start(self.container)
-        self.next(Ready)
-        self.say(Start(config))
-
-    def say(self, message: Message) -> None:
-        assert self.channel is not None
-        self.channel.send(encode(message))
-
-    def next(self, kind: type[M]) -> M:
-        """The next message, which has to be of this kind."""
-        for is_stdout, line in self.lines:
-            message = decode(line) if is_stdout else None
-            if message is not None:
-                assert isinstance(message, kind), message
-                return message
-        raise AssertionError(f"the container ended before it said {kind.event}")
-
-    def hang_up(self) -> None:
-        if self.channel is not None:
-            self.channel.close()
-
-    def end(self) -> ContainerState:
-        state = self.engine.wait_exit(self.container, EXIT_SECONDS)
-        assert state is not None, "the container still runs"
-        return state
-
-    def log(self, *words: str) -> str:
-        """What `docker logs` shows, once these words are there."""
-        return container_log(self.engine, self.container, *words)
 
     def ask(self, key: str) -> str:
         """Status and body of one request from another container, which has no network either."""
@@ -196,7 +159,7 @@ def test_ends_at_its_deadline_without_a_host(make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
-    [({"provider": "mistral"}, "mistral"), ({"trial_plan": ["sleep"]}, "sleep")],
+    [({"provider": "mistral"}, "provider"), ({"trial_plan": ["sleep"]}, "sleep")],
 )
 def test_impossible_config(make: Make, wrong: dict[str, Any], named: str) -> None:
     """A config that cannot be is named in a `problem`, without the key, and ends the container."""

@@ -11,14 +11,19 @@ from typing import Any
 
 import pytest
 
-from runner import images, plan, results, run
+from runner import options, results
 from runner.agents import agent_names, load_agent
-from runner.engine import Engine
-from runner.layout import RunDir
-from runner.plan import REHEARSAL_KEY, Asked
-from runner.records import Event, RunResult, TrialRecord, UsageRecord, read_lines
-from runner.results import claims
-from runner.sandbox import sweep
+from runner.build import images
+from runner.claims import reader as claims
+from runner.claims.claim import Claim
+from runner.engine.client import Engine
+from runner.metrics import VAL_BPB
+from runner.options import REHEARSAL_KEY, RunOptions
+from runner.records.files import read_lines
+from runner.records.layout import RunDir
+from runner.records.schema import Event, RunResult, TrialRecord, UsageRecord
+from runner.run import lifecycle
+from runner.sandbox.removal import remove_run
 from runner.spec import Budget, RunSpec
 from tests.docker.commands import a_seed, recorded_models
 
@@ -37,8 +42,8 @@ class Finished:
     usage: list[UsageRecord]
     events: list[Event]
 
-    def rows(self) -> tuple[claims.Claim, ...]:
-        return claims.parse(self.run_dir.experiments.read_bytes()).rows
+    def rows(self) -> tuple[Claim, ...]:
+        return claims.parse(self.run_dir.experiments.read_bytes(), "val_bpb").rows
 
     def said(self, event: str) -> list[dict[str, Any]]:
         return [e.fields for e in self.events if e.event == event]
@@ -49,13 +54,13 @@ def finished(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Finished]:
     """A rehearsed run of each agent, of the same seed and budget, to its end."""
-    asked = Asked(seed=1, trial_seconds=TRIAL_SECONDS, rehearsal=True, record=True)
-    spec = plan.agent_run(request.param, asked, Budget(trials=TRIALS), {})
+    asked = RunOptions(seed=1, trial_seconds=TRIAL_SECONDS, rehearsal=True, record=True)
+    spec = options.agent_run(request.param, asked, Budget(trials=TRIALS), {})
     spec = spec.model_copy(update={"run_id": f"test-{request.param}-s{a_seed()}"})
     runs = tmp_path_factory.mktemp("runs")
     run_dir = RunDir(runs / spec.run_id)
     try:
-        result = run.start(spec, engine, runs, lambda *_: None)
+        result = lifecycle.start(spec, engine, runs, lambda *_: None)
         yield Finished(
             spec, run_dir, result,
             list(read_lines(run_dir.trials, TrialRecord)),
@@ -63,7 +68,7 @@ def finished(
             list(read_lines(run_dir.events, Event)),
         )  # fmt: skip
     finally:
-        sweep(engine, spec.run_id)
+        remove_run(engine, spec.run_id)
 
 
 def test_the_result_names_the_budget_that_ended_the_run(finished: Finished) -> None:
@@ -76,7 +81,7 @@ def test_the_result_names_the_budget_that_ended_the_run(finished: Finished) -> N
 
 def test_the_ledger_has_good_trials_and_a_crash(finished: Finished) -> None:
     """At least four trials are ok with values of their own, one crashed, and each has its files."""
-    values = [trial.val_bpb for trial in finished.trials if trial.status == "ok"]
+    values = [trial.value for trial in finished.trials if trial.status == "ok"]
     assert len(values) >= 4
     assert len(set(values)) == len(values)
     assert "crash" in [trial.status for trial in finished.trials]
@@ -89,7 +94,7 @@ def test_the_ledger_has_good_trials_and_a_crash(finished: Finished) -> None:
     assert any(trial.knobs_changed for trial in finished.trials)
     best = finished.result.best_measured
     assert best is not None
-    assert best.val_bpb == min(value for value in values if value is not None)
+    assert best.value == min(value for value in values if value is not None)
 
 
 def test_the_agents_own_rows_match_the_ledger(finished: Finished) -> None:
@@ -98,24 +103,25 @@ def test_the_agents_own_rows_match_the_ledger(finished: Finished) -> None:
     assert len(rows) == len(finished.trials)
     for row, trial in zip(rows, finished.trials, strict=True):
         assert trial.commit.startswith(row.cells["commit"]), row
-        assert row.val_bpb == pytest.approx(trial.val_bpb, abs=1e-6)
+        assert row.value(VAL_BPB) == pytest.approx(trial.value, abs=1e-6)
         assert (row.cells["status"] == "crash") == (trial.status != "ok")
     assert finished.result.problems == []
     claimed, measured = finished.result.best_claimed, finished.result.best_measured
     assert claimed is not None
     assert measured is not None
-    assert claimed.val_bpb == pytest.approx(measured.val_bpb, abs=1e-6)
+    assert claimed.value == pytest.approx(measured.value, abs=1e-6)
 
 
 def test_the_agent_kept_what_was_better_and_reverted_what_was_worse(finished: Finished) -> None:
     """One improvement was kept and one worse trial reverted, by what was measured."""
     rows = finished.rows()
-    best = rows[0].val_bpb
+    best = rows[0].value(VAL_BPB)
     assert best is not None
     for row in rows[1:]:
-        if row.val_bpb is not None:
-            assert row.cells["status"] == ("keep" if row.val_bpb < best else "revert")
-            best = min(best, row.val_bpb)
+        value = row.value(VAL_BPB)
+        if value is not None:
+            assert row.cells["status"] == ("keep" if value < best else "revert")
+            best = min(best, value)
     statuses = [row.cells["status"] for row in rows[1:]]
     assert "keep" in statuses
     assert "revert" in statuses
@@ -144,8 +150,8 @@ def test_the_run_went_over_several_turns(finished: Finished) -> None:
 def test_money_is_counted_and_marked_as_rehearsed(finished: Finished) -> None:
     """Requests have dollars and tokens of an allowed model; the sum is what the run has spent."""
     assert finished.usage
-    models = load_agent(finished.spec.contestant).spec.models
-    assert {record.model for record in finished.usage} <= set(models)
+    model = load_agent(finished.spec.contestant).spec.model
+    assert {record.model for record in finished.usage} == {model}
     cost = sum(record.cost_usd for record in finished.usage)
     assert cost > 0
     assert finished.result.spent.usd == pytest.approx(cost)

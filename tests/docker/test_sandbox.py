@@ -1,4 +1,4 @@
-"""The lock, seen from inside: what an agent can do, and beside each what it cannot.
+"""The lock as an agent finds it: what it can do, and what it cannot.
 
 Everything runs as a turn of a real agent container that the runner's own sandbox opened, with the
 gateway and the scripted provider behind it.
@@ -12,19 +12,15 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import docker
 import pytest
 
-from runner.engine import Engine
-from runner.errors import SandboxError
-from runner.parts import parts
-from runner.protocol import Denied, Stop, Stopped
-from runner.sandbox import Sandbox
-from runner.spec import limits
-from tests.docker.sandbox_rig import SandboxRig, make_stage
+from runner.engine.client import Engine
+from runner.limits import limits
+from runner.wire.messages import Denied
+from tests.docker.sandbox_rig import SandboxRig, make_context
 
 FACTS = """
 import json, os, pathlib, stat
@@ -144,14 +140,14 @@ QUESTION = {
 @pytest.fixture(scope="module")
 def rig(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxRig]:
     """One open sandbox of a rehearsed run for all probes."""
-    opened = SandboxRig.of(make_stage(engine, tmp_path_factory.mktemp("runs"), "gpt"))
+    opened = SandboxRig.of(make_context(engine, tmp_path_factory.mktemp("runs"), "gpt"))
     with opened.sandbox:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def facts(rig: SandboxRig) -> dict[str, Any]:
-    """What a program of the agent finds out about where it is."""
+    """What a program of the agent finds out about its container."""
     found: dict[str, Any] = json.loads(rig.python(FACTS))
     return found
 
@@ -163,7 +159,7 @@ def ask(rig: SandboxRig, *requests: tuple[str, str, dict[str, str], object]) -> 
 
 
 def signed(rig: SandboxRig) -> dict[str, str]:
-    token = rig.stage.token
+    token = rig.context.token
     return {"authorization": f"Bearer {token}", "content-type": "application/json"}
 
 
@@ -171,7 +167,7 @@ def signed(rig: SandboxRig) -> dict[str, str]:
 
 
 def test_there_is_no_interface_but_loopback(facts: dict[str, Any]) -> None:
-    """Neither the list of interfaces nor their counters know another one; no route leads out."""
+    """Neither the list of interfaces nor the counters have another one; no route leads out."""
     assert facts["interfaces"] == ["lo"]
     assert facts["devices"] == ["lo"]
     assert facts["routes"] == []
@@ -191,7 +187,7 @@ def test_the_relay_alone_can_be_reached(rig: SandboxRig) -> None:
     assert [target for target, how in reached.items() if how == "reached"] == []
 
 
-def test_no_name_is_known(rig: SandboxRig) -> None:
+def test_no_name_but_localhost_is_resolved(rig: SandboxRig) -> None:
     """`localhost` resolves from a file; no other name does, so nothing leaves by DNS."""
     names = [("localhost", 8080), ("api.openai.com", 443), ("host.docker.internal", 80),
              ("leak.example.com", 80)]  # fmt: skip
@@ -236,7 +232,7 @@ def _own_addresses() -> list[str]:
 # --- the gateway ----------------------------------------------------------------------------------
 
 
-def test_the_model_answers_who_has_the_token(rig: SandboxRig) -> None:
+def test_the_model_answers_requests_with_the_token(rig: SandboxRig) -> None:
     """With the run's token there is an answer; without one, or with another, there is 401."""
     other = {"authorization": "Bearer bakeoff-of-another-run"}
     allowed, none, wrong, key = ask(
@@ -251,7 +247,7 @@ def test_the_model_answers_who_has_the_token(rig: SandboxRig) -> None:
     assert [none[0], wrong[0], key[0]] == [401, 401, 401]
 
 
-def test_nothing_but_the_model_is_for_sale(rig: SandboxRig) -> None:
+def test_nothing_but_the_model_is_allowed(rig: SandboxRig) -> None:
     """The provider's other paths, other models and its own web tools are refused by the gateway."""
     headers = signed(rig)
     web = {**QUESTION, "tools": [{"type": "web_search"}]}
@@ -275,7 +271,7 @@ def test_nothing_but_the_model_is_for_sale(rig: SandboxRig) -> None:
 # --- the container --------------------------------------------------------------------------------
 
 
-def test_an_agent_is_nobody(facts: dict[str, Any]) -> None:
+def test_an_agent_has_no_rights(facts: dict[str, Any]) -> None:
     """It is uid 1000 without a capability, can gain none, and is under seccomp."""
     assert facts["ids"] == [1000, 1000, 1000]
     assert facts["groups"] == [1000]
@@ -295,12 +291,12 @@ def test_an_agent_writes_where_it_works_and_nowhere_else(facts: dict[str, Any]) 
     assert not facts["replaced"]
 
 
-def test_nothing_of_the_hosts_or_of_other_parts_is_there(facts: dict[str, Any]) -> None:
+def test_nothing_of_the_host_or_of_other_containers_is_there(facts: dict[str, Any]) -> None:
     """No engine socket, no provider's socket, no gateway ledger, no data is in the container."""
     assert facts["foreign"] == []
 
 
-def test_pid_1_cannot_be_read_or_spoken_for(facts: dict[str, Any]) -> None:
+def test_pid_1_cannot_be_read_or_impersonated(facts: dict[str, Any]) -> None:
     """Its environment, memory, stdin and stdout are closed to the agent; its own are not."""
     assert facts["own environ"]
     assert facts["pid 1"] == {
@@ -311,7 +307,7 @@ def test_pid_1_cannot_be_read_or_spoken_for(facts: dict[str, Any]) -> None:
 def test_memory_and_processes_are_bounded(facts: dict[str, Any], rig: SandboxRig) -> None:
     """The kernel's bounds are those of the table of limits."""
     limit = limits()["agent"]
-    memory = limit.memory_bytes(rig.stage.engine.info().memory_bytes)
+    memory = limit.memory_bytes(rig.context.engine.info().memory_bytes)
     assert str(memory) in [text.strip() for text in facts["memory"]]
     assert str(limit.pids) in [text.strip() for text in facts["processes"]]
 
@@ -342,17 +338,17 @@ def halves(text: str) -> dict[str, str]:
 
 
 def test_the_key_is_in_no_inspect_and_no_log(rig: SandboxRig) -> None:
-    """Whoever may ask the engine about the run's containers does not learn the key either."""
+    """Who can ask the engine about the run's containers does not learn the key either."""
     client = docker.from_env()
     try:
-        states = rig.stage.engine.containers(rig.stage.spec.run_id)
+        states = rig.context.engine.containers(rig.context.spec.run_id)
         assert {state.role for state in states} == {"agent", "gateway", "rehearsal"}
         for state in states:
             assert rig.key not in json.dumps(client.api.inspect_container(state.id))
-            assert rig.key.encode() not in b"".join(rig.stage.engine.logs(state.id))
+            assert rig.key.encode() not in b"".join(rig.context.engine.logs(state.id))
     finally:
         client.close()
-    for path in rig.stage.run_dir.path.rglob("*"):
+    for path in rig.context.run_dir.path.rglob("*"):
         assert not path.is_file() or rig.key.encode() not in path.read_bytes()
 
 
@@ -360,7 +356,7 @@ def test_no_container_of_a_rehearsal_has_a_network(rig: SandboxRig) -> None:
     """A rehearsed gateway needs no way out, so it has none; no port of any is published."""
     client = docker.from_env()
     try:
-        for state in rig.stage.engine.containers(rig.stage.spec.run_id):
+        for state in rig.context.engine.containers(rig.context.spec.run_id):
             body = client.api.inspect_container(state.id)
             assert body["HostConfig"]["NetworkMode"] == "none"
             assert not body["NetworkSettings"]["Ports"]
@@ -370,46 +366,3 @@ def test_no_container_of_a_rehearsal_has_a_network(rig: SandboxRig) -> None:
             assert body["HostConfig"]["LogConfig"]["Config"]["max-size"]
     finally:
         client.close()
-
-
-# --- opening and closing --------------------------------------------------------------------------
-
-
-def test_a_sandbox_leaves_nothing(engine: Engine, rig: SandboxRig) -> None:
-    """Its containers and volumes are there while it is open, and gone when it is closed."""
-    stage = make_stage(engine, rig.stage.run_dir.path, "gpt")
-    run_id = stage.spec.run_id
-    own = SandboxRig.of(stage)
-    with own.sandbox:
-        assert len(engine.containers(run_id)) == 3
-        assert len(engine.volumes(run_id)) >= 4
-        own.sandbox.contestant.send(Stop("a test", 0.0))
-        assert own.heard("agent", Stopped).reason
-        assert own.gone("agent").exit_code == 0
-    assert engine.containers(run_id) == []
-    assert engine.volumes(run_id) == []
-
-
-def test_a_part_that_does_not_start_takes_the_others_down(engine: Engine, rig: SandboxRig) -> None:
-    """When one container ends before it works, the error has its last words and nothing is left."""
-    stage = make_stage(engine, rig.stage.run_dir.path, "gpt")
-    rehearsal, gateway, agent = parts(stage)
-    broken = replace(gateway, config={**gateway.config, "provider": "nobody"})
-    together = [rehearsal, broken, agent]
-    sandbox = Sandbox(engine, stage.spec.run_id, together, stage.inbox, stage.show)
-    with pytest.raises(SandboxError, match="last words") as caught, sandbox:
-        pass
-    assert "gateway" in caught.value.message
-    assert engine.containers(stage.spec.run_id) == []
-    assert engine.volumes(stage.spec.run_id) == []
-
-
-def test_the_end_of_a_container_is_heard(engine: Engine, rig: SandboxRig) -> None:
-    """A gateway that is killed is told of at once, so that a run never waits for the dead."""
-    stage = make_stage(engine, rig.stage.run_dir.path, "gpt")
-    own = SandboxRig.of(stage)
-    with own.sandbox:
-        gateway = own.sandbox.peer("gateway")
-        assert gateway is not None
-        engine.kill(gateway.container)
-        assert own.gone("gateway").exit_code == 137

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.engine import Engine
-from runner.records import RunResult, UsageRecord, read_lines
+from runner.engine.client import Engine
+from runner.records.files import read_lines
+from runner.records.schema import RunResult, UsageRecord
 from tests.docker.commands import (
     Commands,
     a_seed,
@@ -59,7 +60,7 @@ class Live:
         return self.bakeoff.result(self.run_id)
 
 
-def test_a_killed_run_is_seen_and_gone_on_with(bakeoff: Commands) -> None:
+def test_a_killed_run_is_listed_and_can_be_resumed(bakeoff: Commands) -> None:
     """After SIGKILL `ps` shows what is left; resumed, the run spends the very same budget."""
     live = Live(bakeoff, "gpt", "--trials", "4")
     live.until_trials_began(2)
@@ -93,13 +94,22 @@ def test_a_killed_run_is_seen_and_gone_on_with(bakeoff: Commands) -> None:
     assert "it is done" in over.stderr
 
 
-def test_a_killed_baseline_goes_on_with_the_same_study(bakeoff: Commands) -> None:
+def test_a_killed_baseline_resumes_the_same_study(bakeoff: Commands) -> None:
     """A sampler's journal survives its runner: no trial is asked for twice."""
     seed = a_seed()
     run_id = f"random-s{seed}"
     run_dir = bakeoff.run_dir(run_id)
     process = bakeoff.start(
-        "baseline", "random", "--seed", str(seed), "--trial-seconds", "1", "--trials", "4"
+        "baseline",
+        "random",
+        "--seed",
+        str(seed),
+        "--trial-seconds",
+        "1",
+        "--trials",
+        "4",
+        "--verify",
+        "none",
     )
     log = bakeoff.here / "command-0.log"
     wait_for(lambda: len(events(run_dir, "trial.started")) >= 2, "trial 2", process, log)

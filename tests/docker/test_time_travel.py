@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from runner import archives, debian, images, inventory
-from runner.engine import Engine
-from runner.layout import ROOT
+from runner.build import debian, images, inventory
+from runner.engine import archives
+from runner.engine.client import Engine
+from runner.records.layout import ROOT
 from tests.time_travel import LATER, locked
 from tests.time_travel.engine import base_of_a_later_year
 
@@ -27,8 +28,8 @@ INSTALLED: dict[str, tuple[str, ...]] = {
     "trainer": (*TORCH, "trainer/requirements"),
     "trainer-test": (*TORCH, "trainer/requirements", "trainer/requirements-test"),
 }
-# One more installs node in a stage of its build that is thrown away.
-BUILT = (*INSTALLED, "agent-codex")
+# Two more install node, or packages as text, in a stage of their builds that is thrown away.
+BUILT = (*INSTALLED, "agent-codex", "data")
 COPIED = ("images", "scripts", "trainer", "runner", "tests/trainer")
 
 
@@ -71,7 +72,7 @@ def test_who_resolves_takes_a_later_release(engine: Engine, later_checkout: Path
     parent = images.load_table(later_checkout)["trainer"].tag
     tag = f"{parent.partition(':')[0]}-resolves:test"
     dockerfile = f"FROM {parent}\nUSER root\nRUN pip download --no-deps --dest /tmp idna\n"
-    context = io.BytesIO(archives.packed({"Dockerfile": dockerfile.encode()}, uid=0))
+    context = io.BytesIO(archives.tar_archive({"Dockerfile": dockerfile.encode()}, uid=0))
     try:
         steps = engine.build_image(
             context, dockerfile="Dockerfile", tag=tag, buildargs={}, labels={}

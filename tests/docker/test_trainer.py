@@ -1,44 +1,49 @@
-"""The trainer image in its lock: its own tests, preparing data, and trials that behave badly.
+"""The trainer image in its lock: its own tests, and trials that behave badly.
 
-Containers are made as the runner makes them. Every trial must end with `trial.exited` and leave no
-process, whatever its train.py does.
+Every trial must end with `trial.exited` and leave no process, whatever its train.py does.
 """
 
 from __future__ import annotations
 
+import ast
 import base64
+import inspect
 import json
 import re
-import sysconfig
-import tomllib
-import uuid
+import time
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from runner import images
-from runner.channel import Channel
-from runner.containers import ContainerSpec, ContainerState, Mount
-from runner.engine import Engine
-from runner.layout import ROOT
-from runner.protocol import Message, Problem, Ready, Start, Started, TrialExited, decode, encode
-from trainer import constants
+from benchmarks.trainer import harness
+from runner.build import images
+from runner.engine.channel import Channel
+from runner.engine.client import Engine
+from runner.engine.containers import Mount
+from runner.wire.messages import Problem, Ready, Started, TrialExited
+from runner.wire.protocol import encode
 
-IMAGE, TEST_IMAGE = "bakeoff/trainer:0.1.0", "bakeoff/trainer-test:0.1.0"
-MEGABYTE = 1 << 20
+from .trainer_rig import (
+    IMAGE,
+    MEGABYTE,
+    TEST_IMAGE,
+    Volume,
+    prepared_pystdlib,
+    run,
+    spec,
+    start,
+    trial,
+)
+
 SLEEPY = "import os, time\nos.write(1, b'asleep\\n')\ntime.sleep(1000)\n"
-
-
 # What trial.py does with its child, over and over, and with one that has ended already.
 OFFER = """
-import ctypes, os, subprocess, sys
+import os, subprocess, sys
 sys.path.insert(0, "/opt/bakeoff")
-import trial
-ctypes.CDLL(None).prctl(trial.PR_SET_DUMPABLE, 0, 0, 0, 0)
+import pid1, trial
+pid1.close_to_others()
 for _ in range(200):
     child = subprocess.Popen(["/bin/sleep", "100"])
     trial.offer_to_oom_killer(child)
@@ -54,109 +59,23 @@ print("offered")
 
 @pytest.fixture(scope="module", autouse=True)
 def _built(engine: Engine) -> None:
-    images.ensure(engine, ["trainer", "trainer-test"])
+    images.ensure(engine, ["trainer", "trainer-test", "data"])
 
 
-@dataclass
-class Ran:
-    """What a container printed, and its end."""
-
-    state: ContainerState
-    lines: list[str]
-    messages: list[Message] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def exited(self) -> TrialExited:
-        """The last message, which is how the trial ended."""
-        assert isinstance(self.messages[-1], TrialExited), self.messages
-        return self.messages[-1]
+@pytest.fixture(scope="module")
+def pystdlib(engine: Engine) -> Iterator[Volume]:
+    """The data of the default task."""
+    with prepared_pystdlib(engine) as volume:
+        yield volume
 
 
-def spec(image: str, **fields: Any) -> ContainerSpec:
-    """A container with the limits of a trial, of a run of its own."""
-    run_id = f"test-{uuid.uuid4().hex[:12]}"
-    given: dict[str, Any] = {
-        "role": "trial",
-        "tmpfs": {"/trial": 64 * MEGABYTE, "/tmp": 256 * MEGABYTE},
-        "memory_bytes": 2048 * MEGABYTE,
-        "cpus": 1.0,
-        "pids": 64,
-    }
-    role = fields.get("role", "trial")
-    name = f"bakeoff-{run_id}-{role}"
-    return ContainerSpec(name=name, image=image, run_id=run_id, **{**given, **fields})
-
-
-def run(
-    engine: Engine,
-    wanted: ContainerSpec,
-    on_line: Callable[[Channel, str, str], None] | None = None,
-    within_seconds: float = 120,
-) -> Ran:
-    """Runs a container to its end; `on_line` sees each line with the channel and the container."""
-    container = engine.create(wanted)
-    lines: list[str] = []
-    messages: list[Message] = []
-    notes: list[str] = []
-    try:
-        channel = engine.attach(container)
-        try:
-            engine.start(container)
-            for is_stdout, line in channel.lines():
-                message = decode(line) if is_stdout else None
-                if message:
-                    messages.append(message)
-                else:
-                    (lines if is_stdout else notes).append(line)
-                if on_line:
-                    on_line(channel, container, line)
-        finally:
-            channel.close()
-        state = engine.wait_exit(container, within_seconds)
-        assert state is not None, "the container still runs"
-        return Ran(state, lines, messages, notes)
-    finally:
-        engine.remove(container)
-
-
-def start(train_py: str, **config: Any) -> Start:
-    """What the runner answers to `ready`."""
-    packed = base64.b64encode(zlib.compress(train_py.encode())).decode()
-    given: dict[str, Any] = {
-        "train_py_gz": packed,
-        "train_seconds": 2,
-        "limit_seconds": 30,
-        "output_bytes": MEGABYTE,
-        "threads": 1,
-        "deadline_seconds": 60,
-    }
-    return Start({**given, **config})
-
-
-def trial(
-    engine: Engine, train_py: str, *, limits: dict[str, Any] | None = None, **config: Any
-) -> Ran:
-    """One trial of a text."""
-
-    def answer(channel: Channel, _container: str, line: str) -> None:
-        if line.startswith('{"event":"ready"'):
-            channel.send(encode(start(train_py, **config)))
-
-    ran = run(engine, spec(IMAGE, **(limits or {})), answer)
-    assert isinstance(ran.messages[0], Ready)
-    return ran
-
-
-# --- the trainer's own tests ---
-
-
+@pytest.mark.timeout(1500)
 def test_the_trainers_own_tests_pass_in_its_image(engine: Engine) -> None:
-    """Those in tests/trainer, which need torch, in the lock of a trial."""
+    """The tests in tests/trainer need torch: they run in the image, locked as a trial is."""
     ran = run(
         engine,
         spec(TEST_IMAGE, tmpfs={"/tmp": 1024 * MEGABYTE}, memory_bytes=3072 * MEGABYTE, cpus=2.0),
-        within_seconds=500,
+        within_seconds=1400,
     )
     text = "\n".join(ran.lines)
     assert ran.state.exit_code == 0, text
@@ -164,145 +83,80 @@ def test_the_trainers_own_tests_pass_in_its_image(engine: Engine) -> None:
 
 
 def test_the_image_holds_what_it_promises(engine: Engine) -> None:
-    """Its own verify, run as a user would."""
+    """The image's own `verify` finds no broken promise."""
     ran = run(engine, spec(IMAGE, command=["python", "/opt/bakeoff/verify"]))
     assert ran.state.exit_code == 0, ran.notes
 
 
-# --- preparing ---
+def test_a_trial_is_told_what_it_needs(engine: Engine) -> None:
+    """Its environment names the judge and its token, and what only some trials have."""
+    show = "import os\nprint({k: v for k, v in os.environ.items() if k.startswith('BAKEOFF')})\n"
+    plain = {
+        "BAKEOFF_DATA": "/data",
+        "BAKEOFF_TRAIN_SECONDS": "2",
+        "BAKEOFF_JUDGE": "/run/judge/judge.sock",
+        "BAKEOFF_JUDGE_TOKEN": "a token",
+    }
+    asked = {"BAKEOFF_SEED": "7", "BAKEOFF_MAX_STEPS": "3", "BAKEOFF_HAND_OUT": "/handout/model.pt"}
+    (line,) = trial(engine, show, judge_token="a token").lines
+    assert ast.literal_eval(line) == plain
+    more: dict[str, Any] = {"seed": 7, "max_steps": 3, "hand_out": True}
+    (line,) = trial(engine, show, judge_token="a token", **more).lines
+    assert ast.literal_eval(line) == plain | asked
 
 
-@dataclass
-class Volume:
-    """A volume that is removed in the end."""
-
-    engine: Engine
-    name: str
-
-    def prepare(self, *more: str, **fields: Any) -> Ran:
-        """Runs prepare.py on it."""
-        task = ["python", "/opt/trainer/prepare.py", *more]
-        mounts = (Mount(self.name, "/data"),)
-        wanted = spec(IMAGE, role="prepare", command=task, mounts=mounts, cpus=2.0, **fields)
-        return run(self.engine, wanted)
-
-    def files(self) -> list[str]:
-        """The names of all files in it."""
-        show = ["python", "-c", "import os; print(*sorted(os.listdir('/data')), sep='\\n')"]
-        return run(
-            self.engine, spec(IMAGE, command=show, mounts=(Mount(self.name, "/data"),))
-        ).lines
+PROBE = """
+import torch
+seen = []
+torch.nn.functional.rms_norm = lambda x, *_args: seen.append(torch.is_autocast_enabled("cpu"))
+for prepare in (lambda: None, norm_in_the_type_of_its_input):
+    prepare()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.nn.functional.rms_norm(torch.ones(2, 8), (8,))
+        assert torch.is_autocast_enabled("cpu")
+print(seen)
+"""
 
 
-@pytest.fixture(scope="module")
-def volumes(engine: Engine) -> Iterator[Callable[[], Volume]]:
-    made: list[str] = []
-
-    def _make() -> Volume:
-        made.append(f"bakeoff-test-{uuid.uuid4().hex[:12]}-data")
-        engine.create_volume(made[-1], run_id=made[-1])
-        return Volume(engine, made[-1])
-
-    yield _make
-    for name in made:
-        engine.remove_volume(name)
+def test_a_peers_norm_is_not_cast(engine: Engine) -> None:
+    """In the benchmark no autocast is on while a peer's norm runs; it is on before and after."""
+    program = inspect.getsource(harness.norm_in_the_type_of_its_input) + PROBE
+    ran = run(engine, spec(IMAGE, command=["python", "-c", "from typing import Any\n" + program]))
+    assert ran.lines == ["[True, False]"], ran.notes
 
 
-@pytest.fixture(scope="module")
-def pystdlib(volumes: Callable[[], Volume]) -> Volume:
-    """The data of the default task, prepared offline in a volume."""
-    volume = volumes()
-    ran = volume.prepare("--task", "pystdlib", "--data", "/data")
-    assert ran.state.exit_code == 0, ran.notes
-    return volume
+def test_a_gpus_memory_is_taken_in_blocks_that_can_grow(engine: Engine) -> None:
+    """train.py has the allocator's setting of the public original."""
+    ran = trial(engine, "import os\nprint(os.environ['PYTORCH_ALLOC_CONF'])\n")
+    assert ran.lines == ["expandable_segments:True"]
+    assert ran.exited.exit_code == 0
 
 
-def test_the_default_task_is_prepared_offline(pystdlib: Volume) -> None:
-    """From the image's own standard library; the test split stays out of a trial's data."""
-    expected = ["task.json", "token_bytes.npy", "tokenizer.json", "train.bin", "val.bin"]
-    assert pystdlib.files() == expected
-    again = pystdlib.prepare("--task", "pystdlib", "--data", "/data")
-    assert again.state.exit_code == 0
-    assert "nothing to do" in again.lines[-1]
-
-
-def test_a_full_disk_leaves_nothing_that_looks_whole(engine: Engine) -> None:
-    """Out of space in the middle: one error, and no task.json."""
-    script = (
-        "import subprocess, sys, os\n"
-        "command = [sys.executable, '/opt/trainer/prepare.py', '--task', 'pystdlib']\n"
-        "code = subprocess.run([*command, '--data', '/data']).returncode\n"
-        "print('left:', os.listdir('/data'), 'code:', code)\n"
-    )
-    wanted = spec(IMAGE, command=["python", "-c", script], tmpfs={"/data": MEGABYTE})
-    ran = run(engine, wanted)
-    assert ran.lines[-1] == "left: [] code: 2"
-    assert ran.notes[0].startswith("error: preparing pystdlib: ")
-    assert "No space left on device" in ran.notes[0]
-    assert ran.notes[1].startswith("hint: ")
-
-
-def test_a_users_text_is_prepared_from_its_volume(
-    engine: Engine, volumes: Callable[[], Volume]
-) -> None:
-    """A real text, put there as the runner does it."""
-    data, inbox = volumes(), volumes()
-    text = (Path(sysconfig.get_path("stdlib")) / "argparse.py").read_bytes()
-    mounts = (Mount(data.name, "/data"), Mount(inbox.name, "/input"))
-    command = ["python", "/opt/trainer/prepare.py", "--task", "text", "--data", "/data"]
-    container = engine.create(spec(IMAGE, role="prepare", command=command, mounts=mounts))
-    try:
-        engine.put_files(container, "/input", {"novel.txt": text})
-        engine.start(container)
-        state = engine.wait_exit(container, 120)
-        said = b"".join(engine.logs(container)).decode()
-    finally:
-        engine.remove(container)
-    assert state is not None
-    assert state.exit_code == 0, said
-    assert "task.json" in data.files()
-
-
-# --- trials ---
-
-
-def small_train_py(**knobs: Any) -> str:
-    """The starting text of the default task, made smaller so that a second teaches it something."""
-    table = tomllib.loads((ROOT / "trainer/tasks/pystdlib.toml").read_text())["knobs"]
-    small = {"DEPTH": 2, "TOTAL_BATCH_SIZE": 1024, "DEVICE_BATCH_SIZE": 4}
-    source = (ROOT / "trainer/train.py").read_text()
-    return constants.rewrite(source, {**table, **small, **knobs})
-
-
-def test_a_trial_trains(engine: Engine, pystdlib: Volume) -> None:
-    """The real train.py on the real task: it learns, within its time, in the whole lock."""
-    mounts = (Mount(pystdlib.name, "/data", read_only=True),)
-    patient = {"limit_seconds": 90, "deadline_seconds": 150}  # for importing torch, and evaluating
-    ran = trial(engine, small_train_py(), train_seconds=3, limits={"mounts": mounts}, **patient)
-    text = "\n".join(ran.lines)
-    assert ran.exited.exit_code == 0, text
-    assert ran.exited.cause == "exited"
-    assert isinstance(ran.messages[1], Started)
-    assert ran.exited.peak_memory_bytes > 50 * MEGABYTE
+def test_a_trial_says_when_it_began_and_ended(engine: Engine) -> None:
+    """In seconds since 1970 by the engine's clock, and the beginning at once."""
+    before = time.time()
+    ran = trial(engine, "import time\ntime.sleep(0.5)\n")
+    started = ran.messages[1]
+    assert isinstance(started, Started)
+    assert started.details["began_at"] == ran.exited.began_at
+    assert before - 60 < ran.exited.began_at  # an engine may be on another machine
+    assert ran.exited.ended_at - ran.exited.began_at >= 0.5
+    assert ran.exited.seconds == pytest.approx(ran.exited.ended_at - ran.exited.began_at, abs=0.5)
+    assert ran.exited.peak_memory_bytes > MEGABYTE
     assert ran.exited.oom_kills == 0
-    assert re.search(r"^progress: step=\d+ train_seconds=\S+ loss=\S+$", text, re.M)
-    assert len(re.findall(r"^val_estimate: fraction=", text, re.M)) == 3
-    found = re.search(r"^---\nval_bpb: +(\S+)$", text, re.M)
-    assert found, text
-    assert 1 < float(found[1]) < 4.5  # about 4.7 untrained
     assert ran.state.exit_code == 0
     assert any("ready" in note for note in ran.notes)  # docker logs tell a person
 
 
 def test_a_trial_of_a_text_that_does_not_parse(engine: Engine) -> None:
-    """Python's own words, and exit code 1."""
+    """The last line is Python's SyntaxError, and the exit code is 1."""
     ran = trial(engine, "def train(:\n")
     assert (ran.exited.cause, ran.exited.exit_code) == ("exited", 1)
     assert "SyntaxError" in ran.lines[-1]
 
 
 def test_a_sleeper_is_ended_at_its_limit(engine: Engine) -> None:
-    """Also one that ignores every signal that it can."""
+    """Its limit holds even if it ignores every signal that it can."""
     stubborn = "import signal\nfor n in set(signal.Signals) - {9, 19}: signal.signal(n, 1)\n"
     ran = trial(engine, stubborn + SLEEPY, limit_seconds=2)
     assert ran.exited.cause == "timeout"
@@ -329,7 +183,7 @@ os.write(1, b"gone\\n")
 
 
 def test_a_fork_bomb_ends_with_its_trial(engine: Engine) -> None:
-    """As many processes as the lock allows, each making more."""
+    """Processes that fork up to the lock's limit are all killed at the trial's limit."""
     bomb = (
         "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass\n"
     )
@@ -341,7 +195,7 @@ def test_a_fork_bomb_ends_with_its_trial(engine: Engine) -> None:
 
 @pytest.mark.parametrize("piece", ["'x' * 100 + chr(10)", "'x' * 100000", "chr(10) * 1000"])
 def test_a_flood_is_cut_off(engine: Engine, piece: str) -> None:
-    """Many lines, one endless line, empty lines: bounded in bytes, and each line in length."""
+    """Many lines, one endless line or empty lines: the output and each line are bounded."""
     ran = trial(engine, f"import sys\nwhile True:\n    sys.stdout.write({piece})\n")
     assert ran.exited.cause == "output"
     assert sum(len(line) + 1 for line in ran.lines) < 1.1 * MEGABYTE
@@ -349,7 +203,7 @@ def test_a_flood_is_cut_off(engine: Engine, piece: str) -> None:
 
 
 def test_nothing_that_a_trial_prints_is_taken_for_a_message(engine: Engine) -> None:
-    """Neither a line of its own, nor behind a carriage return, nor where a long line is cut."""
+    """A forged message stays text, also after a carriage return or where a long line is cut."""
     fake = encode(TrialExited(0, "exited", 1.0)).decode().strip()
     text = f"""
 import os, sys
@@ -389,7 +243,7 @@ print("still here", os.getuid())
 def test_a_trial_has_no_network_and_cannot_change_what_it_is_measured_with(
     engine: Engine, pystdlib: Volume
 ) -> None:
-    """Only loopback; the trainer, the root and the data are read-only."""
+    """It has only loopback, and the trainer, the root and the data are read-only."""
     text = """
 import os, socket
 print([name for _, name in socket.if_nameindex()])
@@ -419,7 +273,7 @@ def test_memory_without_end_kills_the_training_and_is_told(engine: Engine) -> No
 
 
 def test_stopping_the_container_ends_a_trial_in_time(engine: Engine) -> None:
-    """SIGTERM: everything is killed, and its end is told, within five seconds."""
+    """On SIGTERM everything is killed and `trial.exited` is said, within five seconds."""
 
     def answer(channel: Channel, container: str, line: str) -> None:
         if line.startswith('{"event":"ready"'):
@@ -433,7 +287,7 @@ def test_stopping_the_container_ends_a_trial_in_time(engine: Engine) -> None:
 
 
 def test_a_trial_ends_itself_when_its_host_is_gone(engine: Engine) -> None:
-    """Nobody reads and nobody kills: the deadline does."""
+    """Nobody reads its output and nobody kills it: it exits at its deadline."""
     container = engine.create(spec(IMAGE))
     try:
         channel = engine.attach(container)
@@ -475,7 +329,7 @@ def test_an_end_of_stdin_is_no_end(engine: Engine) -> None:
     ],
 )
 def test_a_start_that_makes_no_sense_is_a_problem(engine: Engine, broken: dict[str, Any]) -> None:
-    """Said in a message, and exit code 2; a text that unpacks to megabytes is not unpacked."""
+    """It ends with a `problem` and exit code 2; a text of megabytes is not unpacked."""
     ran = trial(engine, "", **broken)
     assert isinstance(ran.messages[-1], Problem)
     assert ran.state.exit_code == 2
@@ -489,7 +343,7 @@ def test_the_log_of_a_trial_is_json_safe(engine: Engine) -> None:
 
 
 def test_a_child_is_offered_to_the_oom_killer_however_young(engine: Engine) -> None:
-    """Between its fork and its first instruction it is closed to PID 1: that is waited for."""
+    """PID 1 waits while its child is closed to it, between its fork and its first instruction."""
     ran = run(engine, spec(IMAGE, command=["python", "-c", OFFER]))
     assert ran.lines == ["offered"], ran.notes
     assert ran.state.exit_code == 0

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner.engine import Engine
-from runner.protocol import (
+from runner.engine.client import Engine
+from runner.wire.messages import (
+    CHECK,
     MAX_TRAIN_PY_BYTES,
     Stop,
     Stopped,
@@ -38,11 +39,13 @@ def accept(box: AgentBox, trial: int) -> TrialRequested:
     return request
 
 
-def finish(box: AgentBox, request: TrialRequested, trial: int, val_bpb: float = 1.25) -> None:
+def finish(box: AgentBox, request: TrialRequested, trial: int, value: float = 1.25) -> None:
     """Tell that the trial went well."""
-    summary = {"val_bpb": val_bpb, "num_steps": 40}
+    summary = {"val_bpb": value, "num_steps": 40}
     box.send(
-        TrialFinished(request.request, trial, "ok", val_bpb, 5.0, summary, "", "5 trials left")
+        TrialFinished(
+            request.request, trial, "ok", value, 5.0, summary, "", "5 trials left", metric="val_bpb"
+        )
     )
 
 
@@ -83,6 +86,33 @@ def test_a_crash_shows_where_it_crashed(box: AgentBox) -> None:
         *TRACEBACK, "=== trial 2: crash (exit code 1)", "full output: trial log 2", "code 1",
     ]  # fmt: skip
     assert box.shell("trial log 2 | wc -l; trial log 2 | tail -1") == f"1002\n{TRACEBACK[-1]}\n"
+
+
+def test_a_check_is_no_trial(box: AgentBox) -> None:
+    """It says whether train.py runs, has no number and no value, and its log is kept."""
+    box.begin("trial --check; echo code $?")
+    request = accept(box, CHECK)
+    assert request.check
+    box.send(TrialLog(request.request, "step 3"))
+    box.send(TrialFinished(request.request, CHECK, "ok", None, 2.5, {}, "", "7 trials left"))
+    assert box.end()[1].splitlines() == [
+        "check accepted", "step 3", "=== check: ok", "budget: 7 trials left", "code 0",
+    ]  # fmt: skip
+    assert "\ncheck  ok" in "\n" + box.shell("trial list")
+
+
+def test_a_failed_check_says_what_failed(box: AgentBox) -> None:
+    """The error of train.py, its exit code, and where the whole output is."""
+    box.begin("trial --check; echo code $?")
+    request = accept(box, CHECK)
+    for line in TRACEBACK:
+        box.send(TrialLog(request.request, line))
+    box.send(TrialFinished(request.request, CHECK, "crash", None, 0.5, {}, TRACEBACK[-1]))
+    assert box.end()[1].splitlines() == [
+        "check accepted", *TRACEBACK, f"=== check: crash ({TRACEBACK[-1]})",
+        "full output: trial log 0", "code 1",
+    ]  # fmt: skip
+    assert box.shell("trial log 0") == "\n".join(TRACEBACK) + "\n"
 
 
 @pytest.mark.parametrize(("final", "code"), [(False, 3), (True, 4)])
@@ -136,7 +166,7 @@ def test_any_bytes_may_be_a_hypothesis(box: AgentBox) -> None:
 
 
 def test_the_list_shows_every_trial(box: AgentBox) -> None:
-    """By number, with val_bpb or what became of it."""
+    """By number, with its value or what became of it."""
     box.begin(
         "trial --detach --hypothesis 'wider'; trial --detach --hypothesis 'deeper'; trial --detach"
     )
@@ -184,7 +214,16 @@ def test_the_largest_train_py_is_taken(box: AgentBox) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--category magic", "wait", "wait 1 2", "log ../../x", "list all", "a.py b.py", "--no"],
+    [
+        "--category magic",
+        "--check --detach",
+        "wait",
+        "wait 1 2",
+        "log ../../x",
+        "list all",
+        "a.py b.py",
+        "--no",
+    ],
 )
 def test_wrong_usage_is_exit_code_2(box: AgentBox, arguments: str) -> None:
     """And says what is right."""
@@ -196,8 +235,17 @@ def test_wrong_usage_is_exit_code_2(box: AgentBox, arguments: str) -> None:
 def test_help_says_what_an_agent_must_know(box: AgentBox) -> None:
     """How to ask, how to pick up a trial, and what the exit codes mean."""
     printed = box.shell("trial --help")
-    for word in ("--hypothesis", "trial wait", "trial log", "trial list", "exit codes", "val_bpb"):
+    for word in (
+        "--hypothesis",
+        "--check",
+        "trial wait",
+        "trial log",
+        "trial list",
+        "exit codes",
+        "val_bpb",
+    ):
         assert word in printed
+    assert "\nlower val_bpb is better." in printed
 
 
 def test_an_unknown_trial_is_refused(box: AgentBox) -> None:

@@ -1,76 +1,170 @@
-"""The executor of trials on a real engine, fed by a test with short texts instead of a train.py."""
+"""The executor of trials on a real engine, with a real judge, fed by a test with short texts.
+
+The texts that want a score ask for it honestly: `scored` makes one of a model that gives every
+token the same chance.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.engine import Engine
-from runner.layout import RunDir
-from runner.records import TrialRecord
-from runner.spec import Budget, RunSpec, limits
-from runner.stage import image_tag
-from runner.trials.executor import Executor, Trainer, TrialOrder, Watch
+from runner import task_data
+from runner.build.images import image_tag
+from runner.engine import lockdown
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
+from runner.limits import limits
+from runner.metrics import VAL_BPB
+from runner.records.layout import RunDir, volume_name
+from runner.records.schema import TrialRecord
+from runner.spec import Budget, RunSpec
+from runner.tasks import load_task
+from runner.timing.findings import Allowances
+from runner.trials import judge_container
+from runner.trials.executor import Executor, Watch
+from runner.trials.judge_container import judge_plan, standing_judge
+from runner.trials.judging import Judging
 from runner.trials.lease import DeviceLease
+from runner.trials.order import TrialOrder
+from runner.trials.outcome import Trainer
+from runner.trials.terms import CONTESTANT, Terms
+from runner.wire.start_config import JudgeConfig
 
-MEMORY_BYTES = 512 << 20
+MEMORY_BYTES = 768 << 20  # torch, and the logits of a batch
 TRAIN_SECONDS = 1.0
+JUDGED_TOKENS = 4096  # few, so that a test is quick
 PRISTINE = "DEPTH = 4\n"
 BLOCK = 'print("---\\nval_bpb: 1.5\\ntraining_seconds: 0.01\\nnum_steps: 3")\n'
+UNIFORM = "torch.zeros(*tokens.shape, task.vocabulary)"
+ASK = """
+import torch
+from prepare import estimate_bpb, evaluate_bpb, load_task
+task, device, batches = load_task(), torch.device("cpu"), 0
+def predict(tokens):
+    global batches
+    batches += 1
+    {before}
+    return {logits}
+{estimate}
+value = evaluate_bpb(predict, task, 64, device)
+"""
+ESTIMATE = "estimate_bpb(predict, task, 64, device, 0.5)"
+
+
+def scored(logits: str = UNIFORM, *, before: str = "pass", estimate: bool = False) -> str:
+    """A train.py that is scored and prints its closing block, with a value that is made up.
+
+    Args:
+        logits: an expression of `tokens` [rows, T], `task` and `batches` (the count of calls).
+        before: a statement that runs in each call before that.
+        estimate: whether it asks for an estimate first.
+    """
+    asked = ASK.format(logits=logits, before=before, estimate=ESTIMATE if estimate else "")
+    return f"{asked}{BLOCK}"
 
 
 @dataclass
 class TrialRig:
-    """An executor of its own run on a device of its own, with an empty data volume."""
+    """An executor of its own run on a device of its own, with a judge of the task's own data.
+
+    `volume` is an empty volume, for a test to fill.
+    """
 
     engine: Engine
     folder: Path
     device: str = ""
     run_id: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:8]}")
     lines: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+    judge_said: list[str] = field(default_factory=list)
     started: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.device = self.device or self.run_id
         self.volume = f"bakeoff-{self.run_id}-data"
+        task = load_task("pystdlib")
+        image = image_tag("trainer")
+        self.data_volume = task_data.ensure(self.engine, image_tag("data"), task, [], print)
+        self.judging = Judging()
+        config = JudgeConfig(
+            deadline_seconds=3600.0,
+            judged_tokens=JUDGED_TOKENS,
+            estimate_tokens=task.estimate_tokens,
+            threads=1,
+        )
+        held_out = {task_data.heldout_volume(self.data_volume): "/heldout"}
+        plan = judge_plan(image, config, held_out, self.judging)
+        self._stack = contextlib.ExitStack()
+        self.sandbox = self._stack.enter_context(
+            standing_judge(self.engine, self.run_id, plan, self.judging, self._show)
+        )
         self.engine.create_volume(self.volume, run_id=self.run_id)
+        owned = ContainerSpec(
+            f"bakeoff-{self.run_id}-owner", image, self.run_id, "cleanup",
+            mounts=(Mount(self.volume, "/input"),),
+        )  # fmt: skip
+        self.engine.start(self.engine.create(owned))  # makes the volume the user's
+        self.engine.remove(owned.name)
         self.run_dir = RunDir(self.folder / self.run_id)
         self.run_dir.path.mkdir(parents=True)
         self._number = 0
 
-    def executor(self, *, limit_seconds: float = 60.0, **limit: Any) -> Executor:
-        """An executor; `limit` are fields of the trial's limits, `memory_bytes` among them."""
-        memory_bytes = limit.pop("memory_bytes", MEMORY_BYTES)
+    def _show(self, _role: str, line: str) -> None:
+        self.judge_said.append(line)
+
+    def executor(
+        self,
+        *,
+        limit_seconds: float = 60.0,
+        train_seconds: float = TRAIN_SECONDS,
+        allowances: Allowances | None = None,
+        retry_disturbed: bool = False,
+        **limit: Any,
+    ) -> Executor:
+        """An executor; `limit` are fields of the trial's limits, `memory_bytes` among them.
+
+        `limit_seconds` is how long a trial may take until it asks for its score, and its scoring
+        may take as long as what this is above `train_seconds`.
+        """
+        memory_bytes, cpus = limit.pop("memory_bytes", MEMORY_BYTES), limit.pop("cpus", 1.0)
+        changed = limits()["trial"].model_copy(update=limit)
+        sizes = lockdown.sizes(changed, self.engine.info())
         trainer = Trainer(
             image=image_tag("trainer"),
-            data_volume=self.volume,
-            train_seconds=TRAIN_SECONDS,
-            allowance_seconds=limit_seconds - TRAIN_SECONDS,
-            limit=limits()["trial"].model_copy(update=limit),
-            memory_bytes=memory_bytes,
-            cpus=1.0,
+            data_volume=self.data_volume,
+            train_seconds=train_seconds,
+            limit_seconds=limit_seconds - train_seconds,
+            allowances=allowances or Allowances(limit_seconds - train_seconds),
+            output_bytes=changed.output_mb << 20,
+            sizes={**sizes, "memory_bytes": memory_bytes, "cpus": cpus},
             gpu=None,
+            judge_volume=volume_name(self.run_id, judge_container.PURPOSE),
         )
         spec = RunSpec(
             run_id=self.run_id, kind="agent", contestant="gpt", seed=1, task="pystdlib",
+            metric=VAL_BPB,
             budget=Budget(trials=1), trial_seconds=1.0, rehearsed=True,
+            retry_disturbed=retry_disturbed,
         )  # fmt: skip
         lease = DeviceLease("test", self.device, self.folder / "leases")
-        return Executor(self.engine, spec, self.run_dir, trainer, lease)
+        return Executor(self.engine, spec, self.run_dir, trainer, lease, self.judging)
 
-    def order(self, train_py: str) -> TrialOrder:
+    def order(self, train_py: str, terms: Terms = CONTESTANT) -> TrialOrder:
         self._number += 1
         return TrialOrder(
             self._number, "agent", f"r-{self._number}", train_py, None, PRISTINE,
-            hypothesis="a try",
+            hypothesis="a try", terms=terms,
         )  # fmt: skip
 
     def run(self, train_py: str, executor: Executor | None = None, **limits: Any) -> TrialRecord:
         """Run one text to its end and see its container gone; its lines are in `lines`."""
         self.lines.clear()
+        self.repeated.clear()
         self.started.clear()
         order = self.order(train_py)
         record = (executor or self.executor(**limits)).run(order, self.watch())
@@ -78,13 +172,19 @@ class TrialRig:
         assert not self.containers()
         return record
 
+    def asked(self) -> int:
+        """How many attempts at the trial that runs now have asked for their final score."""
+        now = any(each.requested_at is not None for each in self.judging.open_sessions())
+        return len(self.repeated) + now
+
     def watch(self) -> Watch:
         """Keeps what the trial prints, and when it has its device."""
-        return Watch(lambda: None, self.started.set, self.lines.append)
+        return Watch(lambda: None, self.started.set, self.lines.append, self.repeated.append)
 
     def containers(self) -> list[str]:
         """Trial containers of this rig that are on the engine."""
-        return [state.name for state in self.engine.containers(self.run_id)]
+        states = self.engine.containers(self.run_id)
+        return [state.name for state in states if state.role == "trial"]
 
     def log(self, trial: int) -> bytes:
         return (self.run_dir.trial(trial) / "train.log").read_bytes()
@@ -92,12 +192,11 @@ class TrialRig:
     def beside(self) -> TrialRig:
         """Another run that wants the same device."""
         other: TrialRig = replace(
-            self, run_id=f"{self.run_id}-b", lines=[], started=threading.Event()
-        )
+            self, run_id=f"{self.run_id}-b", lines=[], repeated=[], judge_said=[],
+            started=threading.Event(),
+        )  # fmt: skip
         return other
 
     def remove(self) -> None:
         """Leave nothing of this rig on the engine."""
-        for state in self.engine.containers(self.run_id):
-            self.engine.remove(state.id)
-        self.engine.remove_volume(self.volume)
+        self._stack.close()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.layout import ROOT
+from runner.records.layout import ROOT
 from tests.time_travel import stub_wheel
 
 LIMIT_SECONDS = 120
@@ -50,7 +50,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 
 @dataclass(frozen=True)
 class SmallCheckout:
-    """Where it lies, and the folder with the wheels that its pip may take."""
+    """Its folder, and the folder with the wheels that its pip may use."""
 
     root: Path
     wheels: Path
@@ -71,7 +71,7 @@ class SmallCheckout:
         return made
 
     def publish(self, name: str, version: str, needs: Iterable[str] = ()) -> str:
-        """Put a release into the folder of wheels; its line of a lock."""
+        """Put a release into the folder of wheels, and return its line of a lock."""
         file, content = stub_wheel(name, version, needs)
         (self.wheels / file).write_bytes(content)
         return f"{name}=={version} --hash=sha256:{hashlib.sha256(content).hexdigest()}"
@@ -81,13 +81,13 @@ class SmallCheckout:
         (self.root / lock).write_text("".join(f"{line}\n" for line in lines) or "# nothing\n")
 
     def environment(self, **more: str) -> dict[str, str]:
-        """What a user's shell exports, where packages come from included."""
+        """The variables of a user's shell; they say where packages come from."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
         where = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
         return {**own, **where, "PYTHON": sys.executable, **more}
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
-        """Begin a set-up."""
+        """Start a set-up without waiting for its end."""
         return subprocess.Popen(
             [str(self.root / "scripts/setup"), *arguments],
             env=self.environment(**more),
@@ -104,7 +104,7 @@ class SmallCheckout:
             return process.returncode, said
 
     def installed(self) -> dict[str, str]:
-        """Package → version in .venv, but for pip and what the venv module brings."""
+        """Package → version in .venv, without pip and what the venv module installs."""
         listed = subprocess.run(
             [self.root / ".venv/bin/python", "-I", "-m", "pip", "list", "--format=freeze"],
             env={"PATH": os.environ["PATH"], "PIP_DISABLE_PIP_VERSION_CHECK": "1"},

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from runner.layout import ROOT
+from runner.records.layout import ROOT
 from tests import time_travel
 from tests.time_travel import LATER, locked
 
@@ -24,7 +24,7 @@ OF_A_VENV = {"pip", "setuptools", "bakeoff"}  # what is there beside what a lock
 
 @pytest.fixture(scope="module")
 def later_year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """An environment in which pip is offered a newer release of every package of ours."""
+    """An environment in which pip finds a newer release of every pinned package."""
     folder = tmp_path_factory.mktemp("index")
     time_travel.write(time_travel.index_of(time_travel.pinned_names(ROOT)), folder)
     with time_travel.served(folder) as address:
@@ -48,7 +48,7 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 
 @pytest.mark.timeout(LIMIT_SECONDS)
 def test_set_up_takes_the_lock(later_year: dict[str, str], tmp_path: Path) -> None:
-    """In a fresh checkout not one version differs, and there is nothing more and nothing less."""
+    """A fresh checkout gets exactly the packages and versions of its lock."""
     for name in COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, tmp_path / name)
@@ -66,7 +66,7 @@ def test_set_up_takes_the_lock(later_year: dict[str, str], tmp_path: Path) -> No
 def test_a_benchmarks_peer_is_what_its_lock_names(
     later_year: dict[str, str], tmp_path: Path
 ) -> None:
-    """The environment of `make bench-gateway` is set up by the same rule."""
+    """The environment of `make bench-gateway` gets exactly its lock too."""
     lock = ROOT / "benchmarks/gateway/litellm.lock"
     command = [sys.executable, "scripts/make_venv.py", str(tmp_path / "venv"), str(lock)]
     run(command, ROOT, later_year)
@@ -76,7 +76,7 @@ def test_a_benchmarks_peer_is_what_its_lock_names(
 
 
 def test_who_resolves_takes_a_later_release(later_year: dict[str, str], tmp_path: Path) -> None:
-    """The index is there, and its releases are wanted: the tests above can fail."""
+    """The newer releases can be installed, so the tests above are able to fail."""
     wheels = ["-m", "pip", "download", "--no-deps", "--dest", str(tmp_path), "idna"]
     run([sys.executable, *wheels], tmp_path, later_year)
     assert [path.name for path in tmp_path.iterdir()] == [f"idna-{LATER}-py3-none-any.whl"]

@@ -30,7 +30,7 @@ def checkout(tmp_path: Path) -> SmallCheckout:
 
 @pytest.fixture
 def slow_index() -> Iterator[tuple[str, threading.Event, threading.Event]]:
-    """The address of an index, set when it is asked, and to be set for it to answer (with 404)."""
+    """An index's address, an event set when it is asked, and one that lets it answer (404)."""
     asked, answer = threading.Event(), threading.Event()
 
     class Slow(http.server.BaseHTTPRequestHandler):
@@ -41,7 +41,7 @@ def slow_index() -> Iterator[tuple[str, threading.Event, threading.Event]]:
                 self.send_error(404)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -53,7 +53,7 @@ def slow_index() -> Iterator[tuple[str, threading.Event, threading.Event]]:
 
 
 def test_it_installs_the_lock_and_the_command(checkout: SmallCheckout) -> None:
-    """And the second time there is nothing to do and nothing to say."""
+    """The second set-up has nothing to do and prints nothing."""
     code, said = checkout.set_up("run")
     assert code == 0, said
     assert checkout.installed() == {"stub-one": "1.0", **BAKEOFF}
@@ -82,7 +82,7 @@ def test_a_later_release_changes_nothing(checkout: SmallCheckout) -> None:
 
 
 def test_a_lock_that_lacks_something_is_an_error(checkout: SmallCheckout) -> None:
-    """What a package needs and the lock does not name is said, and not fetched."""
+    """A package that the lock lacks is reported, and not fetched."""
     checkout.pin("requirements.lock", [checkout.publish("stub-user", "1.0", ["stub-lost"])])
     checkout.publish("stub-lost", "1.0")
     code, said = checkout.set_up("run")
@@ -93,7 +93,7 @@ def test_a_lock_that_lacks_something_is_an_error(checkout: SmallCheckout) -> Non
 
 
 def test_what_a_user_exports_changes_nothing(checkout: SmallCheckout, tmp_path: Path) -> None:
-    """Not a target, a prefix, PIP_USER, CDPATH, Python's variables, a full TMPDIR or a locale."""
+    """No target, prefix, PIP_USER, CDPATH, variable of Python, full TMPDIR or locale matters."""
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "scripts").mkdir(parents=True)
     (elsewhere / "sitecustomize.py").write_text("raise SystemExit('PYTHONPATH was heeded')\n")
@@ -147,7 +147,7 @@ def test_where_packages_come_from_stays_the_users(checkout: SmallCheckout, tmp_p
 
 
 def test_two_at_once_make_one(checkout: SmallCheckout) -> None:
-    """The second waits for the first, finds everything done, and both end well."""
+    """The second waits for the first, finds everything done, and both succeed."""
     both = [checkout.start("run") for _ in range(2)]
     said = [process.communicate(timeout=LIMIT_SECONDS)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
@@ -178,7 +178,7 @@ def test_nothing_is_installed_into_the_machines_own_python(checkout: SmallChecko
 
 @pytest.mark.parametrize("damage", ["pyvenv.cfg", "lib"])
 def test_a_broken_environment_is_not_taken_for_done(checkout: SmallCheckout, damage: str) -> None:
-    """Also when no lock has changed; an upgrade of the machine's Python leaves one like that."""
+    """A broken one is made again although no lock changed; upgrading Python leaves such ones."""
     assert checkout.set_up("run")[0] == 0
     (checkout.root / ".venv" / damage).rename(checkout.root / "aside")
     code, said = checkout.set_up("run")
@@ -189,7 +189,7 @@ def test_a_broken_environment_is_not_taken_for_done(checkout: SmallCheckout, dam
 def test_a_killed_set_up_keeps_the_next_one_waiting(
     checkout: SmallCheckout, slow_index: tuple[str, threading.Event, threading.Event]
 ) -> None:
-    """The pip that it leaves behind still writes; only when that has ended does the next begin."""
+    """The next set-up waits until the pip that a killed one left behind has ended."""
     address, asked, answer = slow_index
     where = {"PIP_NO_INDEX": "", "PIP_INDEX_URL": address}
     with checkout.start("run", **where) as first:
@@ -207,7 +207,7 @@ def test_a_killed_set_up_keeps_the_next_one_waiting(
 
 
 def test_an_update_keeps_what_is_right_and_drops_the_rest(checkout: SmallCheckout) -> None:
-    """After it .venv holds the new lock and nothing of the old one."""
+    """After it, .venv holds the packages of the new lock and none of the old one's."""
     stays, changes = checkout.publish("stub-stays", "1.0"), checkout.publish("stub-changes", "1.0")
     goes = checkout.publish("stub-goes", "1.0", ["stub-changes<2"])  # it conflicts with what comes
     checkout.pin("requirements.lock", [stays, changes, goes])
@@ -222,7 +222,7 @@ def test_an_update_keeps_what_is_right_and_drops_the_rest(checkout: SmallCheckou
 
 
 def test_a_developers_venv_stays_one(checkout: SmallCheckout) -> None:
-    """`make run` after `make test` takes no test's package away, also when the locks changed."""
+    """`make run` after `make test` removes no package of the tests, even if the locks changed."""
     one, two = checkout.publish("stub-one", "1.0"), checkout.publish("stub-tests", "1.0")
     checkout.pin("requirements-dev.lock", [one, two])
     assert checkout.set_up("dev")[0] == 0
@@ -235,7 +235,7 @@ def test_a_developers_venv_stays_one(checkout: SmallCheckout) -> None:
 
 
 def test_a_set_up_that_fails_says_so_and_is_done_again(checkout: SmallCheckout) -> None:
-    """A wheel that cannot be had is an error with a hint; once it is there, set-up goes through."""
+    """A missing wheel is an error with a hint; once it is there, set-up succeeds."""
     (wheel,) = checkout.wheels.iterdir()
     aside = wheel.rename(checkout.root / wheel.name)
     code, said = checkout.set_up("run")
@@ -248,7 +248,7 @@ def test_a_set_up_that_fails_says_so_and_is_done_again(checkout: SmallCheckout) 
 
 
 def test_a_moved_checkout_is_set_up_anew(checkout: SmallCheckout, tmp_path: Path) -> None:
-    """The scripts of a venv name its old place; where the checkout was copied to, they must not."""
+    """In a copied checkout, the scripts of the venv name the new folder and not the old one."""
     assert checkout.set_up("run")[0] == 0
     copy = SmallCheckout(tmp_path / "another place", checkout.wheels)
     shutil.copytree(checkout.root, copy.root, symlinks=True)
@@ -272,7 +272,7 @@ def test_a_file_in_the_place_of_the_venv_is_an_error_with_a_hint(checkout: Small
 def test_a_link_in_the_place_of_the_venv_is_refused(
     checkout: SmallCheckout, tmp_path: Path
 ) -> None:
-    """What it leads to is somebody's: nothing there is cleared away or changed."""
+    """Nothing in the folder that a link leads to is removed or changed."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "precious").write_text("keep")

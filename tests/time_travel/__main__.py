@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from runner.engine import Engine
+from runner.engine.client import Engine
 from tests import time_travel
 from tests.time_travel.engine import base_of_a_later_year
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import docker
 
-from runner import archives, debian, images
-from runner.engine import Engine
+from runner.build import debian, images
+from runner.engine import archives
+from runner.engine.client import Engine
 from tests import time_travel
 
 PORT = 8000
@@ -57,7 +58,7 @@ def _index_container(engine: Engine, root: Path) -> Iterator[str]:
         )
         try:
             files = {f"index/{path}": content for path, content in index.items()}
-            container.put_archive("/", archives.packed(files, uid=0))
+            container.put_archive("/", archives.tar_archive(files, uid=0))
             container.start()
             container.reload()
             yield container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
@@ -73,6 +74,6 @@ def _build(engine: Engine, tag: str, reference: str, settings: str) -> None:
         "Dockerfile": f"FROM {reference}\nCOPY pip.conf /etc/pip.conf\n".encode(),
         "pip.conf": settings.encode(),
     }
-    context = io.BytesIO(archives.packed(files, uid=0))
+    context = io.BytesIO(archives.tar_archive(files, uid=0))
     for _ in engine.build_image(context, dockerfile="Dockerfile", tag=tag, buildargs={}, labels={}):
         pass

@@ -1,4 +1,4 @@
-"""The hand-made gradients are those of the plain formulas."""
+"""The hand-written gradients equal those of the plain formulas."""
 # mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def same(found: Tensor, plain: Tensor, inputs: tuple[Tensor, ...]) -> None:
-    """Value and gradients agree, under a pull that is different everywhere."""
+    """Checks that values and gradients agree, with a different random weight for each element."""
     torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-6)
     pull = torch.randn_like(plain)
     wanted = torch.autograd.grad((plain * pull).sum(), inputs)
@@ -21,7 +21,7 @@ def same(found: Tensor, plain: Tensor, inputs: tuple[Tensor, ...]) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 8), (2, 5, 4, 16), (1, 1)])
 def test_norm_is_torchs_own(shape: tuple[int, ...]) -> None:
-    """In whatever shape, and where memory is not in order."""
+    """Values and gradients equal torch's for several shapes and for a transposed tensor."""
     torch.manual_seed(1)
     x = (4 * torch.randn(shape)).requires_grad_()
     same(fused.norm(x), F.rms_norm(x, shape[-1:]), (x,))
@@ -30,13 +30,13 @@ def test_norm_is_torchs_own(shape: tuple[int, ...]) -> None:
 
 
 def test_norm_of_nothing_is_nothing() -> None:
-    """A row of zeros has no direction: zeros, and a gradient that is finite."""
+    """The norm of a row of zeros is zero, and its gradient equals torch's finite one."""
     x = torch.zeros(2, 8, requires_grad=True)
     same(fused.norm(x), F.rms_norm(x, (8,)), (x,))
 
 
 def test_norm_in_bf16_is_as_good_as_torchs() -> None:
-    """Half the bits: within a rounding of the same in float32, as torch's own is."""
+    """The result in bf16 differs from the one in float32 by at most a rounding."""
     torch.manual_seed(2)
     x = torch.randn(64, 128).bfloat16()
     exact = F.rms_norm(x.float(), (128,))
@@ -45,7 +45,7 @@ def test_norm_in_bf16_is_as_good_as_torchs() -> None:
 
 
 def test_squared_relu_is_the_plain_formula() -> None:
-    """At zero too, where its slope is zero from both sides."""
+    """Values and gradients equal the plain formula's, also at zero."""
     torch.manual_seed(3)
     x = torch.cat((torch.randn(50), torch.zeros(3))).requires_grad_()
     same(fused.squared_relu(x), F.relu(x).square(), (x,))
@@ -54,7 +54,7 @@ def test_squared_relu_is_the_plain_formula() -> None:
 @pytest.mark.parametrize("rows", [1, 255, 256, 700])
 @pytest.mark.parametrize("softcap", [15.0, fused.SAFE_SOFTCAP, 1000.0])
 def test_the_loss_in_blocks_is_the_plain_loss(rows: int, softcap: float) -> None:
-    """Value and gradients, whether or not blocks divide the tokens."""
+    """Value and gradients equal the plain ones, whether or not blocks divide the tokens evenly."""
     torch.manual_seed(4)
     x = torch.randn(rows, 32, requires_grad=True)
     head = torch.randn(50, 32, requires_grad=True)

@@ -1,6 +1,6 @@
-"""The model against the slowest reference that could be written: one token at a time, float64.
+"""The model is compared with a slow, simple reference: one token at a time, in float64.
 
-The reference knows nothing of the model but its parameters.
+The reference shares only the parameters with the model.
 """
 # mypy: disable-error-code="import-not-found"
 
@@ -25,7 +25,7 @@ TINY = train.Shape(
 
 
 def tiny_model(shape: Any = TINY) -> Any:
-    """A model whose zero matrices were given values, so that every path carries something."""
+    """A model whose zero matrices are filled with values, so that every part has an effect."""
     torch.manual_seed(1)
     model = train.GPT(shape, CPU)
     with torch.no_grad():
@@ -38,7 +38,7 @@ def tiny_model(shape: Any = TINY) -> Any:
 
 
 def tokens_and_targets(shape: Any = TINY) -> tuple[Tensor, Tensor]:
-    """Three sequences."""
+    """Random inputs and targets of three sequences."""
     generator = torch.Generator().manual_seed(2)
     drawn = torch.randint(shape.vocabulary, (3, shape.sequence_tokens + 1), generator=generator)
     return drawn[:, :-1].contiguous(), drawn[:, 1:].contiguous()
@@ -48,12 +48,12 @@ def tokens_and_targets(shape: Any = TINY) -> tuple[Tensor, Tensor]:
 
 
 def rms(x: Tensor) -> Tensor:
-    """A vector over its root mean square."""
+    """A vector divided by its root mean square."""
     return x / (x.square().mean() + torch.finfo(torch.float32).eps).sqrt()
 
 
 def turned(x: Tensor, place: int) -> Tensor:
-    """A head's vector with each pair of channels turned by its angle at a place."""
+    """A head's vector with each pair of channels rotated by its angle for that place."""
     half = len(x) // 2
     out = list(x)
     for d in range(half):
@@ -66,7 +66,7 @@ def turned(x: Tensor, place: int) -> Tensor:
 def slow_attention(
     w: dict[str, Tensor], prefix: str, x: Tensor, embedded: Any, window: int
 ) -> Tensor:
-    """Attention of one sequence [T, C], head by head and token by token."""
+    """The attention of one sequence [T, C], computed head by head and token by token."""
     heads, size = TINY.heads, TINY.head_dim
     mixed = []
     for i in range(len(x)):
@@ -91,12 +91,12 @@ def slow_attention(
 
 
 def slow_loss(w: dict[str, Tensor], tokens: Tensor, targets: Tensor) -> Tensor:
-    """The mean loss in nats, by the recipe's words; all [B, T]."""
+    """The mean loss in nats, written from the description; tokens and targets are [B, T]."""
     losses = []
     for sequence, wanted in zip(tokens, targets, strict=True):
         x0 = torch.stack([rms(w["embedding.weight"][t]) for t in sequence])
         x = x0
-        for layer, window in enumerate([6, 12, 12]):  # S, L, and the last is always L
+        for layer, window in enumerate([6, 12, 12]):  # S, L, and the last layer is always L
             x = w["residual_lambdas"][layer] * x + w["x0_lambdas"][layer] * x0
             table = w.get(f"value_embeddings.{layer}.weight")
             embedded = None if table is None else table[sequence]
@@ -115,7 +115,7 @@ def slow_loss(w: dict[str, Tensor], tokens: Tensor, targets: Tensor) -> Tensor:
 
 
 def test_loss_and_all_gradients_are_the_references() -> None:
-    """Windows, rotation, norms, gates, lambdas, relu², softcap: one slip in any shows here."""
+    """The loss and every parameter's gradient equal the reference's, so that any slip shows."""
     model = tiny_model()
     tokens, targets = tokens_and_targets()
     loss = model(tokens, targets)
@@ -130,12 +130,22 @@ def test_loss_and_all_gradients_are_the_references() -> None:
     for name, parameter in model.named_parameters():
         reference = weights[name].grad
         assert reference is not None, name
-        assert reference.abs().max() > 1e-6, f"{name} takes no part"
+        assert reference.abs().max() > 1e-6, f"{name} has no effect"
         torch.testing.assert_close(parameter.grad.double(), reference, rtol=2e-4, atol=2e-7)
 
 
+def test_the_loss_is_that_of_the_logits() -> None:
+    """Training and scoring see one model: cross-entropy of the logits is the training loss."""
+    model = tiny_model()
+    tokens, targets = tokens_and_targets()
+    logits = model(tokens)
+    assert logits.shape == (*tokens.shape, TINY.vocabulary)
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    torch.testing.assert_close(model(tokens, targets), loss, rtol=1e-6, atol=1e-6)
+
+
 def test_a_layer_has_value_embeddings_every_second_time_from_the_last() -> None:
-    """The last layer always does."""
+    """Counted back from the last layer, every second layer has value embeddings."""
     for depth in range(1, 9):
         shape = dataclasses.replace(TINY, depth=depth)
         having = [layer for layer in range(depth) if shape.has_value_embedding(layer)]
@@ -143,28 +153,28 @@ def test_a_layer_has_value_embeddings_every_second_time_from_the_last() -> None:
 
 
 def test_a_short_window_really_hides_what_is_behind_it() -> None:
-    """With one short layer below a last one that adds nothing, far tokens change nothing."""
+    """If only a layer with a short window mixes tokens, tokens before the window have no effect."""
     shape = dataclasses.replace(TINY, depth=2, window_pattern="S")
     model = tiny_model(shape)
     with torch.no_grad():
         model.blocks[1].attention.output.weight.zero_()
-    tokens, targets = tokens_and_targets(shape)
+    tokens, _ = tokens_and_targets(shape)
     changed = tokens.clone()
     changed[:, 0] = (changed[:, 0] + 1) % shape.vocabulary
-    before = model(tokens, targets, reduction="none").view(3, -1)
-    after = model(changed, targets, reduction="none").view(3, -1)
-    assert torch.equal(before[:, 7:], after[:, 7:])  # 0 lies 7 behind 7, the window is 6
+    before = model(tokens)
+    after = model(changed)
+    assert torch.equal(before[:, 7:], after[:, 7:])  # 0 is 7 places before 7, and the window is 6
     assert not torch.allclose(before[:, :7], after[:, :7])
 
 
 def test_nothing_looks_ahead() -> None:
-    """A later token changes no earlier loss, whole context or not."""
+    """A later token changes no earlier logits."""
     model = tiny_model()
-    tokens, targets = tokens_and_targets()
+    tokens, _ = tokens_and_targets()
     changed = tokens.clone()
     changed[:, 9] = (changed[:, 9] + 1) % TINY.vocabulary
-    before = model(tokens, targets, reduction="none").view(3, -1)
-    after = model(changed, targets, reduction="none").view(3, -1)
+    before = model(tokens)
+    after = model(changed)
     assert torch.equal(before[:, :9], after[:, :9])
     assert not torch.equal(before[:, 9:], after[:, 9:])
 
@@ -172,7 +182,7 @@ def test_nothing_looks_ahead() -> None:
 @pytest.mark.parametrize("tokens", [100, 128, 129, 300])
 @pytest.mark.parametrize("share", [1, 2, 5])
 def test_attention_in_blocks_is_torchs_own(tokens: int, share: int) -> None:
-    """Block edges, short windows and lengths that blocks do not divide."""
+    """Attention in blocks equals torch's, also for short windows and lengths of odd blocks."""
     torch.manual_seed(3)
     window = tokens // share
     q, k, v = (torch.randn(2, 3, tokens, 16, requires_grad=True) for _ in range(3))
@@ -190,7 +200,7 @@ def test_attention_in_blocks_is_torchs_own(tokens: int, share: int) -> None:
 
 
 def test_an_untrained_model_knows_nothing() -> None:
-    """Blocks that add nothing and a head near zero: the loss is the vocabulary's logarithm."""
+    """The loss of an untrained model is the logarithm of the vocabulary's size."""
     torch.manual_seed(5)
     loss = train.GPT(TINY, CPU)(*tokens_and_targets())
     assert loss.item() == pytest.approx(math.log(TINY.vocabulary), abs=0.02)
@@ -207,7 +217,7 @@ def test_an_untrained_model_knows_nothing() -> None:
     ],
 )
 def test_each_setting_has_the_published_number_of_parameters(task: str, parameters: int) -> None:
-    """Counted on the model that the task's starting text makes."""
+    """The model of each task's starting text has the published number of parameters."""
     module = with_knobs(task)
     with torch.device("meta"):
         shape = module.plan_shape(named_task(task))
@@ -216,7 +226,7 @@ def test_each_setting_has_the_published_number_of_parameters(task: str, paramete
 
 
 def test_flops_are_counted_by_hand() -> None:
-    """Six for each weight of a matrix, twelve for each channel and token in sight."""
+    """A token takes 6 FLOPs for each weight, and 12 for each channel and token in a window."""
     model = tiny_model()
     matrices = 3 * 12 * 32 * 32 + 24 * 32 + 2 * 2 * 32  # blocks, head, two layers' gates
     assert model.flops_per_token() == 6 * matrices + 12 * 32 * (6 + 12 + 12)

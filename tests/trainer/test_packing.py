@@ -1,4 +1,4 @@
-"""Packing: rows without padding, and an account of every token."""
+"""Packing fills rows without padding and counts every token."""
 # mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LENGTHS = st.lists(st.integers(1, 40), max_size=60)
 
 
 def documents(lengths: list[int]) -> list[np.ndarray]:
-    """Documents of those lengths in which every token is a different one."""
+    """Documents of those lengths in which no token occurs twice."""
     starts = np.cumsum([0, *lengths])
     return [np.arange(a, b, dtype=np.uint32) for a, b in itertools.pairwise(starts)]
 
@@ -23,7 +23,7 @@ def documents(lengths: list[int]) -> list[np.ndarray]:
 def test_no_token_is_lost_but_what_is_cropped_and_counted(
     lengths: list[int], row_tokens: int, buffer: int
 ) -> None:
-    """Rows hold different tokens, in their order; the counts add up to what came in."""
+    """No token is in two places, and the counts add up to the tokens handed in."""
     counts = Packed()
     texts = documents(lengths)
     rows = list(pack_best_fit(texts, row_tokens, counts, buffer))
@@ -38,7 +38,7 @@ def test_no_token_is_lost_but_what_is_cropped_and_counted(
 
 @given(lengths=LENGTHS, row_tokens=st.integers(2, 30))
 def test_every_row_is_beginnings_of_documents(lengths: list[int], row_tokens: int) -> None:
-    """Each begins with a document's first token, and only the last piece may be cropped."""
+    """Each row consists of documents from their first token, and only the last may be cropped."""
     texts = documents(lengths)
     by_first = {int(text[0]): text for text in texts}
     for row in pack_best_fit(texts, row_tokens, Packed(), 10):
@@ -50,8 +50,23 @@ def test_every_row_is_beginnings_of_documents(lengths: list[int], row_tokens: in
             place += len(text)
 
 
+@given(lengths=LENGTHS, row_tokens=st.integers(2, 30), buffer=st.integers(1, 12))
+def test_carried_on_no_token_is_cropped(lengths: list[int], row_tokens: int, buffer: int) -> None:
+    """With `carry_on`, no token is cropped, and less than a row of tokens is left at the end."""
+    counts = Packed()
+    texts = documents(lengths)
+    rows = list(pack_best_fit(texts, row_tokens, counts, buffer, carry_on=True))
+    packed = np.concatenate([*rows, np.empty(0, np.uint32)])
+    assert counts.tokens_cropped == 0
+    assert counts.tokens_in == len(packed) + counts.tokens_left
+    assert counts.tokens_left < row_tokens
+    assert sum(lengths) - len(set(packed.tolist())) <= counts.tokens_left
+    firsts = {int(text[0]) for text in texts}
+    assert all(int(row[0]) in firsts for row in rows)
+
+
 def test_the_longest_that_fits_is_taken_and_else_the_shortest_cropped() -> None:
-    """Ten tokens a row: 7, then 3 exactly; then 6, and of 5 and 5 one cropped to 4."""
+    """A row of ten takes 7 and 3; the next takes 6, and 4 of a document of 5."""
     counts = Packed()
     rows = list(pack_best_fit(documents([3, 6, 5, 7, 5]), 10, counts, 10))
     starts = np.cumsum([0, 3, 6, 5, 7])
@@ -61,7 +76,7 @@ def test_the_longest_that_fits_is_taken_and_else_the_shortest_cropped() -> None:
 
 
 def test_it_keeps_up_with_any_device() -> None:
-    """Twenty thousand documents wait sorted, not scanned: each is looked at few times."""
+    """The waiting documents are not scanned: on average each is looked at under ten times."""
     looked_at = 0
 
     class Counted(np.ndarray):

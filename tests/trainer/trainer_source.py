@@ -1,4 +1,4 @@
-"""train.py as a module of its own with some knobs turned, as a contestant's text would be."""
+"""Makes a module from train.py with other knobs, like the text of a contestant."""
 # mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import train
 
 
 def text_with(task: str | None = None, **knobs: Any) -> str:
-    """The text of train.py with a task's knobs and then these."""
+    """The text of train.py with a task's knobs, then with the given knobs."""
     folder = Path(train.__file__).parent
     wanted: dict[str, Any] = {}
     if task:
@@ -24,8 +24,8 @@ def text_with(task: str | None = None, **knobs: Any) -> str:
 
 
 def with_knobs(task: str | None = None, **knobs: Any) -> Any:
-    """The module that such a text makes."""
+    """The module of the text with those knobs."""
     module = types.ModuleType("train_with_knobs")
-    sys.modules[module.__name__] = module  # dataclasses look their module up
+    sys.modules[module.__name__] = module  # dataclasses look up their module here
     exec(compile(text_with(task, **knobs), "train.py", "exec"), module.__dict__)
     return module

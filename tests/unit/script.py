@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from types import ModuleType
 
-from runner.layout import ROOT
+from runner.records.layout import ROOT
 
 
 def load_script(path: str) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import subprocess
 import tomllib
@@ -14,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from runner.layout import ROOT
+from runner.records.layout import ROOT
 from tests.time_travel import pins
 from tests.unit.script import load_script
 
@@ -44,11 +45,13 @@ def tracked(pattern: str) -> list[str]:
     return [name for name in listed.stdout.split() if (ROOT / name).is_file()]
 
 
+# The toy CLI of tests/docker has a lock of its own, which names no package.
+NPM_LOCKS = sorted(lock for lock in tracked("*package-lock.json") if not lock.startswith("tests/"))
 LOCKS = tracked("*.lock")
 
 
 def requirements(path: Path) -> list[str]:
-    """What a requirements.in asks for, without the files that it includes."""
+    """The requirements in an .in file, without the files that it includes."""
     return list(load_script("scripts/lock").asked_for(path))
 
 
@@ -125,12 +128,12 @@ def test_one_command_makes_every_lock(lock_script: ModuleType) -> None:
     """No lock is made by hand, and none is forgotten."""
     assert sorted(f"{lock.path}.lock" for lock in lock_script.LOCKS) == sorted(LOCKS)
     npm = sorted(f"{folder}/package-lock.json" for folder in lock_script.NPM_FOLDERS)
-    assert npm == sorted(tracked("*package-lock.json"))
+    assert npm == NPM_LOCKS
 
 
 @pytest.mark.parametrize("path", LOCKS)
 def test_a_lock_is_complete_on_every_machine(path: str) -> None:
-    """Whatever is asked for, and whatever that needs in turn, is pinned, extras and all."""
+    """Every requirement, and all that it needs in turn, is pinned, with its extras."""
     source = (ROOT / path).with_suffix(".in")
     included = re.findall(r"^-r (\S+)", source.read_text(), re.MULTILINE)
     asked = [
@@ -142,7 +145,7 @@ def test_a_lock_is_complete_on_every_machine(path: str) -> None:
 
 
 def test_a_hole_in_a_lock_is_seen() -> None:
-    """A need that is absent, too old, or there without its extra; one of another system is none."""
+    """A need that is absent, too old or without its extra is found; another system's is not."""
     one = "one==1\n    # needs two[more]>=2\n    # needs three ; sys_platform == 'win32'\n"
     machine = machines("requirements.lock")[0]
     assert holes([one], [], machine) == ["two[more]>=2"]
@@ -178,8 +181,29 @@ def test_every_pinned_package_has_its_hash(path: str) -> None:
         assert "--hash=sha256:" in block, block.splitlines()[0]
 
 
+@pytest.mark.parametrize("path", NPM_LOCKS)
+def test_every_npm_package_has_its_hash_and_no_address(path: str) -> None:
+    """Each npm package is pinned by its content, wherever npm fetches it from."""
+    lock = json.loads((ROOT / path).read_text())
+    root = lock["packages"].pop("")
+    assert lock["packages"]
+    for name, package in lock["packages"].items():
+        assert package.get("integrity", "").startswith("sha512-"), name
+        assert "resolved" not in package, name
+        assert "link" not in package, name
+    asked = json.loads((ROOT / path).with_name("package.json").read_text())
+    assert root["dependencies"] == asked["dependencies"]
+    for name, wanted in {**asked["dependencies"], **asked.get("overrides", {})}.items():
+        assert lock["packages"][f"node_modules/{name}"]["version"] == wanted
+
+
+def test_the_peer_to_beat_has_a_lock(lock_script: ModuleType) -> None:
+    """Portkey's gateway is installed from a lock too, for the benchmark."""
+    assert "benchmarks/gateway/portkey" in lock_script.NPM_FOLDERS
+
+
 def test_what_packages_say_that_they_need_is_what_the_lock_says() -> None:
-    """The `# needs` lines are those of the very releases that are installed here."""
+    """The `# needs` lines equal those of the releases that are installed here."""
     for pin, needs in blocks((ROOT / "requirements-dev.lock").read_text()):
         try:
             there = importlib.metadata.distribution(pin.name)
@@ -196,7 +220,7 @@ def test_what_packages_say_that_they_need_is_what_the_lock_says() -> None:
 
 
 def test_nothing_installs_python_packages_but_by_the_lock() -> None:
-    """`pip install` stands in two programs: that for locks, and that for the project itself."""
+    """Only two programs call `pip install`: one for locks, one for the project itself."""
     allowed = {"scripts/install-locked", "scripts/make_venv.py"}
     folders = ("scripts/*", "images/*", "benchmarks/*.py", "runner/*.py", ".ci/*", "Makefile")
     call = re.compile(r"""\bpip3?\b[^\n#`]*?[ "'](install|sync)\b|\buv (sync|pip install)\b""")
@@ -211,7 +235,7 @@ def test_nothing_installs_python_packages_but_by_the_lock() -> None:
 
 @pytest.mark.parametrize("option", ["--no-deps", "--only-binary :all:", "--require-hashes"])
 def test_an_install_from_a_lock_resolves_nothing(option: str) -> None:
-    """No dependency is looked for, nothing is built, every file is known by its hash."""
+    """No dependency is resolved, nothing is built, and every file has a known hash."""
     installs = [
         line
         for line in (ROOT / "scripts/install-locked").read_text().splitlines()
@@ -222,8 +246,8 @@ def test_an_install_from_a_lock_resolves_nothing(option: str) -> None:
 
 
 def test_npm_installs_by_the_lock_alone() -> None:
-    """`npm ci` fails where package.json and the lock differ, and never writes a lock."""
-    for name in tracked("images/*"):
+    """Images use `npm ci`, which fails if package.json and the lock differ, and writes no lock."""
+    for name in [*tracked("images/*"), *tracked("benchmarks/*")]:
         text = (ROOT / name).read_text(errors="replace")
         assert not re.search(r"npm(-cli\.js)? (install|i|update|exec)\b|\bnpx\b", text), name
     assert "npm-cli.js ci " in (ROOT / "images/agent/Dockerfile").read_text()
@@ -234,7 +258,7 @@ def test_npm_installs_by_the_lock_alone() -> None:
 
 @pytest.mark.parametrize("wanted", ["requirements.in", "requirements-dev.in"])
 def test_every_wanted_package_is_pinned(wanted: str) -> None:
-    """What the .in file names stands in the lock beside it."""
+    """Everything that an .in file names is in the lock beside it."""
     locked = {
         canonicalize_name(pin.name)
         for pin in pins((ROOT / wanted).with_suffix(".lock").read_text())
@@ -250,6 +274,6 @@ def test_the_package_asks_for_what_the_lock_pins() -> None:
 
 
 def test_the_hosts_own_set_up_stays_light() -> None:
-    """Neither torch nor Optuna nor a provider's SDK is on the host; they live in images."""
+    """The host has neither torch nor Optuna nor a provider's SDK; images have them."""
     locked = {canonicalize_name(pin.name) for pin in pins((ROOT / "requirements.lock").read_text())}
     assert locked.isdisjoint({"torch", "optuna", "anthropic", "openai", "google-genai"})

@@ -20,7 +20,7 @@ def test_a_sampler_is_found_by_name() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    """A slip of the finger gets the name that was meant, and all others."""
+    """The error for a misspelled name suggests the nearest name and lists all."""
     with pytest.raises(UserError) as caught:
         samplers.find("cma-es")
     assert caught.value.hint.startswith("did you mean cmaes?")

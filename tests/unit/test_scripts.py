@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from runner.layout import ROOT
+from runner.records.layout import ROOT
 from tests.unit.script import load_script
 
 
@@ -25,14 +25,14 @@ def engine_script() -> ModuleType:
 
 
 class _Ping(http.server.BaseHTTPRequestHandler):
-    """Answers as an engine does to /_ping."""
+    """Answers /_ping as an engine does."""
 
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/_ping" else 404)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Say nothing."""
+        """Log nothing."""
 
     def address_string(self) -> str:
         return "a Unix socket"
@@ -79,22 +79,22 @@ def made(target: str, *variables: str) -> str:
 
 
 def test_only_variables_that_are_set_become_options() -> None:
-    """`make run AGENT=gpt SEED=1` says nothing about budgets."""
+    """`make run AGENT=gpt SEED=1` passes no option for a budget."""
     assert made("run", "AGENT=gpt", "SEED=1") == ".venv/bin/bakeoff run 'gpt' --seed '1'"
     assert made("baseline", "SAMPLER=tpe") == ".venv/bin/bakeoff baseline 'tpe'"
 
 
 def test_every_condition_reaches_the_command() -> None:
-    """Each variable of the README has its option."""
+    """Each variable that the README names becomes an option."""
     line = made(
         "run", "AGENT=opus", "HOURS=2", "TRAIN_HOURS=1", "TRIALS=3", "USD=4.5", "TOKENS=6",
         "TASK=text", "DATA=d", "MODEL=m", "TRIAL_SECONDS=7", "GPU=0", "REHEARSAL=1", "RECORD=1",
-        "BASE_URL=http://x", "ALLOW_UNPRICED=1",
+        "BASE_URL=http://x", "ALLOW_UNPRICED=1", "RETRY_DISTURBED=1",
     )  # fmt: skip
     assert line == (
         ".venv/bin/bakeoff run 'opus' --hours '2' --train-hours '1' --trials '3' --usd '4.5' "
-        "--tokens '6' --task 'text' --data 'd' --trial-seconds '7' --gpu '0' --model 'm' "
-        "--base-url 'http://x' --rehearsal --record --allow-unpriced"
+        "--tokens '6' --task 'text' --data 'd' --trial-seconds '7' --gpu '0' --retry-disturbed "
+        "--model 'm' --base-url 'http://x' --rehearsal --record --allow-unpriced"
     )
 
 
@@ -110,19 +110,19 @@ def test_a_value_is_one_word_for_the_shell_whatever_it_holds() -> None:
 
 
 def test_an_engine_that_answers_is_left_alone(answering: Path) -> None:
-    """The script says nothing and changes nothing."""
+    """If an engine answers, the script prints nothing and changes nothing."""
     done = call("scripts/engine", DOCKER_HOST=f"unix://{answering}")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_remote_engine_is_left_to_the_command() -> None:
-    """Nothing is installed here for an engine that is elsewhere."""
+    """Nothing is installed here if DOCKER_HOST names a remote engine."""
     done = call("scripts/engine", DOCKER_HOST="ssh://gpu-box")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_dead_docker_host_is_an_error_with_a_hint(tmp_path: Path) -> None:
-    """The script names what it asked and what to do, and does not start another engine instead."""
+    """The script names the socket and what to do, and does not start another engine instead."""
     done = call("scripts/engine", DOCKER_HOST=f"unix://{tmp_path}/none.sock")
     assert done.returncode == 1
     assert f"{tmp_path}/none.sock" in done.stderr
@@ -130,7 +130,7 @@ def test_a_dead_docker_host_is_an_error_with_a_hint(tmp_path: Path) -> None:
 
 
 def test_pid_files_of_dead_engines_are_removed(engine_script: ModuleType, tmp_path: Path) -> None:
-    """A pid file stays only while its process lives and is the program that it is said to be."""
+    """A pid file is kept only if its process is alive and is the expected program."""
     own = engine_script.running_program(os.getpid())
     cases = {
         "alive": (f"{os.getpid()}\n", own, True),
@@ -147,7 +147,7 @@ def test_pid_files_of_dead_engines_are_removed(engine_script: ModuleType, tmp_pa
 
 
 def test_a_dead_process_whose_parent_never_looks_is_dead(engine_script: ModuleType) -> None:
-    """A killed engine stays a zombie in containers whose PID 1 is no init."""
+    """A zombie does not count: a killed engine stays one where PID 1 is not an init."""
     pipe = subprocess.PIPE
     with subprocess.Popen(["cat"], stdin=pipe, stdout=pipe, bufsize=0) as process:
         assert process.stdin is not None
@@ -173,7 +173,7 @@ def test_set_up_without_a_new_enough_python_says_how_to_name_one(tmp_path: Path)
 
 
 def test_set_up_is_silent_when_nothing_has_changed() -> None:
-    """Every command calls it, so it has to be out of the way."""
+    """Set-up prints nothing if nothing has changed, because every command calls it."""
     assert call("scripts/setup", "dev").returncode == 0
     done = call("scripts/setup", "run")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

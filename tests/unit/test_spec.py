@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from runner import spec
+from runner import limits, spec, tasks
 from runner.errors import UserError
-from runner.layout import ROOT
-from runner.spec import Budget, Limit, RunSpec
+from runner.limits import Limit
+from runner.metrics import VAL_BPB
+from runner.records.layout import ROOT
+from runner.spec import Budget, RunSpec
+from runner.wire.start_config import PriceOverride
 from trainer import constants
 
 NAMES = ("hours", "train_hours", "trials", "usd", "tokens")
@@ -65,7 +68,7 @@ def test_a_run_id_is_never_a_way_out_of_its_folder(name: str) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "-x", "A", "a b", "a\n", "x" * 49])
 def test_what_is_no_run_id_is_refused(name: str) -> None:
     """Paths, options, capitals and endless names are no run ids."""
-    with pytest.raises(UserError, match="no run id"):
+    with pytest.raises(UserError, match="not a run id"):
         spec.check_run_id(name)
 
 
@@ -79,25 +82,25 @@ def test_a_run_is_named_after_its_contestant_and_seed() -> None:
 def test_an_unknown_task_names_the_nearest() -> None:
     """A typing error is answered with the right word and all others."""
     with pytest.raises(UserError, match="no task 'pystdlb'") as caught:
-        spec.load_task("pystdlb")
+        tasks.load_task("pystdlb")
     assert "did you mean pystdlib?" in caught.value.hint
-    for name in spec.task_names():
+    for name in tasks.task_names():
         assert name in caught.value.hint
 
 
 def test_a_task_is_no_path() -> None:
     """A name with a path in it is as unknown as any other."""
     with pytest.raises(UserError, match="no task"):
-        spec.load_task("../tasks/pystdlib")
+        tasks.load_task("../tasks/pystdlib")
 
 
-@pytest.mark.parametrize("name", spec.task_names())
+@pytest.mark.parametrize("name", tasks.task_names())
 def test_a_space_begins_at_the_tasks_own_train_py(name: str) -> None:
     """Every searched knob is a constant of train.py and its default is the task's, in range."""
-    task = spec.load_task(name)
+    task = tasks.load_task(name)
     source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
     pristine = constants.read(constants.rewrite(source, task.knobs))
-    for knob_name, knob in spec.load_space(task).items():
+    for knob_name, knob in tasks.load_space(task).items():
         assert knob.default == pristine[knob_name], knob_name
         if knob.type == "categorical":
             assert knob.default in (knob.choices or [])
@@ -110,7 +113,7 @@ def test_a_space_begins_at_the_tasks_own_train_py(name: str) -> None:
 def test_a_spec_on_disk_has_no_key() -> None:
     """The key is in no form of the spec that is written, printed or compared."""
     made = RunSpec(
-        run_id="gpt-s1", kind="agent", contestant="gpt", seed=1, task="pystdlib",
+        run_id="gpt-s1", kind="agent", contestant="gpt", seed=1, task="pystdlib", metric=VAL_BPB,
         budget=Budget(trials=1), trial_seconds=5, api_key=SecretStr("sk-very-secret"),
     )  # fmt: skip
     for form in (made.model_dump_json(), str(made.model_dump()), repr(made), str(made)):
@@ -131,7 +134,7 @@ def test_a_spec_is_frozen_and_takes_no_unknown_field() -> None:
 @given(st.integers(min_value=1 << 28, max_value=1 << 42))
 def test_a_limit_leaves_the_machine_alive(machine_bytes: int) -> None:
     """No container may take more than nine tenths of the machine."""
-    for limit in spec.limits().values():
+    for limit in limits.limits().values():
         assert 0 < limit.memory_bytes(machine_bytes) <= 0.9 * machine_bytes
 
 
@@ -145,6 +148,19 @@ def test_memory_is_absolute_or_a_share() -> None:
 
 def test_every_role_has_limits() -> None:
     """No container of ours goes unbounded."""
-    assert set(spec.limits()) == {
-        "agent", "optimizer", "gateway", "rehearsal", "trial", "prepare",
+    assert set(limits.limits()) == {
+        "agent", "optimizer", "gateway", "rehearsal", "judge", "trial", "prepare",
     }  # fmt: skip
+
+
+def test_a_users_price_is_read_or_refused_by_name() -> None:
+    """Whole dollars are taken; the error of a wrong price names model, field and file."""
+    price = spec.read_price("my-own-model", {"input": 1, "output": 1.5, "cached_read": 0.05})
+    assert price == PriceOverride(1.0, 1.5, cached_read=0.05)
+    for wrong, says in (
+        ({"output": -1.5}, "at least 0"),
+        ({"outptu": 1.5}, "outptu"),
+        ({}, "miss"),
+    ):
+        with pytest.raises(UserError, match=rf"my-own-model in runner/prices\.toml: .*{says}"):
+            spec.read_price("my-own-model", {"input": 1, **wrong})

@@ -1,1 +1,1 @@
-"""The gateway: the one door out of a sandbox, and the only holder of a provider key."""
+"""The gateway: the only way out of a sandbox, and the only holder of the provider key."""

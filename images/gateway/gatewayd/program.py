@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import resource
 import signal
 import threading
@@ -12,101 +11,98 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import protocol
+import pid1
+from messages import Message, Start, Started, Stop, Stopped
+from protocol import ProtocolError
 
-from .budget import Budget
-from .desk import open_desk
-from .prices import Prices, UnpricedError
-from .server import Door, Service
-from .settings import Settings, SettingsError, read_settings
-from .voice import Voice
+from .accounting.budget import Budget
+from .accounting.prices import Prices, UnpricedError
+from .reporter import Reporter
+from .server.context import open_context
+from .server.handler import RequestHandler
+from .server.service import Service
+from .settings import ConfigError, Settings, read_settings
 
 TERMINATED_GRACE_SECONDS = 1.0
+EXIT_DONE, EXIT_BAD_CONFIG = 0, 2
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the gateway's socket and its own files are."""
+    """The paths of the gateway's socket and of its own files."""
 
     socket: Path = Path("/run/gateway/llm.sock")
     state: Path = Path("/state")
 
 
 class Inbox:
-    """The runner's messages, read by a thread; an end of input is no end of the run."""
+    """The runner's messages, read by a thread; the end of the input does not end the run."""
 
-    def __init__(self, voice: Voice, descriptor: int = 0) -> None:
-        self._voice = voice
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
         self._loop = asyncio.get_running_loop()
-        self._messages: asyncio.Queue[protocol.Message] = asyncio.Queue()
-        thread = threading.Thread(target=self._read, args=(descriptor,), name="inbox", daemon=True)
-        thread.start()
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
-    async def next(self) -> protocol.Message:
+    async def next(self) -> Message:
         """The next message."""
         return await self._messages.get()
 
     def end(self, reason: str) -> None:
-        """Puts a stop of our own among the messages."""
-        self._messages.put_nowait(protocol.Stop(reason, TERMINATED_GRACE_SECONDS))
+        """Put a stop of our own among the messages."""
+        self._messages.put_nowait(Stop(reason, TERMINATED_GRACE_SECONDS))
 
-    def _read(self, descriptor: int) -> None:
-        with os.fdopen(descriptor, "rb", closefd=False) as lines:
-            while line := lines.readline(protocol.MAX_LINE_BYTES + 1):
-                self._take(line)
-
-    def _take(self, line: bytes) -> None:
-        try:
-            message = protocol.decode(line)
-        except protocol.ProtocolError:
-            # The text of the error may quote the line, and the line may hold the key.
-            self._voice.problem("reading a message", "a line that is no message")
-            return
-        if message is not None:
+    def _read(self) -> None:
+        for message in pid1.messages(self._report):
             self._loop.call_soon_threadsafe(self._messages.put_nowait, message)
 
+    def _report(self, _error: ProtocolError) -> None:
+        """Report a broken message without its text, which may hold the key."""
+        self._reporter.problem("reading a message", "a line that is no message")
 
-async def live(voice: Voice, places: Places) -> int:
-    """Serves one run from `start` to its end; the exit code."""
-    inbox = Inbox(voice)
+
+async def run(reporter: Reporter, places: Places) -> int:
+    """Serve one run from `start` to its end; the exit code."""
+    inbox = Inbox(reporter)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, inbox.end, "terminated")
-    waiting = loop.call_later(protocol.START_SECONDS, inbox.end, "no start came")
+    waiting = loop.call_later(pid1.WAIT_FOR_START_SECONDS, inbox.end, "no start came")
     message = await inbox.next()
-    while not isinstance(message, protocol.Start | protocol.Stop):
+    while not isinstance(message, Start | Stop):
         message = await inbox.next()
     waiting.cancel()
-    if isinstance(message, protocol.Stop):
-        return _stopped(voice, message.reason)
+    if isinstance(message, Stop):
+        return _stopped(reporter, message.reason)
     try:
         settings = read_settings(message.config)
         prices = Prices(settings)
-    except (SettingsError, UnpricedError) as error:
-        voice.problem("reading the start message", str(error))
-        voice.emit(protocol.Stopped("the start message cannot be used"))
-        return 2
-    return _stopped(voice, await _serve(voice, places, settings, prices, inbox))
+    except (ConfigError, UnpricedError) as error:
+        reporter.problem("reading the start message", str(error))
+        reporter.send(Stopped("the start message cannot be used"))
+        return EXIT_BAD_CONFIG
+    return _stopped(reporter, await _serve(reporter, places, settings, prices, inbox))
 
 
 async def _serve(
-    voice: Voice, places: Places, settings: Settings, prices: Prices, inbox: Inbox
+    reporter: Reporter, places: Places, settings: Settings, prices: Prices, inbox: Inbox
 ) -> str:
-    """Serves until the run ends; why it did."""
-    async with open_desk(settings, prices, voice, places.state) as desk:
+    """Serve until the run ends; the reason of its end."""
+    async with open_context(settings, prices, reporter, places.state) as context:
         loop = asyncio.get_running_loop()
         loop.call_later(settings.deadline_seconds, inbox.end, "deadline")
-        service = Service(Door(desk, voice), places.socket)
+        pid1.exit_if_stuck(settings.deadline_seconds)
+        service = Service(RequestHandler(context), places.socket)
         await service.start()
-        # What is loaded by now (the price table above all) stays to the end: a collector that
-        # went through it would hold up every stream for tens of milliseconds.
+        # What is loaded by now (mainly the price table) stays to the end: a garbage collection that
+        # visits it would delay every stream by tens of milliseconds.
         gc.collect()
         gc.freeze()
-        message: protocol.Message | None = None
-        while not isinstance(message, protocol.Stop):
-            if message is None or isinstance(message, protocol.Start):
-                voice.emit(protocol.Started(_state(prices, desk.budget)))
-                voice.say(f"serving {settings.provider} models {', '.join(settings.models)}")
+        message: Message | None = None
+        while not isinstance(message, Stop):
+            if message is None or isinstance(message, Start):
+                reporter.send(Started(_state(prices, context.budget)))
+                reporter.say(f"serving {settings.provider} models {', '.join(settings.models)}")
             message = await inbox.next()
         await service.stop(message.grace_seconds)
         return message.reason
@@ -121,8 +117,8 @@ def _state(prices: Prices, budget: Budget) -> dict[str, Any]:
     }
 
 
-def _stopped(voice: Voice, reason: str) -> int:
+def _stopped(reporter: Reporter, reason: str) -> int:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    voice.say(f"stopped: {reason}; it took at most {peak_mb:.0f} MB of memory")
-    voice.emit(protocol.Stopped(reason))
-    return 0
+    reporter.say(f"stopped: {reason}; it took at most {peak_mb:.0f} MB of memory")
+    reporter.send(Stopped(reason))
+    return EXIT_DONE

@@ -1,4 +1,4 @@
-"""Why a request goes no further, and the replies that say so."""
+"""Why the gateway does not forward a request, and the replies that say so."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 class Reason(enum.StrEnum):
-    """Why the gateway refused; the word that `request.denied` carries."""
+    """Why the gateway refused; the value is the `reason` of `request.denied`."""
 
     TOKEN = "token"
     FRAMING = "framing"
@@ -21,15 +21,16 @@ class Reason(enum.StrEnum):
     QUOTA = "quota"
     LEDGER = "ledger"
     PROVIDER = "provider"
+    UNCOUNTED = "uncounted"
 
 
-class Refusal(Exception):  # noqa: N818 # what it is: most are no error of anybody's
-    """A request that is not forwarded (or, for PROVIDER, was and got no answer).
+class Refusal(Exception):  # noqa: N818 # a decision of the gateway, not an error in it
+    """A request that is not forwarded (or, for PROVIDER, was forwarded and got no answer).
 
     Attributes:
-        reason: the rule that it met.
-        detail: one sentence for the agent and the journal; never quotes a credential.
-        wait_seconds: when asking again may help; None when it never will.
+        reason: the rule that applied.
+        detail: one sentence for the agent and the journal; it never quotes a credential.
+        wait_seconds: when another attempt may succeed; None when it never will.
     """
 
     def __init__(self, reason: Reason, detail: str, wait_seconds: float | None = None) -> None:
@@ -41,7 +42,7 @@ class Refusal(Exception):  # noqa: N818 # what it is: most are no error of anybo
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer made by the gateway itself."""
+    """A whole HTTP response that the gateway makes itself."""
 
     status: int
     body: bytes

@@ -1,35 +1,43 @@
 """Serve a scripted model on loopback, to try a CLI by hand without a container.
 
-python3 -m scripted_model --provider openai --port 8090 --api-key rehearsal
+python3 -m scripted_model --provider openai --tools .../codex/cli.toml --port 8090
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tomllib
+from pathlib import Path
 
-from .plan import WORDS, checked
+from .plan import WORDS, checked_plan
 from .script import work
-from .server import DIALECTS, Api, Server
+from .server import DIALECTS, Api, Server, hardness
 from .session import Session
+from .tools import CliTools
 
 
 def main() -> None:
     """Serve until interrupted; one line a step on standard error."""
     parser = argparse.ArgumentParser(prog="scripted_model", description=__doc__)
     parser.add_argument("--provider", choices=sorted(DIALECTS), required=True)
+    parser.add_argument("--tools", type=Path, required=True, help="the cli.toml of the CLI")
     parser.add_argument("--port", type=int, required=True, help="TCP port on 127.0.0.1")
     parser.add_argument("--api-key", default="rehearsal", help="the key that clients must present")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plan", nargs="*", default=(), choices=WORDS)
     args = parser.parse_args()
-    plan = checked(args.plan)
-    session = Session(
-        lambda: work(args.seed, plan),
-        lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    with Server(("127.0.0.1", args.port), Api(args.provider, args.api_key, session)) as server:
+    plan = checked_plan(args.plan)
+    tools = CliTools(tomllib.loads(args.tools.read_text(encoding="utf-8"))["tools"])
+    session = Session(lambda: work(args.seed, plan), note, tools)
+    api = Api(args.provider, args.api_key, session, hardness(plan, note))
+    with Server(("127.0.0.1", args.port), api) as server:
         server.serve_forever()
+
+
+def note(line: str) -> None:
+    """A line for a person."""
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -74,12 +74,12 @@ print("logged:", row["experiment"], row["status"])
 
 def change_knob(knob: str, change: str) -> str:
     """Give a constant of train.py a new value; prints `changed: NAME OLD -> NEW`."""
-    return _python(_CHANGE_KNOB.format(knob=knob, change=change))
+    return python(_CHANGE_KNOB.format(knob=knob, change=change))
 
 
 def break_code() -> str:
     """Put a line into train.py that raises; prints `changed:`."""
-    return _python(_BREAK)
+    return python(_BREAK)
 
 
 def commit(message: str) -> str:
@@ -99,7 +99,7 @@ def trial_wait(number: int) -> str:
 
 def append_row(row: dict[str, str]) -> str:
     """Append a row to experiments.csv, stamped with the time there; prints `logged:`."""
-    return _python(_APPEND_ROW.format(columns=list(COLUMNS), row=row))
+    return python(_APPEND_ROW.format(columns=list(COLUMNS), row=row))
 
 
 def go_back(commit_hash: str) -> str:
@@ -112,7 +112,8 @@ def write_status(text: str) -> str:
     return f"cat > STATUS.md <<'END_OF_STATUS'\n{text}\nEND_OF_STATUS\nwc -c STATUS.md"
 
 
-def _python(program: str) -> str:
+def python(program: str) -> str:
+    """Run a Python program."""
     return f"python3 - <<'END_OF_PROGRAM'\n{program}END_OF_PROGRAM"
 
 

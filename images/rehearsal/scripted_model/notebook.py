@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .plan import Experiment
+from .plan import HIDE, LIE, Experiment
+
+LIE_BPB = 0.25  # bits per byte by which a false value is better than the measured one
 
 
 @dataclass
@@ -24,9 +26,15 @@ class Notebook:
     def judge(
         self, experiment: Experiment, change: str, commit: str, val_bpb: str
     ) -> dict[str, str]:
-        """Decide by the measured val_bpb: keep, revert or crash (empty). Returns the row for it."""
+        """Decide by the measured val_bpb: keep, revert or crash (empty). Returns the row for it.
+
+        A row that is to be hidden is not among `rows`. The decision is never by a false value.
+        """
         value = float(val_bpb) if val_bpb else None
-        delta = "" if value is None or self.best is None else f"{value - self.best:+.6f}"
+        claimed = value
+        if value is not None and experiment.report == LIE:
+            claimed = value - LIE_BPB
+        delta = "" if claimed is None or self.best is None else f"{claimed - self.best:+.6f}"
         better = value is not None and (self.best is None or value < self.best)
         if better:
             self.best, self.kept_commit = value, commit
@@ -36,11 +44,12 @@ class Notebook:
             "hypothesis": experiment.hypothesis,
             "category": experiment.category,
             "change": change,
-            "val_bpb": val_bpb,
+            "val_bpb": "" if claimed is None else f"{claimed:.6f}",
             "delta": delta,
             "status": "keep" if better else "crash" if value is None else "revert",
         }
-        self.rows.append(row)
+        if experiment.report != HIDE:
+            self.rows.append(row)
         return row
 
     def improved(self) -> bool:

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-WORDS = ("baseline", "improve", "crash", "worsen", "explore")
+from .hardships import HARDSHIPS
+
+EXPERIMENTS = ("baseline", "improve", "crash", "worsen", "explore")
+UNCOUNTED = "uncounted"  # the provider's token count fails, whoever asks for it
+LIE, HIDE = "lie", "hide"  # the next experiment is logged with a false value, or not at all
+WORDS = (*EXPERIMENTS, *HARDSHIPS, UNCOUNTED, LIE, HIDE)
 DEFAULT_PLAN = ("baseline", "improve", "crash", "worsen")
 CRASH = "crash"
 
@@ -24,12 +29,14 @@ class Experiment:
         category: as in experiments.csv.
         knob: the constant to change; empty for the baseline, `crash` for a line that raises.
         change: the new value as a Python expression of the one found there, `old`.
+        report: `lie` or `hide` when experiments.csv is not to tell of it as it was.
     """
 
     hypothesis: str
     category: str
     knob: str
     change: str = ""
+    report: str = ""
 
 
 BASELINE = Experiment("the code as it came, to compare with", "other", "")
@@ -59,11 +66,11 @@ FURTHER = (
 )
 
 
-def checked(words: Iterable[str]) -> tuple[str, ...]:
-    """The words of a plan; `DEFAULT_PLAN` for none.
+def checked_plan(words: Iterable[str]) -> tuple[str, ...]:
+    """The words of a plan, checked; `DEFAULT_PLAN` when there are none.
 
     Raises:
-        ValueError: a word that no plan has.
+        ValueError: a word that is not in `WORDS`.
     """
     plan = tuple(words) or DEFAULT_PLAN
     if unknown := [word for word in plan if word not in WORDS]:
@@ -73,20 +80,30 @@ def checked(words: Iterable[str]) -> tuple[str, ...]:
 
 def experiments(
     seed: int, plan: tuple[str, ...], improved: Callable[[], bool]
-) -> Iterator[Experiment]:
-    """The experiments of `plan` and then, without end, seeded ones; the same for the same seed.
+) -> Iterator[Experiment | str]:
+    """The experiments and hardships of `plan` and then, without end, seeded experiments.
+
+    The same for the same seed.
 
     Args:
         seed: the replicate.
-        plan: words out of `WORDS`, as `checked`.
+        plan: words out of `WORDS`, as `checked_plan` returns them.
         improved: whether anything but the baseline was kept so far; as long as it was not (a busy
             machine may hide the gain), changes that surely help go before all others.
     """
     rng = random.Random(f"rehearsal {seed}")
     better, further = _without_end(rng, BETTER), _without_end(rng, FURTHER)
     first = {"baseline": (BASELINE,), "improve": BETTER[:1], "crash": (BROKEN,), "worsen": WORSE}
+    report = ""
     for word in plan:
-        yield rng.choice(first[word]) if word in first else next(further)
+        if word in HARDSHIPS:
+            yield word
+        elif word in (LIE, HIDE):
+            report = word
+        elif word != UNCOUNTED:
+            experiment = rng.choice(first[word]) if word in first else next(further)
+            yield replace(experiment, report=report)
+            report = ""
     while True:
         yield next(further) if improved() else next(better)
 

@@ -1,32 +1,42 @@
 """A small HTTP/1.1 server for one provider's API, on a Unix socket or on loopback.
 
-The standard library's, because the image then needs no package at all. Every request must carry
-the key that the gateway holds: whoever comes with another one gets 401, so a rehearsal also shows
-that the gateway puts the key in.
+It is the standard library's, because the image then needs no package at all. Every request must
+carry the key that the gateway holds. Another key gets 401, so that a rehearsal also shows that the
+gateway puts the key in.
 """
 
 from __future__ import annotations
 
 import hmac
+import itertools
 import json
 import socket
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from . import anthropic, google, openai
-from .conversation import Answer, Conversation
+from .conversation import Answer, Bill, Conversation
+from .dialects import anthropic, google, openai
+from .hardships import HARDSHIPS
+from .plan import UNCOUNTED
 from .session import Session
+from .weight import media
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+SLOW = 504  # this one comes late
+SLOW_SECONDS = 25.0  # longer than the gateway waits for a count
+COUNT_FAILURES = (500, SLOW, 404, 500, 500)
 Frame = dict[str, Any]
 
 
 class Dialect(Protocol):
-    """What a provider's module offers; see `anthropic.py` for the meaning of each."""
+    """What a provider's module offers; see `dialects/anthropic.py` for the meaning of each."""
 
     def key(self, headers: dict[str, str]) -> str: ...
     def purpose(self, path: str) -> str: ...
@@ -34,10 +44,37 @@ class Dialect(Protocol):
     def count(self, conversation: Conversation) -> Frame: ...
     def whole(self, answer: Answer) -> Frame: ...
     def frames(self, answer: Answer) -> Iterator[tuple[str, Frame]]: ...
+    def broken(self, answer: Answer) -> Iterator[tuple[str, Frame]]: ...
+    def bill(self, answer: Answer) -> Bill: ...
     def error(self, status: int, message: str) -> Frame: ...
 
 
 DIALECTS: dict[str, Dialect] = {"anthropic": anthropic, "openai": openai, "google": google}
+
+
+@dataclass(frozen=True)
+class Hardness:
+    """What makes a rehearsal harder than an ordinary one.
+
+    Args:
+        uncounted: the token count fails.
+        account: takes a line for everything that is charged.
+        slow_seconds: how long a count that is slow to fail takes.
+    """
+
+    uncounted: bool = False
+    account: Callable[[str], None] | None = None
+    slow_seconds: float = SLOW_SECONDS
+
+
+EASY = Hardness()
+
+
+def hardness(plan: tuple[str, ...], account: Callable[[str], None]) -> Hardness:
+    """How hard a rehearsal of this plan is: `EASY` for a plan without hardships."""
+    if not set(plan) & {*HARDSHIPS, UNCOUNTED}:
+        return EASY
+    return Hardness(UNCOUNTED in plan, account)
 
 
 class BadRequestError(Exception):
@@ -47,7 +84,9 @@ class BadRequestError(Exception):
 class Api:
     """One provider's API with one scripted model behind it."""
 
-    def __init__(self, provider: str, api_key: str, session: Session) -> None:
+    def __init__(
+        self, provider: str, api_key: str, session: Session, hardness: Hardness = EASY
+    ) -> None:
         """Raises: ValueError for a provider that is none of `DIALECTS`, or an empty key."""
         if provider not in DIALECTS:
             raise ValueError(f"no dialect for provider {provider!r}; known: {', '.join(DIALECTS)}")
@@ -56,6 +95,21 @@ class Api:
         self.dialect = DIALECTS[provider]
         self.session = session
         self._api_key = api_key
+        self.hardness = hardness
+        self._count_failures = itertools.cycle(COUNT_FAILURES)
+
+    def answer(self, conversation: Conversation, seen: tuple[str, ...]) -> Answer:
+        """The session's answer, written into the account where one is kept."""
+        answer = self.session.answer(conversation)
+        if self.hardness.account is not None:
+            entry = {"model": conversation.model, "media": Counter(seen), "cut": answer.cut}
+            entry |= asdict(self.dialect.bill(answer))
+            self.hardness.account(f"account: {json.dumps(entry)}")
+        return answer
+
+    def count_failure(self) -> int:
+        """The HTTP status with which a request for a count fails; 0 when it succeeds."""
+        return next(self._count_failures) if self.hardness.uncounted else 0
 
     def admits(self, headers: dict[str, str]) -> bool:
         """Whether a request presents the key that this rehearsal was started with."""
@@ -107,11 +161,23 @@ class Handler(BaseHTTPRequestHandler):
         except (BadRequestError, KeyError, TypeError, AttributeError, ValueError) as error:
             return self._refuse(400, f"the request cannot be read: {error!r}")
         if purpose == "count":
-            return self._send_json(200, dialect.count(conversation))
-        answer = self.server.api.session.answer(conversation)
+            return self._count(conversation)
+        answer = self.server.api.answer(conversation, media(body))
         if conversation.streamed:
-            return self._send_events(dialect.frames(answer))
+            return self._send_events(
+                dialect.broken(answer) if answer.cut else dialect.frames(answer)
+            )
         return self._send_json(200, dialect.whole(answer))
+
+    def _count(self, conversation: Conversation) -> None:
+        api = self.server.api
+        status = api.count_failure()
+        if status == SLOW:
+            time.sleep(api.hardness.slow_seconds)
+        if status:
+            api.session.note(f"no count: {status}")
+            return self._refuse(status, "this rehearsal does not count")
+        return self._send_json(200, api.dialect.count(conversation))
 
     def do_GET(self) -> None:
         """Refuse: nothing that an agent needs is read with GET."""
@@ -167,8 +233,15 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for name, data in frames:
-            line = f"event: {name}\n" if name else ""
-            event = f"{line}data: {json.dumps(data)}\n\n".encode()
+            event = _event(name, data)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
             self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
+
+
+def _event(name: str, data: Frame) -> bytes:
+    """A server-sent event, or bare JSON where the name is `google.RAW`."""
+    if name == google.RAW:
+        return json.dumps(data).encode()
+    line = f"event: {name}\n" if name else ""
+    return f"{line}data: {json.dumps(data)}\n\n".encode()

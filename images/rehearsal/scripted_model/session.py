@@ -1,8 +1,8 @@
-"""How the model knows where it stands: from the conversation, and from memory where that is cut.
+"""How the model finds its place in the script: from the conversation, else from memory.
 
-The script is replayed from its start for every request, fed with everything that was seen so far.
-So a request that a CLI sends twice gets the same answer twice, and a resumed session goes on where
-its history ends. Memory serves a session that lost its history (compacted, or begun anew).
+For every request the script is replayed from its start, with everything that was seen so far. So a
+request that a CLI sends twice gets the same answer twice, and a resumed session goes on where its
+history ends. Memory serves sessions whose history is missing (compacted, or a new session).
 """
 
 from __future__ import annotations
@@ -10,38 +10,62 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
-from .conversation import Answer, Conversation, Event, Observation, Output, Prompt, Say, Step
+from .conversation import Answer, Conversation, Event, Observation, Output, Prompt, Say, Shell, Step
+from .hardships import SUBTASK, subtask
 from .side import side_text
+from .steps import Work
+from .tools import CliTools
 
-Work = Generator[Step, Observation, None]
-SHELLS = frozenset({"Bash", "exec_command", "run_shell_command", "exec"})
 _COMPACTION = re.compile(
-    r"summary of (the|our|this) conversation|context checkpoint|<?state_snapshot", re.IGNORECASE
+    r"summary of (the|our|this) conversation|context checkpoint|<?state_snapshot"
+    r"|respond with text only",
+    re.IGNORECASE,
 )
 SUMMARY = "I work by program.md; experiments.csv and STATUS.md hold all that was done."
 
 
 class Session:
-    """One rehearsed agent's way through the script."""
+    """One rehearsed agent's way through the script.
 
-    def __init__(self, begin: Callable[[], Work], note: Callable[[str], None]) -> None:
-        """Args: `begin` makes the script anew for a replay; `note` takes a line for a person."""
+    Args:
+        begin: makes the script anew for a replay.
+        note: takes a line for a person.
+        tools: those of the agent's CLI.
+    """
+
+    def __init__(
+        self, begin: Callable[[], Work], note: Callable[[str], None], tools: CliTools
+    ) -> None:
         self._begin = begin
-        self._note = note
+        self.note = note
+        self._tools = tools
         self._lock = threading.Lock()
         self._memory: list[Observation] = []
         self._answered = ""
+        self._cut: set[str] = set()
 
     def answer(self, conversation: Conversation) -> Answer:
         """The model's answer to a request, the same for the same request."""
-        if not conversation.tools & SHELLS:
-            return Answer(conversation, 0, Say(side_text(conversation.schema)))
         if _asks_for_summary(conversation):
-            return Answer(conversation, 0, Say(SUMMARY))
+            self.note("a summary")
+            return self._answer(conversation, 0, Say(SUMMARY))
+        if not self._tools.has_shell(conversation.tools):
+            return self._answer(conversation, 0, Say(side_text(conversation.schema)))
+        if any(
+            isinstance(event, Prompt) and SUBTASK in event.text for event in conversation.events
+        ):
+            return self._of_subtask(conversation)
         with self._lock:
             return self._next(conversation)
+
+    def _of_subtask(self, conversation: Conversation) -> Answer:
+        """The answer to a sub-agent, whose place follows from its own conversation alone."""
+        seen = recall([], conversation)
+        step = replay(subtask(), seen)
+        self.note(f"sub-agent ({conversation.model}), step {len(seen)}")
+        return self._answer(conversation, len(seen), step, thread="sub_")
 
     def _next(self, conversation: Conversation) -> Answer:
         digest = hashlib.sha256(repr(conversation.events).encode()).hexdigest()
@@ -52,16 +76,33 @@ class Session:
         step = replay(self._begin(), self._memory)
         number = len(self._memory)
         what = step.text if isinstance(step, Say) else step.purpose
-        self._note(f"step {number}{' (asked again)' if again else ''}: {what}")
-        return Answer(conversation, number, step)
+        self.note(f"step {number}{' (asked again)' if again else ''}: {what}")
+        return self._answer(conversation, number, step, cut=self._is_cut(conversation, step))
+
+    def _answer(
+        self,
+        conversation: Conversation,
+        number: int,
+        step: Step,
+        thread: str = "",
+        cut: bool = False,
+    ) -> Answer:
+        call = self._tools.call(step, conversation.tools)
+        return Answer(conversation, number, step, call, thread, cut)
+
+    def _is_cut(self, conversation: Conversation, step: Step) -> bool:
+        """Whether this stream has to fail; that of a step fails once."""
+        name = step.cut if isinstance(step, Shell) and conversation.streamed else ""
+        cut = bool(name) and name not in self._cut
+        self._cut.add(name)
+        return cut
 
 
 def recall(memory: list[Observation], conversation: Conversation) -> list[Observation]:
     """Everything seen so far, in the order of the script's steps.
 
-    The conversation's own word goes over memory; memory fills what the conversation lacks. A
-    conversation without one tool output is a new session: its prompt answers the step that
-    memory waits for.
+    What the conversation holds counts before memory, and memory fills what it lacks. A conversation
+    without any tool output is a new session: its prompt answers the step that memory waits for.
     """
     events = conversation.events
     if memory and not any(isinstance(event, Output) for event in events):
@@ -81,7 +122,7 @@ def recall(memory: list[Observation], conversation: Conversation) -> list[Observ
 
 
 def last_prompt(events: tuple[Event, ...]) -> Prompt:
-    """What a person said last; an empty prompt when nobody spoke."""
+    """The last prompt; an empty one when there is none."""
     prompts = [event for event in events if isinstance(event, Prompt)]
     return prompts[-1] if prompts else Prompt("")
 

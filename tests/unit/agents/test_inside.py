@@ -1,11 +1,13 @@
-"""Parts of agentd that need no container: the relay, bounded files, rendering, thinning."""
+"""The parts of agentd that need no container: relay, files, rendering, thinning."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+import shutil
+import stat
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from images.agent import relay, render, thinning
-from images.agent.drawer import BoundedFile, Drawer
+from images.agent.claude.render import describe as describe_claude
+from images.agent.codex.render import describe as describe_codex
+from images.agent.gemini.render import describe as describe_gemini
+from images.agent.safe_folder import (
+    BoundedFile,
+    Repair,
+    SafeFolder,
+    open_folder,
+    put_aside,
+    unshut,
+)
 
 
 @asynccontextmanager
@@ -73,13 +85,14 @@ async def test_without_a_gateway_the_relay_says_so_in_http(tmp_path: Path) -> No
     assert "try again" in json.loads(body)["error"]["message"]
 
 
-def test_a_drawer_follows_no_link(tmp_path: Path) -> None:
+def test_a_safe_folder_follows_no_link(tmp_path: Path) -> None:
     """A link under the file's name is removed, and what it points to is left alone."""
     target = tmp_path / "target"
     target.write_text("untouched")
-    drawer = Drawer(str(tmp_path / "drawer"))
-    (tmp_path / "drawer" / "a.log").symlink_to(target)
-    file, path = drawer.create("a.log")
+    folder = SafeFolder(str(tmp_path / "kept"), str(tmp_path))
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "a.log").symlink_to(target)
+    file, path = folder.create("a.log")
     with file:
         file.write(b"new")
     assert target.read_text() == "untouched"
@@ -87,29 +100,82 @@ def test_a_drawer_follows_no_link(tmp_path: Path) -> None:
     assert not Path(path).is_symlink()
 
 
-def test_a_drawer_replaces_a_link_in_its_own_place(tmp_path: Path) -> None:
+def test_a_safe_folder_replaces_a_link_in_its_own_place(tmp_path: Path) -> None:
     """The folder cannot be sent elsewhere before it is opened."""
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "drawer").symlink_to(tmp_path / "elsewhere")
-    file, _ = Drawer(str(tmp_path / "drawer")).create("a.log")
+    (tmp_path / "kept").symlink_to(tmp_path / "elsewhere")
+    file, _ = SafeFolder(str(tmp_path / "kept"), str(tmp_path)).create("a.log")
     file.close()
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_drawer_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+def test_a_safe_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
     """An agent that tidies up its home does not end its run."""
-    drawer = Drawer(str(tmp_path / "drawer"))
-    (tmp_path / "drawer").rmdir()
-    file, path = drawer.create("a.log")
+    folder = SafeFolder(str(tmp_path / "state" / "kept"), str(tmp_path))
+    for _ in range(2):
+        file, path = folder.create("a.log")
+        file.close()
+        assert Path(path).is_file()
+        shutil.rmtree(tmp_path / "state")
+
+
+@pytest.mark.parametrize("shut", [0o000, 0o111, 0o444, 0o555])
+def test_a_safe_folder_that_was_shut_is_opened(tmp_path: Path, shut: int) -> None:
+    """Without a right to write, to search or to list: its owner takes them back."""
+    folders = [tmp_path / "state" / "kept", tmp_path / "state", tmp_path]
+    folders[0].mkdir(parents=True)
+    for folder in folders:
+        folder.chmod(shut)
+    unshut(str(tmp_path))
+    file, _ = SafeFolder(str(folders[0]), str(tmp_path)).create("a.log")
+    file.close()
+    assert [stat.S_IMODE(folder.stat().st_mode) & 0o700 for folder in folders] == [0o700] * 3
+
+
+def test_a_pipe_or_a_file_in_the_place_of_a_safe_folder_makes_way(tmp_path: Path) -> None:
+    """Neither is waited for, on the way to the folder or in its place."""
+    os.mkfifo(tmp_path / "state")
+    file, path = SafeFolder(str(tmp_path / "state" / "kept"), str(tmp_path)).create("a.log")
+    file.close()
+    shutil.rmtree(tmp_path / "state" / "kept")
+    (tmp_path / "state" / "kept").write_text("x")
+    file, path = SafeFolder(str(tmp_path / "state" / "kept"), str(tmp_path)).create("a.log")
     file.close()
     assert Path(path).is_file()
 
 
+def test_what_is_put_aside_is_renamed_whatever_it_is(tmp_path: Path) -> None:
+    """A folder with something in it, a link to itself, and nothing at all."""
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("link")
+    opened = open_folder(str(tmp_path), str(tmp_path))
+    new_names = [put_aside(name, opened) for name in ("folder", "link", "nothing")]
+    os.close(opened)
+    assert new_names[2] == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(new_names[:2])
+    assert [name.partition(".broken-")[0] for name in new_names] == ["folder", "link", ""]
+
+
+def test_repairs_of_a_folder_are_told(tmp_path: Path) -> None:
+    """What was renamed for it and what lacked rights, from the top down; a new one is no repair."""
+    outbox = str(tmp_path / "state" / "outbox")
+    repairs: list[Repair] = []
+    os.close(open_folder(outbox, str(tmp_path), repairs))
+    assert repairs == []
+    Path(outbox).rmdir()
+    Path(outbox).write_text("kept")
+    Path(outbox).parent.chmod(0o500)
+    os.close(open_folder(outbox, str(tmp_path), repairs))
+    assert [repair.path for repair in repairs] == [str(tmp_path / "state"), outbox]
+    assert [bool(repair.aside) for repair in repairs] == [False, True]
+    assert Path(outbox).with_name(repairs[1].aside).read_text() == "kept"
+
+
 def test_a_name_that_is_blocked_is_changed(tmp_path: Path) -> None:
     """A folder in the way of a transcript does not stop a turn."""
-    drawer = Drawer(str(tmp_path))
+    folder = SafeFolder(str(tmp_path), str(tmp_path))
     (tmp_path / "a.log" / "inner").mkdir(parents=True)
-    file, path = drawer.create("a.log")
+    file, path = folder.create("a.log")
     file.close()
     assert Path(path).is_file()
     assert path.endswith("-a.log")
@@ -148,9 +214,12 @@ def test_a_full_disk_is_remembered_and_not_raised() -> None:
     assert "No space left" in bounded.error
 
 
-def shown(*events: object) -> list[str]:
+DESCRIBERS = {"claude": describe_claude, "codex": describe_codex, "gemini": describe_gemini}
+
+
+def shown(describe: render.Describe, *events: object) -> list[str]:
     lines: list[str] = []
-    renderer = render.Renderer(lines.append)
+    renderer = render.Renderer(lines.append, describe)
     for event in events:
         renderer.feed(json.dumps(event).encode() + b"\n")
     renderer.close()
@@ -168,31 +237,64 @@ def test_words_and_tools_of_all_three_clis_are_shown() -> None:
     ran = {"type": "item.started", "item": {"type": "command_execution", "command": "ls"}}
     pieces = [{"type": "message", "role": "assistant", "content": word} for word in ("I ", "try")]
     call = {"type": "tool_use", "tool_name": "shell", "parameters": {"command": "ls"}}
-    assert shown(claude) == ["model: I try", "tool: Bash ls"]
-    assert shown(said, ran) == ["model: I try", "tool: shell ls"]
-    assert shown(*pieces, call) == ["model: I try", "tool: shell ls"]
+    assert shown(describe_claude, claude) == ["model: I try", "tool: Bash ls"]
+    assert shown(describe_codex, said, ran) == ["model: I try", "tool: shell ls"]
+    assert shown(describe_gemini, *pieces, call) == ["model: I try", "tool: shell ls"]
 
 
+@pytest.mark.parametrize("cli", DESCRIBERS)
 @given(
-    st.lists(st.binary(max_size=200)),
-    st.lists(st.dictionaries(st.text(), st.text() | st.lists(st.text()))),
+    chunks=st.lists(st.binary(max_size=200)),
+    events=st.lists(st.dictionaries(st.text(), st.text() | st.lists(st.text()))),
 )
-def test_rendering_takes_any_bytes(chunks: list[bytes], events: list[dict[str, object]]) -> None:
+def test_rendering_takes_any_bytes(
+    cli: str, chunks: list[bytes], events: list[dict[str, object]]
+) -> None:
     """Nothing raises, and no line is long or holds a control character."""
     lines: list[str] = []
-    renderer = render.Renderer(lines.append)
+    describe = DESCRIBERS[cli]
+    renderer = render.Renderer(lines.append, describe)
     for chunk in chunks:
         renderer.feed(chunk)
     renderer.feed(b"\n")
     renderer.close()
-    lines += shown(*({"type": "error", "message": "\x1b[2J", **event} for event in events))
+    lines += shown(
+        describe, *({"type": "error", "message": "\x1b[2J", **event} for event in events)
+    )
     assert all(line.isprintable() and len(line) <= render.MAX_SHOWN_CHARS for line in lines)
+
+
+def broken(event: dict[str, object]) -> Iterator[tuple[object, ...]]:
+    """A reader of events that expects what need not be there."""
+    yield "model", event["text"]
+    yield "a", "tuple", "that", "is", "none"
+
+
+def test_a_mistake_of_a_clis_reader_ends_no_turn() -> None:
+    """An event that it cannot read is left out, and so is what is no line; that is told once."""
+    said = shown(broken, {}, {"text": "I try"}, {})
+    assert said == ["rendering failed: KeyError: 'text'", "model: I try"]
+
+
+@pytest.mark.parametrize("error", [NameError, AssertionError, ZeroDivisionError, RuntimeError])
+def test_a_fault_of_any_kind_in_a_clis_reader_ends_no_turn(error: type[Exception]) -> None:
+    """The reader is a stranger's code in PID 1: the lines after its fault are rendered."""
+
+    def faulty(event: dict[str, object]) -> Iterator[tuple[object, ...]]:
+        if "text" not in event:
+            raise error("a fault")
+        yield "model", event["text"]
+
+    assert shown(faulty, {}, {"text": "I try"}) == [
+        f"rendering failed: {error.__name__}: a fault",
+        "model: I try",
+    ]
 
 
 def test_an_overlong_line_is_left_out_and_the_next_one_shown() -> None:
     """Memory stays bounded while a line does not end."""
     lines: list[str] = []
-    renderer = render.Renderer(lines.append)
+    renderer = render.Renderer(lines.append, describe_claude)
     for _ in range(3):
         renderer.feed(b"x" * render.MAX_LINE_BYTES)
     renderer.feed(b'\n{"type":"result","subtype":"success"}\n')

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.agents import agent_names, load_agent, render_prompt
+from runner.agents import agent_names, cli_files, instructions, load_agent, render_prompt
 from runner.agents.base import RELAY_URL
+from runner.agents.cli_files import cli_table, find_cli
 from runner.agents.prompts import PROMPTS, PromptName
 from runner.agents.table import MODEL_NAME
+from runner.build import agent_images, images
 from runner.errors import HostError, UserError
-from runner.layout import ROOT
+from runner.metrics import VAL_BPB, Metric
+from runner.records.layout import ROOT
 
-WORDS = ("run_id", "task", "branch", "trial_seconds", "budget", "left", "reason", "grace_seconds")
-VALUES = {word: f"<{word}>" for word in WORDS}
-NAMES: tuple[PromptName, ...] = ("first", "nudge", "closing")
+PROMPT_NAMES = (
+    "run_id", "task", "branch", "trial_seconds", "budget", "left", "remarks", "reason",
+    "grace_seconds", "metric", "lower", "lowest",
+)  # fmt: skip
+PROMPT_VALUES = {word: f"<{word}>" for word in PROMPT_NAMES}
+NAMES: tuple[PromptName, ...] = ("first", "fresh", "nudge", "closing")
 TOKEN = "token-of-this-run"
+CLIS = agent_images.cli_names(ROOT)
 
 
 def test_the_five_agents_of_the_study_are_there() -> None:
@@ -36,16 +45,52 @@ def test_the_five_agents_of_the_study_are_there() -> None:
 
 @pytest.mark.parametrize("name", agent_names())
 def test_an_agents_image_is_one_that_is_built(name: str) -> None:
-    """The tag stands in the table of images, and has the version that npm locks."""
-    spec = load_agent(name).spec
-    images = tomllib.loads((ROOT / "images" / "images.toml").read_text())
-    tags = {table["tag"]: table["args"]["CLI"] for table in images.values() if "args" in table}
-    lock = (ROOT / "images" / "agent" / spec.cli / "package.json").read_text()
-    assert tags[spec.image] == spec.cli
-    assert f'"{spec.image.partition(":")[2]}"' in lock
+    """The image of its CLI is in the table of images, with the version that npm locks."""
+    cli = load_agent(name).spec.cli
+    image = images.load_table()[f"agent-{cli}"]
+    lock = (ROOT / "images" / "agent" / cli / "package.json").read_text()
+    assert image.args["CLI"] == cli
+    assert f'"{image.tag.partition(":")[2]}"' in lock
 
 
-@pytest.mark.parametrize("cli", ["claude", "codex", "gemini"])
+def test_every_cli_has_a_file_and_a_folder_and_a_row() -> None:
+    """The folders of images/agent are the CLIs that the rows name, and each file is found."""
+    clis = {load_agent(name).spec.cli for name in agent_names()}
+    assert sorted(clis) == CLIS
+    for cli in CLIS:
+        assert find_cli(cli).instructions_file.endswith(".md")
+        assert cli_table(cli).tools
+        assert (ROOT / "images" / "agent" / cli / "models.toml").is_file()
+
+
+@pytest.mark.parametrize("name", ["no_such_cli", "base"])
+def test_a_cli_without_a_file_is_an_error_with_a_hint(name: str) -> None:
+    """A row that names none is the fault of whoever wrote it, and is told so."""
+    with pytest.raises(HostError, match=f"runner/agents/{name}.py") as caught:
+        find_cli(name)
+    assert "agents.toml" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('command = "x"\npolicy = "y"\n', "tools"),
+        ('command = "x"\npolicy = "y"\ntools = []\n', "tools"),
+        ('command = "x"\npolicy = "y"\nvoice = 1\n[[tools]]\n[tools.shell]\n', "voice"),
+    ],
+)
+def test_a_broken_table_of_a_cli_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, named: str
+) -> None:
+    """A missing, an empty and an unknown field are each named."""
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy/cli.toml").write_text(text)
+    monkeypatch.setattr(cli_files, "FOLDERS", tmp_path)
+    with pytest.raises(HostError, match=named):
+        cli_table("toy")
+
+
+@pytest.mark.parametrize("cli", CLIS)
 def test_the_locks_name_hashes_and_no_registry(cli: str) -> None:
     """Every package is pinned by its integrity, from wherever it is fetched."""
     lock = (ROOT / "images" / "agent" / cli / "package-lock.json").read_text()
@@ -65,11 +110,37 @@ def test_an_unknown_name_is_told_the_nearest(wrong: str, near: str) -> None:
 
 
 def test_a_newer_model_is_one_argument_away() -> None:
-    """It reaches the command line and the gateway's list; the helpers stay."""
+    """It reaches the command line, and is all that the gateway lets through."""
     agent = load_agent("sonnet", "claude-sonnet-9")
-    assert agent.spec.models[0] == "claude-sonnet-9"
-    assert "claude-haiku-4-5" in agent.spec.models
+    assert agent.spec.model == "claude-sonnet-9"
     assert "claude-sonnet-9" in agent.turn("go", resume=False, token=TOKEN).argv
+
+
+def test_what_claude_code_asks_of_its_own_accord_is_the_runs_model() -> None:
+    """Every variable of the installed version that names a model does, with the run's window."""
+    table = tomllib.loads((ROOT / "images/agent/claude/models.toml").read_text())
+    for name, word in (("opus", "claude-opus-4-6"), ("opus-1m", "claude-opus-4-6[1m]")):
+        env = load_agent(name).turn("go", resume=False, token=TOKEN).env
+        pinned = {f'"{variable}"' for variable, value in env.items() if value == word}
+        assert set(table["settings"]) - pinned == set(table["left_alone"])
+
+
+def test_what_gemini_cli_asks_of_its_own_accord_is_the_runs_model() -> None:
+    """Each model and each purpose that the installed version knows is sent to it by a setting."""
+    folder = ROOT / "images/agent/gemini"
+    table = tomllib.loads((folder / "models.toml").read_text())
+    settings = json.loads((folder / "etc/gemini-cli/settings.json").read_text())["modelConfigs"]
+    overrides = {
+        rule["match"]["model"]: rule["modelConfig"] for rule in settings["customOverrides"]
+    }
+    aliases = {name: alias["modelConfig"] for name, alias in settings["customAliases"].items()}
+    assert all(to == {"model": "$BAKEOFF_MODEL"} for to in (*overrides.values(), *aliases.values()))
+    models = {name.strip('"') for name in table["models"]}
+    assert models - overrides.keys() - aliases.keys() == set(table["never_called"])
+    purposes = {re.findall(r'"([^"]+)"', purpose)[0] for purpose in table["settings"]}
+    assert purposes - overrides.keys() - aliases.keys() == set(table["left_alone"])
+    turn = load_agent("gemini", "gemini-4-argon").turn("go", resume=False, token=TOKEN)
+    assert turn.env["BAKEOFF_MODEL"] == "gemini-4-argon"
 
 
 @given(st.text().filter(lambda text: not re.fullmatch(MODEL_NAME, text)))
@@ -147,11 +218,11 @@ def test_context_windows_differ_between_the_two_opus() -> None:
     assert "claude-opus-4-6[1m]" in long.argv
 
 
-@pytest.mark.parametrize("cli", ["claude", "codex", "gemini"])
+@pytest.mark.parametrize("cli", CLIS)
 @pytest.mark.parametrize("name", NAMES)
 def test_prompts_are_filled_in_completely(name: PromptName, cli: str) -> None:
     """No placeholder is left; each prompt says what to do without asking."""
-    prompt = render_prompt(name, cli, VALUES)
+    prompt = render_prompt(name, cli, PROMPT_VALUES)
     assert "${" not in prompt
     assert "trial" in prompt
     assert not prompt.startswith("-")  # a CLI would take it for an option
@@ -175,4 +246,27 @@ def test_the_readme_of_prompts_lists_every_word() -> None:
         if path.name != "README.md"
         for word in re.findall(r"\$\{(\w+)\}", path.read_text())
     }
-    assert used <= listed == set(WORDS)
+    assert used <= listed == set(PROMPT_NAMES)
+
+
+def test_the_prompts_name_the_tasks_metric_and_its_direction() -> None:
+    """An agent is told to find the lowest val_bpb, or the highest value of a maximised metric."""
+    reward = Metric(name="mean_reward", direction="maximize")
+    for metric, goal in (
+        (VAL_BPB, "the lowest {}val_bpb{}"),
+        (reward, "the highest {}mean_reward{}"),
+    ):
+        values = PROMPT_VALUES | metric.prompt_values
+        for name in ("first", "fresh"):
+            assert goal.format("", "") in render_prompt(name, "codex", values)
+        assert goal.format("`", "`") in instructions(metric.prompt_values).decode()
+    first = render_prompt("first", "codex", PROMPT_VALUES | reward.prompt_values)
+    assert "keep the commit when it made mean_reward higher" in first
+
+
+def test_instructions_without_a_metric_are_an_error_with_a_hint() -> None:
+    """As with every prompt: what a file may name is listed in one place."""
+    with pytest.raises(HostError) as caught:
+        instructions({})
+    assert "instructions.md" in caught.value.message
+    assert "README.md" in caught.value.hint

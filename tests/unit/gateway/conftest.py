@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from .process import ROOT, Process
-from .rig import APIS, Background, Live
+from .process import Process
+from .rig import APIS, Background, RunningGateway
 
-Make = Callable[..., Live]
+Make = Callable[..., RunningGateway]
 Spawn = Callable[..., Process]
 
 
@@ -26,22 +26,22 @@ def background() -> Iterator[Background]:
 @pytest.fixture
 def make(background: Background, tmp_path: Path) -> Iterator[Make]:
     """Makes gateways; `make("anthropic", caps={"usd": 1})`."""
-    made: list[Live] = []
+    made: list[RunningGateway] = []
     numbers = itertools.count()
 
-    def _make(api: str = "anthropic", **config: Any) -> Live:
+    def _make(api: str = "anthropic", **config: Any) -> RunningGateway:
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
-        made.append(Live(background, folder, APIS[api], config).up())
+        made.append(RunningGateway(background, folder, APIS[api], config).start())
         return made[-1]
 
     yield _make
-    for live in made:
-        live.down()
+    for gateway in made:
+        gateway.stop()
 
 
 @pytest.fixture(params=sorted(APIS))
-def live(request: pytest.FixtureRequest, make: Make) -> Live:
+def gateway(request: pytest.FixtureRequest, make: Make) -> RunningGateway:
     """A gateway of each dialect in turn."""
     return make(request.param)
 
@@ -52,12 +52,9 @@ def spawn(tmp_path: Path) -> Iterator[Spawn]:
     made: list[Process] = []
     folder = tmp_path / "volume"
     folder.mkdir()
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    (shared / "protocol.py").write_bytes((ROOT / "runner/protocol.py").read_bytes())
 
     def _spawn(**environment: str) -> Process:
-        made.append(Process(folder, shared, environment))
+        made.append(Process(folder, environment))
         return made[-1]
 
     yield _spawn

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runner.protocol import Message, Ready, Start, Started, decode, encode
+from runner.wire.messages import MESSAGES, Message, Ready, Start, Started
+from runner.wire.protocol import decode, encode
 
 ROOT = Path(__file__).parents[3]
-# What the image's layout makes of the files: the program, its package, and the shared protocol.
+# What the image's layout makes of the files: the program, its package, and runner/wire.
 BOOT = """
 import sys
-sys.path[:0] = [{images!r}, {runner!r}]
+sys.path[:0] = [{images!r}, {wire!r}]
 import gateway
 from gatewayd import program
 from pathlib import Path
@@ -29,9 +30,9 @@ M = TypeVar("M", bound=Message)
 class Process:
     """A gateway process and the runner's end of it."""
 
-    def __init__(self, folder: Path, protocol_folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         code = BOOT.format(
-            images=str(ROOT / "images/gateway"), runner=str(protocol_folder), folder=str(folder)
+            images=str(ROOT / "images/gateway"), wire=str(ROOT / "runner/wire"), folder=str(folder)
         )
         self.popen = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -71,7 +72,7 @@ class Process:
         return self.next(Started)
 
     def end(self, seconds: float = 20) -> int:
-        """Waits for its exit and reads what it said last; the exit code."""
+        """Wait for its exit and read its last words; the exit code."""
         code = self.popen.wait(seconds)
         for thread in self._threads:
             thread.join(5)
@@ -86,7 +87,7 @@ class Process:
 
     def _read(self, pipe: Any) -> None:
         for line in pipe:
-            message = decode(line) if pipe is self.popen.stdout else None
+            message = decode(line, MESSAGES) if pipe is self.popen.stdout else None
             with self._said:
                 self.output += line
                 if message is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -13,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from images.gateway.gatewayd.desk import Desk, open_desk
-from images.gateway.gatewayd.news import News
-from images.gateway.gatewayd.prices import Prices
-from images.gateway.gatewayd.server import Door, Service
+from images.gateway.gatewayd.accounting.prices import Prices
+from images.gateway.gatewayd.reporter import EventSink
+from images.gateway.gatewayd.server.context import GatewayContext, open_context
+from images.gateway.gatewayd.server.handler import RequestHandler
+from images.gateway.gatewayd.server.service import Service
 from images.gateway.gatewayd.settings import read_settings
 
 from .standin import Served, StandIn, serve
@@ -28,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Api:
-    """One dialect as its clients use it."""
+    """One provider API as its clients use it."""
 
     provider: str
     model: str
@@ -38,7 +40,7 @@ class Api:
     limit: str
 
     def body(self, plan: dict[str, Any], stream: bool = True, **more: Any) -> dict[str, Any]:
-        """A request that asks the stand-in for a plan."""
+        """A request whose prompt tells the stand-in what to do."""
         prompt = f"PLAN {json.dumps(plan)}"
         if self.provider == "google":
             return {"contents": [{"role": "user", "parts": [{"text": prompt}]}]} | more
@@ -76,8 +78,8 @@ APIS = {
 }  # fmt: skip
 
 
-class Heard(News):
-    """Remembers what the gateway tells the runner."""
+class RecordedEvents(EventSink):
+    """Keeps every event of a gateway."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -102,20 +104,20 @@ class Heard(News):
     def problem(self, during: str, message: str) -> None:
         self._add(self.problems, (during, message))
 
-    def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
-        """Waits for a condition on what was heard."""
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+        """Waits for a condition on the events."""
         with self.changed:
             assert self.changed.wait_for(condition, seconds), vars(self)
 
-    def _add(self, heard: list[Any], item: Any) -> None:
+    def _add(self, events: list[Any], item: Any) -> None:
         with self.changed:
-            heard.append(item)
+            events.append(item)
             self.changed.notify_all()
 
 
 @dataclass
 class Reply:
-    """What a client got; `whole` is False for a connection that was cut."""
+    """What a client received; `whole` is False when the connection was cut."""
 
     status: int
     headers: dict[str, str]
@@ -141,7 +143,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Background:
-    """An event loop in a thread, for servers that a test talks to from its own."""
+    """An event loop in a thread of its own, for the servers that a test talks to."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -149,7 +151,7 @@ class Background:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float = 30) -> T:
-        """Does something on the loop and waits for it."""
+        """Runs a coroutine on the loop and waits for its result."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
 
     def close(self) -> None:
@@ -166,14 +168,14 @@ class Background:
 
 
 @dataclass
-class Live:
-    """A gateway at work. Its state folder outlives it, as a volume would."""
+class RunningGateway:
+    """A gateway before a stand-in provider. Its state folder outlives it, as a volume would."""
 
     background: Background
     folder: Path
     api: Api
     config: dict[str, Any]
-    news: Heard = field(default_factory=Heard)
+    events: RecordedEvents = field(default_factory=RecordedEvents)
     standin: StandIn = field(default_factory=StandIn)
     _ends: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
 
@@ -185,12 +187,12 @@ class Live:
     def served(self) -> list[Served]:
         return self.standin.served
 
-    def up(self) -> Live:
+    def start(self) -> RunningGateway:
         """Starts the stand-in and the gateway."""
-        self.background.run(self._up())
+        self.background.run(self._start())
         return self
 
-    async def _up(self) -> None:
+    async def _start(self) -> None:
         model = self.folder / "model.sock"
         settings = read_settings(
             {
@@ -207,11 +209,11 @@ class Live:
         prices = Prices(settings)
         state = self.folder / "state"
         state.mkdir(exist_ok=True)
-        manager = open_desk(settings, prices, self.news, state)
-        self.desk: Desk = await manager.__aenter__()
+        manager = open_context(settings, prices, self.events, state)
+        self.context: GatewayContext = await manager.__aenter__()
         model.unlink(missing_ok=True)
         server = await serve(self.standin, model)
-        service = Service(Door(self.desk, self.news), self.socket)
+        service = Service(RequestHandler(self.context), self.socket)
         await service.start()
 
         async def end() -> None:
@@ -224,12 +226,12 @@ class Live:
 
         self._ends.append(end)
 
-    def down(self) -> None:
-        """Ends both."""
+    def stop(self) -> None:
+        """Stops both."""
         while self._ends:
             self.background.run(self._ends.pop()())
 
-    def ask(
+    def send(
         self,
         plan: dict[str, Any] | None = None,
         stream: bool = True,
@@ -257,28 +259,35 @@ class Live:
         finally:
             connection.close()
 
-    def settled(self, requests: int) -> list[dict[str, Any]]:
-        """The usage records, once there are so many."""
-        self.news.until(lambda: len(self.news.records) >= requests)
-        return self.news.records
+    def usage_records(self, requests: int) -> list[dict[str, Any]]:
+        """The usage records, as soon as there are so many."""
+        self.events.wait_until(lambda: len(self.events.records) >= requests)
+        return self.events.records
 
-    def seen(self, requests: int) -> None:
+    def wait_for_requests(self, requests: int) -> None:
         """Waits until so many requests have reached the provider."""
         end = time.monotonic() + 10
         while len(self.served) < requests:
-            assert time.monotonic() < end, "the provider was not asked"
+            assert time.monotonic() < end, "the request did not reach the provider"
             time.sleep(0.005)
 
-    def raw(self, data: bytes) -> bytes:
-        """Sends bytes as they are and reads until the gateway closes, or is silent for a while."""
+    def release(self) -> None:
+        """Lets the attempts go on that the stand-in holds."""
+        self.background.loop.call_soon_threadsafe(self.standin.released.set)
+
+    def send_raw(
+        self, data: bytes, silence_seconds: float = 20.0, enough: bytes | None = None
+    ) -> bytes:
+        """Sends bytes as they are, and reads the answers.
+
+        It reads until the gateway closes, is silent for so long, or has sent what is enough.
+        """
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(0.25)
+            connection.settimeout(silence_seconds)
             connection.connect(str(self.socket))
             connection.sendall(data)
             got = b""
-            try:
-                while piece := connection.recv(65536):
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                while (enough is None or enough not in got) and (piece := connection.recv(65536)):
                     got += piece
-            except (TimeoutError, ConnectionError):
-                pass
             return got

@@ -1,4 +1,4 @@
-"""Random schedules of requests, faults, disconnects and restarts, and what must hold after each."""
+"""Random schedules of requests, faults, disconnects and restarts, and the checks after each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .rig import APIS, Background, Live
+from .rig import APIS, Background, RunningGateway
 from .standin import Served
 
-# Dear enough that a handful of requests reaches the cap.
+# High enough that a handful of requests reaches the cap.
 PRICES = {"input": 100, "output": 1000, "cached_read": 10}
 FAULTS: list[dict[str, Any]] = [
     {"status": 429, "retry_after": 0.01},
@@ -39,7 +39,7 @@ class Step:
         plan: what the provider does with it.
         limit: the largest output that it asks for, in tokens; 0 for not saying.
         stream: whether it asks for a stream.
-        hang_up: bytes of the answer after which the client leaves, at least 1; None for never.
+        hang_up: bytes of the answer after which the client disconnects, at least 1; None for never.
     """
 
     plan: dict[str, Any]
@@ -90,10 +90,10 @@ def schedules(rounds: int, together: int) -> st.SearchStrategy[Schedule]:
 
 
 def play(schedule: Schedule, background: Background, folder: Path) -> None:
-    """Plays a schedule; then compares the gateway's books with what the provider served."""
+    """Plays a schedule; then compares the gateway's records with what the provider served."""
     api = APIS[schedule.api]
     config = {
-        "caps": {"usd": schedule.cap_usd},
+        "caps": {"usd": float(schedule.cap_usd)},
         "prices": {api.model: PRICES},
         "limits": {"backoff_seconds": 0.001, "retry_seconds": 0.2, "requests_per_minute": 10**6},
     }
@@ -101,15 +101,15 @@ def play(schedule: Schedule, background: Background, folder: Path) -> None:
     served: list[Served] = []
     spent = Decimal(0)
     for number, round_ in enumerate(schedule.rounds):
-        live = Live(background, folder, api, config).up()
+        gateway = RunningGateway(background, folder, api, config).start()
         try:
-            _send_all(live, number, round_)
+            _send_all(gateway, number, round_)
         finally:
-            live.down()
-        assert live.desk.budget.open == {}
-        records += live.news.records
-        served += live.served
-        spent = live.desk.budget.spent_usd
+            gateway.stop()
+        assert gateway.context.budget.reservations == {}
+        records += gateway.events.records
+        served += gateway.served
+        spent = gateway.context.budget.spent_usd
     assert _highest(folder / "state" / "ledger.jsonl") <= Decimal(schedule.cap_usd)
     assert abs(float(spent) - sum(record["cost_usd"] for record in records)) < 1e-6
     assert len({record["request"] for record in records}) == len(records)
@@ -117,7 +117,7 @@ def play(schedule: Schedule, background: Background, folder: Path) -> None:
 
 
 def _compare(records: list[dict[str, Any]], served: list[Served]) -> None:
-    """What was served with true usage is in the books as such; all else by its reservation."""
+    """What was served with true usage is charged by usage; all else by its reservation."""
     true = [one for one in served if one.whole and one.usage == "right"]
     doubtful = [one for one in served if one.status == 200 and one not in true]
     by_usage = [r for r in records if r["charged_by"] == "usage" and r["status"] == 200]
@@ -134,7 +134,7 @@ def _tokens(record: dict[str, Any]) -> tuple[int, int]:
 
 
 def _highest(ledger: Path) -> Decimal:
-    """The most that was ever spent and reserved together, in dollars, line by line."""
+    """The most that was ever spent and reserved together, in US dollars."""
     total = highest = Decimal(0)
     open_: dict[str, Decimal] = {}
     for line in ledger.read_text().splitlines() if ledger.exists() else []:
@@ -149,10 +149,10 @@ def _highest(ledger: Path) -> Decimal:
     return highest
 
 
-def _send_all(live: Live, number: int, round_: list[Step]) -> None:
-    """Sends a round at once, and waits until everything is settled."""
+def _send_all(gateway: RunningGateway, number: int, round_: list[Step]) -> None:
+    """Sends the requests of a round at once, and waits until all are settled."""
     threads = [
-        threading.Thread(target=_send, args=(live, step, f"{number}-{index}"))
+        threading.Thread(target=_send, args=(gateway, step, f"{number}-{index}"))
         for index, step in enumerate(round_)
     ]
     for thread in threads:
@@ -160,23 +160,23 @@ def _send_all(live: Live, number: int, round_: list[Step]) -> None:
     for thread in threads:
         thread.join()
     end = time.monotonic() + 10
-    while live.desk.budget.open:
+    while gateway.context.budget.reservations:
         assert time.monotonic() < end, "a reservation stays open"
         time.sleep(0.002)
 
 
-def _send(live: Live, step: Step, name: str) -> None:
+def _send(gateway: RunningGateway, step: Step, name: str) -> None:
     plan = step.plan | {"id": name}
-    limit = live.api.limited(step.limit) if step.limit else {}
-    body = json.dumps(live.api.body(plan, step.stream, **limit)).encode()
-    target = live.api.streamed if step.stream else live.api.whole
+    limit = gateway.api.limited(step.limit) if step.limit else {}
+    body = json.dumps(gateway.api.body(plan, step.stream, **limit)).encode()
+    target = gateway.api.streamed if step.stream else gateway.api.whole
     head = f"POST {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
     head += f"Content-Length: {len(body)}\r\n"
-    head += "".join(f"{key}: {text}\r\n" for key, text in live.api.auth.items())
+    head += "".join(f"{key}: {text}\r\n" for key, text in gateway.api.auth.items())
     left = 10**9 if step.hang_up is None else step.hang_up
     with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(ConnectionError):
         connection.settimeout(20)
-        connection.connect(str(live.socket))
+        connection.connect(str(gateway.socket))
         connection.sendall(head.encode() + b"\r\n" + body)
         while left > 0 and (got := connection.recv(min(left, 65536))):
             left -= len(got)

@@ -1,22 +1,28 @@
-"""A provider that is not there: speaks the three dialects, and fails on demand.
+"""A stand-in for the three providers: it answers in their dialects, and fails on demand.
 
-What it does with a request stands in the request itself, in a JSON object after the word `PLAN` in
-the prompt, so that a test needs no other way to it and it can run in a container as well:
+A request itself says what to do with it, in a JSON object after the word `PLAN` in the prompt. So a
+test needs no other way to the stand-in, which can run in a container as well:
 
     PLAN {"id": "a", "faults": [{"status": 429, "retry_after": 0.1}, {"cut": 100}], "output": 50}
 
-The first attempt at plan `a` meets the first fault, the second the second; later ones are served.
-`GET /served` tells what it served.
+The first attempt at plan `a` gets the first fault, the second gets the second; later ones succeed.
+A count of the prompt's tokens gets the faults in `counts` in the same way, and the last of them
+again and again. `GET /served` lists the requests.
+
+The file is copied into a container alone, so it imports the standard library only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +31,22 @@ TEXT = "Hello from the stand-in. "
 
 @dataclass
 class Plan:
-    """What to do with a request; tokens are what the usage says, not what is sent.
+    """What to do with a request; tokens are what the usage reports, not what is sent.
 
     Attributes:
         faults: one an attempt: `status` (with `retry_after`, `body`), `refuse` (close at once),
             `cut` (close after so many bytes of the body), `first_event` (a stream of one error),
-            `silence` (seconds before anything).
+            `silence` (seconds before anything), `hold` (nothing before `StandIn.released` is set).
         chunks: pieces of text in a stream.
         chunk_bytes: length of each piece of text.
         pause: seconds between two pieces.
         usage: "right", "none" or "negative".
         extra_output: tokens generated beyond the limit that the request set.
+        more_usage: fields that replace those of the final usage.
+        fails: the provider's word for a failure with which a stream ends instead of its end.
+        fails_with_usage: whether that failure has the final usage.
+        coding: a content coding of the body, whether it was asked for or not.
+        counts: faults of the count endpoint: `status`, `silence`, `refuse`.
     """
 
     id: str = ""
@@ -51,11 +62,16 @@ class Plan:
     chunk_bytes: int = len(TEXT)
     pause: float = 0.0
     usage: str = "right"
+    more_usage: dict[str, Any] = field(default_factory=dict)
+    fails: str = ""
+    fails_with_usage: bool = False
+    coding: str = ""
+    counts: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
 class Served:
-    """A request that came, and what it was given."""
+    """A request that arrived, and what it got."""
 
     path: str
     model: str
@@ -78,7 +94,9 @@ class StandIn:
 
     def __init__(self, keep_bytes: bool = True) -> None:
         self.served: list[Served] = []
+        self.counted = 0
         self.connections: set[asyncio.StreamWriter] = set()
+        self.released = asyncio.Event()
         self._keep_bytes = keep_bytes
         self._attempts: dict[str, int] = {}
 
@@ -104,10 +122,7 @@ class StandIn:
             return True
         body = json.loads(raw)
         if target.partition("?")[0].endswith(("count_tokens", "input_tokens", ":countTokens")):
-            inner = body.get("generateContentRequest", body)
-            count = _prompt(plan_in(inner), inner)
-            await wire.whole(200, {"input_tokens": count, "totalTokens": count})
-            return True
+            return await self._count(wire, body.get("generateContentRequest", body))
         model = body.get("model") or target.rpartition("/")[2].partition(":")[0]
         seen = Served(f"{method} {target}", model, headers, body)
         self.served.append(seen)
@@ -118,15 +133,36 @@ class StandIn:
         fault = plan.faults[attempt - 1] if attempt <= len(plan.faults) else {}
         return await self._give(wire, plan, fault, seen)
 
+    async def _count(self, wire: _Wire, body: dict[str, Any]) -> bool:
+        plan = plan_in(body)
+        self.counted += 1
+        fault = plan.counts[min(self.counted, len(plan.counts)) - 1] if plan.counts else {}
+        await asyncio.sleep(fault.get("silence", 0))
+        if fault.get("refuse"):
+            return False
+        if "status" in fault:
+            await wire.whole(fault["status"], {"error": {"message": "on demand"}})
+            return True
+        count = _prompt(plan, body)
+        await wire.whole(200, {"input_tokens": count, "totalTokens": count})
+        return True
+
     async def _give(self, wire: _Wire, plan: Plan, fault: dict[str, Any], seen: Served) -> bool:
         if "silence" in fault:
             await asyncio.sleep(fault["silence"])
+        if fault.get("hold"):
+            await self.released.wait()
         if fault.get("refuse"):
             return False
         if "status" in fault:
             seen.status = fault["status"]
             wait = {"retry-after": fault["retry_after"]} if "retry_after" in fault else {}
             error = fault.get("body", {"error": {"message": "on demand", "type": "on_demand"}})
+            if "coding" in fault:
+                raw = _coded(json.dumps(error).encode(), fault["coding"])
+                more = {"Content-Encoding": fault["coding"]} | wait
+                await wire.sized("application/json", raw, more, fault["status"])
+                return True
             await wire.whole(fault["status"], error, wait)
             return True
         target = seen.path.partition(" ")[2]
@@ -135,6 +171,8 @@ class StandIn:
         seen.status = 200
         seen.usage = plan.usage
         kind = "text/event-stream" if streamed(target, seen.body) else "application/json"
+        if plan.coding:
+            return await _encoded(wire, kind, plan, target, seen)
         await wire.begin(kind)
         if "first_event" in fault:
             await wire.piece(_event({"type": "error", "error": {"type": fault["first_event"]}}))
@@ -158,8 +196,29 @@ class StandIn:
         return True
 
 
+async def _encoded(wire: _Wire, kind: str, plan: Plan, target: str, seen: Served) -> bool:
+    """The whole answer in a content coding; its length is that of the encoded bytes."""
+    seen.sent = b"".join(frames(target, seen, plan))
+    coded = _coded(seen.sent, plan.coding)
+    seen.whole = True
+    more = {"Content-Encoding": plan.coding, "ETag": '"of-the-encoded-bytes"'}
+    await wire.sized(kind, coded, more)
+    return True
+
+
+def _coded(body: bytes, coding: str) -> bytes:
+    """The body in a content coding; unchanged where no gateway knows the coding."""
+    if coding == "br":
+        return bytes(import_module("brotli").compress(body))
+    if coding == "zstd":
+        return bytes(import_module("backports.zstd").compress(body))
+    if coding in ("gzip", "x-gzip"):
+        return gzip.compress(body)
+    return zlib.compress(body) if coding == "deflate" else body
+
+
 class _Wire:
-    """HTTP/1.1 as far as a stand-in needs it."""
+    """The part of HTTP/1.1 that a stand-in needs."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -169,6 +228,13 @@ class _Wire:
         more = {"Content-Type": "application/json", "Content-Length": len(raw)} | (headers or {})
         self._head(status, more)
         self._writer.write(raw)
+        await self._writer.drain()
+
+    async def sized(
+        self, kind: str, body: bytes, headers: dict[str, Any], status: int = 200
+    ) -> None:
+        self._head(status, {"Content-Type": kind, "Content-Length": len(body)} | headers)
+        self._writer.write(body)
         await self._writer.drain()
 
     async def begin(self, kind: str) -> None:
@@ -266,13 +332,17 @@ def _anthropic(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[byte
     if not live:
         yield json.dumps(message | _with("usage", usage, plan)).encode()
         return
-    first = message | {"content": [], "stop_reason": None} | {"usage": usage | {"output_tokens": 1}}
+    so_far = usage | {"output_tokens": min(1, seen.output)}  # never above what the end says
+    first: dict[str, Any] = message | {"content": [], "stop_reason": None, "usage": so_far}
     yield _event({"type": "message_start", "message": first})
     block = {"type": "text", "text": ""}
     yield _event({"type": "content_block_start", "index": 0, "content_block": block})
     yield b'event: ping\ndata: {"type": "ping"}\n\n'
     delta = {"type": "text_delta", "text": text}
     yield from [_event({"type": "content_block_delta", "index": 0, "delta": delta})] * plan.chunks
+    if plan.fails:
+        yield _event({"type": "error", "error": {"type": plan.fails, "message": "on demand"}})
+        return
     yield _event({"type": "content_block_stop", "index": 0})
     end = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}}
     final = {"output_tokens": seen.output, "input_tokens": usage["input_tokens"]}
@@ -282,7 +352,7 @@ def _anthropic(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[byte
 
 def _responses(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
     usage = {
-        "input_tokens": seen.input, "input_tokens_details": {"cached_tokens": plan.cached},
+        "input_tokens": seen.input, "input_tokens_details": _parts_of_prompt(plan),
         "output_tokens": seen.output, "output_tokens_details": {"reasoning_tokens": plan.reasoning},
         "total_tokens": seen.input + seen.output,
     }  # fmt: skip
@@ -308,6 +378,12 @@ def _responses(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[byte
     yield _event({"type": "response.content_part.added", "part": empty} | inside)
     delta = {"type": "response.output_text.delta", "delta": text, "logprobs": []} | inside
     yield from [_event(delta)] * plan.chunks
+    if plan.fails:
+        error = {"code": plan.fails, "message": "on demand"}
+        failed = base | {"status": "failed", "error": error, "usage": None}
+        failed |= _with("usage", usage, plan) if plan.fails_with_usage else {}
+        yield _event({"type": "response.failed", "sequence_number": 8, "response": failed})
+        return
     whole = {"type": "response.output_text.done", "text": part["text"], "logprobs": []}
     yield _event(whole | inside)
     yield _event({"type": "response.output_item.done", "item": item} | place)
@@ -316,7 +392,7 @@ def _responses(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[byte
 
 def _chat(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
     usage = {
-        "prompt_tokens": seen.input, "prompt_tokens_details": {"cached_tokens": plan.cached},
+        "prompt_tokens": seen.input, "prompt_tokens_details": _parts_of_prompt(plan),
         "completion_tokens": seen.output, "total_tokens": seen.input + seen.output,
         "completion_tokens_details": {"reasoning_tokens": plan.reasoning},
     }  # fmt: skip
@@ -331,6 +407,10 @@ def _chat(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
     delta = {"index": 0, "delta": {"content": text}, "finish_reason": None}
     piece = f"data: {json.dumps(base | {'choices': [delta], 'usage': None})}\n\n".encode()
     yield from [piece] * plan.chunks
+    if plan.fails:
+        error = {"error": {"message": "on demand", "code": plan.fails}}
+        yield f"data: {json.dumps(error)}\n\n".encode()
+        return
     end = {"index": 0, "delta": {}, "finish_reason": "stop"}
     yield f"data: {json.dumps(base | {'choices': [end], 'usage': None})}\n\n".encode()
     if (seen.body.get("stream_options") or {}).get("include_usage") and plan.usage != "none":
@@ -347,8 +427,8 @@ def _google(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
         "totalTokenCount": seen.input + seen.output,
     }  # fmt: skip
 
-    def chunk(words: str, part: dict[str, int], end: bool) -> dict[str, Any]:
-        content = {"role": "model", "parts": [{"text": words}]}
+    def chunk(text: str, part: dict[str, int], end: bool) -> dict[str, Any]:
+        content = {"role": "model", "parts": [{"text": text}]}
         candidate: dict[str, Any] = {"content": content, "index": 0}
         if end:
             candidate["finishReason"] = "STOP"
@@ -362,7 +442,16 @@ def _google(seen: Served, plan: Plan, text: str, live: bool) -> Iterator[bytes]:
     so_far = {"promptTokenCount": seen.input, "totalTokenCount": seen.input}
     piece = f"data: {json.dumps(chunk(text, so_far, False))}\r\n\r\n".encode()
     yield from [piece] * plan.chunks
+    if plan.fails:
+        error = {"error": {"code": 503, "status": plan.fails, "message": "on demand"}}
+        yield f"data: {json.dumps(error)}\r\n\r\n".encode()
+        return
     yield f"data: {json.dumps(chunk('', usage, True))}\r\n\r\n".encode()
+
+
+def _parts_of_prompt(plan: Plan) -> dict[str, int]:
+    writes = {"cache_write_tokens": plan.write_5m} if plan.write_5m else {}
+    return {"cached_tokens": plan.cached} | writes
 
 
 def _with(name: str, usage: dict[str, Any], plan: Plan) -> dict[str, Any]:
@@ -370,7 +459,7 @@ def _with(name: str, usage: dict[str, Any], plan: Plan) -> dict[str, Any]:
         return {}
     if plan.usage == "negative":
         return {name: {key: -5 if isinstance(n, int) else n for key, n in usage.items()}}
-    return {name: usage}
+    return {name: usage | plan.more_usage}
 
 
 async def serve(standin: StandIn, socket: Path) -> asyncio.Server:

@@ -1,4 +1,4 @@
-"""The program itself, as a process: how it starts, ends, dies, and keeps its secret."""
+"""The gateway's program as a process: how it starts, ends, dies, and keeps its secret."""
 
 from __future__ import annotations
 
@@ -12,29 +12,21 @@ from typing import Any
 
 import pytest
 
-from images.gateway.gatewayd.settings import SettingsError, read_settings
-from runner.protocol import (
-    Denied,
-    Problem,
-    Ready,
-    Start,
-    Stop,
-    Stopped,
-    Usage,
-)
+from images.gateway.gatewayd.settings import ConfigError, read_settings
+from runner.wire.messages import Denied, Problem, Ready, Start, Stop, Stopped, Usage
 
 from .conftest import Make, Spawn
 from .process import ROOT
-from .rig import APIS, KEY, TOKEN, Live
+from .rig import APIS, KEY, TOKEN, RunningGateway
 
 
 @pytest.fixture
-def world(make: Make) -> Live:
+def world(make: Make) -> RunningGateway:
     """A stand-in provider; the gateway beside it is not the one under test."""
     return make("anthropic")
 
 
-def config(world: Live, **more: Any) -> dict[str, Any]:
+def config(world: RunningGateway, **more: Any) -> dict[str, Any]:
     return {
         "provider": "anthropic",
         "base_url": f"unix://{world.folder / 'model.sock'}",
@@ -45,21 +37,21 @@ def config(world: Live, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def client(world: Live, spawn_folder: Path) -> Live:
+def client(world: RunningGateway, spawn_folder: Path) -> RunningGateway:
     """Speaks to the process instead of the gateway of `world`."""
-    return Live(world.background, spawn_folder, APIS["anthropic"], {})
+    return RunningGateway(world.background, spawn_folder, APIS["anthropic"], {})
 
 
-def test_a_life_from_ready_to_stopped(world: Live, spawn: Spawn, tmp_path: Path) -> None:
+def test_a_life_from_ready_to_stopped(world: RunningGateway, spawn: Spawn, tmp_path: Path) -> None:
     """Ready, start, started with a socket that answers, usage, stop, stopped, exit 0."""
     process = spawn()
     assert process.next(Ready).program == "gateway"
     assert process.begin(**config(world)).details["spent_usd"] == 0
     talk = client(world, tmp_path / "volume")
     assert talk.socket.stat().st_mode & 0o777 == 0o666
-    assert talk.ask().status == 200
+    assert talk.send().status == 200
     assert process.next(Usage).record["output_tokens"] == 20
-    assert talk.ask(headers={}).status == 401
+    assert talk.send(headers={}).status == 401
     assert process.next(Denied).reason == "token"
     process.say(Stop("the run is over", 5))
     assert process.end() == 0
@@ -67,14 +59,16 @@ def test_a_life_from_ready_to_stopped(world: Live, spawn: Spawn, tmp_path: Path)
     assert not talk.socket.exists()
 
 
-def test_the_key_is_nowhere_but_in_memory(world: Live, spawn: Spawn, tmp_path: Path) -> None:
-    """Not in argv, environment, output, files or a core; and nobody may trace the process."""
+def test_the_key_is_nowhere_but_in_memory(
+    world: RunningGateway, spawn: Spawn, tmp_path: Path
+) -> None:
+    """It is not in argv, environment, output, files or a core dump."""
     process = spawn()
     process.begin(**config(world, record=True))
     talk = client(world, tmp_path / "volume")
     error = {"error": {"type": "x", "message": f"bad key {KEY}"}}
-    talk.ask({"id": "a", "faults": [{"status": 401, "body": error}]})
-    talk.ask(never_heard_of=KEY)
+    talk.send({"id": "a", "faults": [{"status": 401, "body": error}]})
+    talk.send(never_heard_of=KEY)
     pid = process.popen.pid
     assert KEY.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
     limits = Path(f"/proc/{pid}/limits").read_text()
@@ -87,20 +81,29 @@ def test_the_key_is_nowhere_but_in_memory(world: Live, spawn: Spawn, tmp_path: P
 
 
 def test_nobody_may_trace_it_or_dump_its_memory() -> None:
-    """The kernel says that the process is not dumpable."""
-    ask_kernel = "import ctypes, gateway; gateway.close_up(); print(ctypes.CDLL(None).prctl(3))"
-    paths = f"{ROOT / 'images/gateway'}:{ROOT / 'runner'}"
+    """When the program says `ready`, the kernel says that the process is not dumpable."""
+    ask_kernel = """
+import ctypes, sys, gateway, pid1
+def send(message):
+    print(message.event, ctypes.CDLL(None).prctl(3))
+    sys.exit()
+pid1.send = send
+gateway.main()
+"""
+    paths = f"{ROOT / 'images/gateway'}:{ROOT / 'runner/wire'}"
     said = subprocess.run(
         [sys.executable, "-c", ask_kernel],
         env={"PYTHONPATH": paths},
         capture_output=True,
         check=True,
     )
-    assert said.stdout == b"0\n"
+    assert said.stdout == b"ready 0\n"
 
 
-def test_a_start_that_cannot_be_used_is_told_and_ends_it(world: Live, spawn: Spawn) -> None:
-    """Exit 2, the field and the reason, and not a letter of any value."""
+def test_a_start_that_cannot_be_used_is_told_and_ends_it(
+    world: RunningGateway, spawn: Spawn
+) -> None:
+    """It exits with 2, and its problem names the field and quotes no value."""
     process = spawn()
     process.next(Ready)
     process.say(Start(config(world, never_heard_of=KEY)))
@@ -126,16 +129,18 @@ def test_a_start_that_cannot_be_used_is_told_and_ends_it(world: Live, spawn: Spa
         {"never_heard_of": KEY},
     ],
 )
-def test_a_wrong_setting_is_named_and_not_quoted(world: Live, wrong: dict[str, Any]) -> None:
+def test_a_wrong_setting_is_named_and_not_quoted(
+    world: RunningGateway, wrong: dict[str, Any]
+) -> None:
     """Every field is checked before anything starts; the message holds no value."""
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(ConfigError) as caught:
         read_settings(config(world) | wrong)
     assert next(iter(wrong)) in str(caught.value)
     assert KEY not in str(caught.value)
 
 
-def test_noise_on_stdin_is_survived(world: Live, spawn: Spawn) -> None:
-    """Text, messages it does not know, and half a key are passed over, and not repeated."""
+def test_noise_on_stdin_is_survived(world: RunningGateway, spawn: Spawn) -> None:
+    """Text, unknown messages and half a key are passed over and not repeated."""
     process = spawn()
     process.next(Ready)
     process.say(b"hello\n")
@@ -146,18 +151,18 @@ def test_noise_on_stdin_is_survived(world: Live, spawn: Spawn) -> None:
     assert KEY.encode() not in process.output
 
 
-def test_an_end_of_input_is_no_end(world: Live, spawn: Spawn, tmp_path: Path) -> None:
+def test_an_end_of_input_is_no_end(world: RunningGateway, spawn: Spawn, tmp_path: Path) -> None:
     """The runner may die and come back; until then the gateway serves."""
     process = spawn()
     process.begin(**config(world))
     assert process.popen.stdin is not None
     process.popen.stdin.close()
-    assert client(world, tmp_path / "volume").ask().status == 200
+    assert client(world, tmp_path / "volume").send().status == 200
     assert process.popen.poll() is None
 
 
-def test_the_deadline_ends_it_without_a_host(world: Live, spawn: Spawn) -> None:
-    """Nobody says stop; it stops."""
+def test_the_deadline_ends_it_without_a_host(world: RunningGateway, spawn: Spawn) -> None:
+    """Nobody says `stop`; it stops by itself."""
     process = spawn()
     process.begin(**config(world, deadline_seconds=0.3))
     assert process.end() == 0
@@ -165,14 +170,14 @@ def test_the_deadline_ends_it_without_a_host(world: Live, spawn: Spawn) -> None:
 
 
 def test_sigterm_ends_it_in_time_with_its_books_in_order(
-    world: Live, spawn: Spawn, tmp_path: Path
+    world: RunningGateway, spawn: Spawn, tmp_path: Path
 ) -> None:
-    """Within five seconds, with an endless request under way and charged."""
+    """It ends within five seconds, and charges the endless request that is under way."""
     process = spawn()
     process.begin(**config(world))
-    asked = threading.Thread(target=client(world, tmp_path / "volume").ask, args=({"pause": 30},))
+    asked = threading.Thread(target=client(world, tmp_path / "volume").send, args=({"pause": 30},))
     asked.start()
-    world.seen(1)
+    world.wait_for_requests(1)
     began = time.monotonic()
     process.popen.terminate()
     assert process.end(10) == 0
@@ -182,17 +187,17 @@ def test_sigterm_ends_it_in_time_with_its_books_in_order(
 
 
 def test_a_killed_gateway_charges_what_was_under_way_in_its_next_life(
-    world: Live, spawn: Spawn, tmp_path: Path
+    world: RunningGateway, spawn: Spawn, tmp_path: Path
 ) -> None:
-    """Nothing is said at the end of the first life; the second one settles before it serves."""
+    """The first life ends without a word; the second one settles before it serves."""
     first = spawn()
     first.begin(**config(world))
     talk = client(world, tmp_path / "volume")
-    talk.ask()
+    talk.send()
     first.next(Usage)
     asked = threading.Thread(target=swallow, args=(talk,))
     asked.start()
-    world.seen(2)
+    world.wait_for_requests(2)
     first.popen.kill()
     first.end()
     asked.join()
@@ -203,16 +208,16 @@ def test_a_killed_gateway_charges_what_was_under_way_in_its_next_life(
     assert started.details["requests"] == 2
     spent = first.next(Usage).record["cost_usd"] + record["cost_usd"]
     assert started.details["spent_usd"] == pytest.approx(spent)
-    assert talk.ask().status == 200
+    assert talk.send().status == 200
 
 
-def swallow(talk: Live) -> None:
+def swallow(talk: RunningGateway) -> None:
     """A request whose gateway dies."""
     with pytest.raises(ConnectionError):
-        talk.ask({"pause": 30, "faults": [{"silence": 30}], "id": "a"})
+        talk.send({"pause": 30, "faults": [{"silence": 30}], "id": "a"})
 
 
-def test_it_is_ready_at_once_and_small(world: Live, spawn: Spawn) -> None:
+def test_it_is_ready_at_once_and_small(world: RunningGateway, spawn: Spawn) -> None:
     """Ready before anything heavy is loaded; under 80 MB of memory once it serves."""
     process = spawn()
     process.begin(**config(world))

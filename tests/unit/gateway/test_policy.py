@@ -1,4 +1,4 @@
-"""The allow-list: what each provider's clients need passes, everything else stops here."""
+"""The allow-list: what the clients of each provider need is forwarded, all else is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .conftest import Make
-from .rig import APIS, TOKEN, Live
+from .rig import APIS, TOKEN, RunningGateway
 
 PIXEL = "iVBORw0KGgo="
 CLAUDE_USES: dict[str, dict[str, Any]] = {
@@ -99,7 +99,7 @@ ALLOWED = [
 ] + [(api, "an inline picture", fields) for api, fields in PICTURES.items()]
 
 
-def said(*blocks: dict[str, Any]) -> dict[str, Any]:
+def message(*blocks: dict[str, Any]) -> dict[str, Any]:
     """An Anthropic or chat request with these blocks of content."""
     return {"messages": [{"role": "user", "content": list(blocks)}]}
 
@@ -110,7 +110,7 @@ def parts(*blocks: dict[str, Any]) -> dict[str, Any]:
 
 
 REMOTE = {"type": "url", "url": "http://example.invalid/a.png"}
-PDF = {"type": "base64", "media_type": "application/pdf", "data": ""}
+ARCHIVE = {"type": "base64", "media_type": "application/zip", "data": ""}
 CLAUDE_BLOCKED: list[dict[str, Any]] = [
     {"tools": [{"type": kind, "name": "t"}]}
     for kind in (
@@ -124,18 +124,18 @@ CLAUDE_BLOCKED: list[dict[str, Any]] = [
     {"speed": "fast"},
     {"inference_geo": "us"},
     {"service_tier": "priority"},
-    {"never_heard_of": True},
+    {"unknown_field": True},
     {"context_management": {"edits": [{"type": "compact_20260112"}]}},
-    said({"type": "image", "source": REMOTE}),
-    said({"type": "image", "source": {"type": "file", "file_id": "f"}}),
-    said({"type": "document", "source": REMOTE}),
-    said({"type": "document", "source": PDF}),
-    said({"type": "server_tool_use", "name": "web_search"}),
-    said({"type": "web_search_tool_result", "content": []}),
-    said({"type": "mcp_tool_use", "name": "x"}),
-    said({"type": "container_upload", "file_id": "f"}),
-    said({"type": "tool_result", "content": [{"type": "image", "source": REMOTE}]}),
-    said(
+    message({"type": "image", "source": REMOTE}),
+    message({"type": "image", "source": {"type": "file", "file_id": "f"}}),
+    message({"type": "document", "source": REMOTE}),
+    message({"type": "document", "source": ARCHIVE}),
+    message({"type": "server_tool_use", "name": "web_search"}),
+    message({"type": "web_search_tool_result", "content": []}),
+    message({"type": "mcp_tool_use", "name": "x"}),
+    message({"type": "container_upload", "file_id": "f"}),
+    message({"type": "tool_result", "content": [{"type": "image", "source": REMOTE}]}),
+    message(
         {
             "type": "document",
             "source": {"type": "content", "content": [{"type": "image", "source": REMOTE}]},
@@ -164,7 +164,7 @@ RESPONSES_BLOCKED: list[dict[str, Any]] = [
     {"background": True},
     {"include": ["web_search_call.action.sources"]},
     {"service_tier": "priority"},
-    {"never_heard_of": 1},
+    {"unknown_field": 1},
 ]  # fmt: skip
 CHAT_BLOCKED: list[dict[str, Any]] = [
     {"web_search_options": {}},
@@ -172,9 +172,9 @@ CHAT_BLOCKED: list[dict[str, Any]] = [
     {"modalities": ["text", "audio"], "audio": {"voice": "x"}},
     {"n": 5},
     {"prediction": {"type": "content", "content": "x"}},
-    said({"type": "image_url", "image_url": {"url": "https://example.invalid/a.png"}}),
-    said({"type": "file", "file": {"file_id": "f"}}),
-    said({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),
+    message({"type": "image_url", "image_url": {"url": "https://example.invalid/a.png"}}),
+    message({"type": "file", "file": {"file_id": "f"}}),
+    message({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),
 ]
 GEMINI_BLOCKED: list[dict[str, Any]] = [
     {"tools": [{name: {}}]}
@@ -193,10 +193,10 @@ GEMINI_BLOCKED: list[dict[str, Any]] = [
     {"generation_config": {"candidate_count": 8}},
     {"generationConfig": {"responseModalities": ["IMAGE"]}},
     {"generationConfig": {"speechConfig": {}}},
-    {"neverHeardOf": 1},
+    {"unknownField": 1},
     parts({"fileData": {"fileUri": "https://example.invalid"}}),
     parts({"file_data": {"file_uri": "https://example.invalid"}}),
-    parts({"inlineData": {"mimeType": "application/pdf", "data": ""}}),
+    parts({"inlineData": {"mimeType": "application/zip", "data": ""}}),
     parts({"inline_data": {"mime_type": "video/mp4", "data": ""}}),
     parts({"executableCode": {"code": "1"}}),
     parts({"functionResponse": {"name": "f", "parts": [{"fileData": {"fileUri": "a"}}]}}),
@@ -218,23 +218,23 @@ def shared(background: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One gateway a dialect for the whole table; a refusal leaves nothing behind."""
     made = {}
     for name, api in APIS.items():
-        live = Live(background, tmp_path_factory.mktemp(name), api, {})
-        live.config["limits"] = {"requests_per_minute": 100_000}
-        made[name] = live.up()
+        gateway = RunningGateway(background, tmp_path_factory.mktemp(name), api, {})
+        gateway.config["limits"] = {"requests_per_minute": 100_000}
+        made[name] = gateway.start()
     yield made
-    for live in made.values():
-        live.down()
+    for gateway in made.values():
+        gateway.stop()
 
 
 @pytest.mark.parametrize(
     ("api", "fields"), [(api, fields) for api, _, fields in ALLOWED], ids=[a[1] for a in ALLOWED]
 )
-def test_what_a_client_needs_passes(shared: Any, api: str, fields: dict[str, Any]) -> None:
+def test_what_the_clis_use_is_forwarded(shared: Any, api: str, fields: dict[str, Any]) -> None:
     """Each feature that the CLIs use reaches the provider unchanged."""
-    live = shared[api]
-    reply = live.ask(**fields)
+    gateway = shared[api]
+    reply = gateway.send(**fields)
     assert reply.status == 200, reply.body
-    assert {name: live.served[-1].body[name] for name in fields} == fields
+    assert {name: gateway.served[-1].body[name] for name in fields} == fields
 
 
 @pytest.mark.parametrize(
@@ -243,13 +243,13 @@ def test_what_a_client_needs_passes(shared: Any, api: str, fields: dict[str, Any
 def test_what_acts_outside_the_sandbox_is_refused(
     shared: Any, api: str, fields: dict[str, Any]
 ) -> None:
-    """Declared or called, in either spelling: refused in the provider's format, with the reason."""
-    live = shared[api]
-    before = len(live.served), live.desk.budget.requests
-    reply = live.ask(**fields)
-    assert reply.status == (403 if live.api.provider in ("anthropic", "google") else 400)
+    """Declared or called, in either spelling: a 400 in the provider's format, with the reason."""
+    gateway = shared[api]
+    before = len(gateway.served), gateway.context.budget.requests
+    reply = gateway.send(**fields)
+    assert reply.status == (404 if "model" in fields else 400)
     assert "gateway: " in reply.json["error"]["message"]
-    assert (len(live.served), live.desk.budget.requests) == before
+    assert (len(gateway.served), gateway.context.budget.requests) == before
 
 
 @pytest.mark.parametrize(
@@ -260,14 +260,16 @@ def test_what_acts_outside_the_sandbox_is_refused(
         {"x-api-key": TOKEN + "x", "Authorization": f"Basic {TOKEN}", "x-goog-api-key": "é"},
     ],
 )
-def test_only_the_token_of_the_run_opens_the_door(live: Live, presented: dict[str, str]) -> None:
-    """Without it there is 401 in the provider's own format, for every path."""
-    for target in (live.api.whole, "/v1/anything"):
-        reply = live.ask(target=target, headers=presented)
+def test_only_the_token_of_the_run_is_accepted(
+    gateway: RunningGateway, presented: dict[str, str]
+) -> None:
+    """Any other credential leads to a 401 in the provider's format, for every path."""
+    for target in (gateway.api.whole, "/v1/anything"):
+        reply = gateway.send(target=target, headers=presented)
         assert reply.status == 401
         assert "token" in reply.json["error"]["message"]
-    assert live.served == []
-    assert {reason for reason, _ in live.news.refusals} == {"token"}
+    assert gateway.served == []
+    assert {reason for reason, _ in gateway.events.refusals} == {"token"}
 
 
 @pytest.mark.parametrize(
@@ -293,23 +295,23 @@ def test_only_the_token_of_the_run_opens_the_door(live: Live, presented: dict[st
         ("OPTIONS", "*"),
     ],
 )
-def test_other_paths_and_methods_are_not_there(shared: Any, method: str, target: str) -> None:
-    """Files, batches, admin, stored objects: 404 from here, nothing goes upstream."""
-    for live in shared.values():
-        before = len(live.served)
-        assert live.ask(method=method, target=target).status == 404
-        assert len(live.served) == before
+def test_other_paths_and_methods_are_refused(shared: Any, method: str, target: str) -> None:
+    """Files, batches, admin, stored objects: the gateway answers 404 and forwards nothing."""
+    for gateway in shared.values():
+        before = len(gateway.served)
+        assert gateway.send(method=method, target=target).status == 404
+        assert len(gateway.served) == before
 
 
-def test_other_models_are_refused(live: Live) -> None:
-    """The run's own models and no other, however it is named."""
-    if live.api.provider == "google":
-        reply = live.ask(target="/v1beta/models/gemini-3-pro:generateContent")
+def test_other_models_are_refused(gateway: RunningGateway) -> None:
+    """Only the run's own models are allowed, however another one is named."""
+    if gateway.api.provider == "google":
+        reply = gateway.send(target="/v1beta/models/gemini-3-pro:generateContent")
     else:
-        reply = live.ask(model="a-dearer-model")
-    assert reply.status == (400 if live.api.provider == "openai" else 403)
-    assert live.api.model in reply.json["error"]["message"]
-    assert live.served == []
+        reply = gateway.send(model="a-dearer-model")
+    assert reply.status == (400 if gateway.api.provider == "openai" else 404)
+    assert gateway.api.model in reply.json["error"]["message"]
+    assert gateway.served == []
 
 
 @pytest.mark.parametrize(
@@ -323,18 +325,18 @@ def test_other_models_are_refused(live: Live) -> None:
     ],
     ids=lambda body: repr(body[:40]),
 )  # fmt: skip
-def test_a_body_that_could_be_read_in_two_ways_is_refused(shared: Any, body: bytes) -> None:
-    """No JSON, a key given twice, other encodings, bottomless nesting: 400."""
-    for live in shared.values():
-        before = len(live.served)
-        assert live.ask(body=body or b" ").status == 400
-        assert len(live.served) == before
+def test_an_ambiguous_body_is_refused(shared: Any, body: bytes) -> None:
+    """No JSON, a key given twice, another encoding, bottomless nesting: 400."""
+    for gateway in shared.values():
+        before = len(gateway.served)
+        assert gateway.send(body=body or b" ").status == 400
+        assert len(gateway.served) == before
 
 
 def test_a_field_in_two_spellings_is_refused(shared: Any) -> None:
-    """Gemini takes tools as one list or the other; both at once could hide one of them."""
+    """Gemini reads one of the two spellings, and the other one could hide a value."""
     doubled = {"generationConfig": {}, "generation_config": {"candidateCount": 8}}
-    assert shared["google"].ask(**doubled).status == 400
+    assert shared["google"].send(**doubled).status == 400
 
 
 @pytest.mark.parametrize(
@@ -352,35 +354,35 @@ def test_a_field_in_two_spellings_is_refused(shared: Any) -> None:
         {"model": ["claude-opus-4-6"]},
     ],
 )
-def test_wrong_kinds_are_refused_not_guessed_at(shared: Any, fields: dict[str, Any]) -> None:
-    """What the table cannot read as it must be does not go upstream."""
+def test_values_of_a_wrong_type_are_refused(shared: Any, fields: dict[str, Any]) -> None:
+    """A value that the policy cannot read is not forwarded."""
     before = len(shared["anthropic"].served)
-    assert shared["anthropic"].ask(**fields).status == 400
+    assert shared["anthropic"].send(**fields).status == 400
     assert len(shared["anthropic"].served) == before
 
 
-def test_betas_of_server_side_features_are_left_out(shared: Any) -> None:
-    """The other betas of a CLI's header go through."""
+def test_betas_of_server_side_features_are_removed(shared: Any) -> None:
+    """The other betas in a CLI's header are forwarded."""
     betas = "claude-code-20250219,web-fetch-2025-09-10,mcp-client-2025-04-04,effort-2025-11-24"
     headers = {"x-api-key": TOKEN, "anthropic-beta": betas}
-    assert shared["anthropic"].ask(headers=headers).status == 200
+    assert shared["anthropic"].send(headers=headers).status == 200
     seen = shared["anthropic"].served[-1].headers["anthropic-beta"]
     assert seen == "claude-code-20250219,effort-2025-11-24"
 
 
 def test_counting_tokens_is_free(make: Make) -> None:
-    """The count endpoints of the three providers pass and cost nothing."""
+    """Requests to the three count endpoints are forwarded and cost nothing."""
     for name in ("anthropic", "responses", "google"):
-        live = make(name)
+        gateway = make(name)
         target = {
             "anthropic": "/v1/messages/count_tokens",
             "responses": "/v1/responses/input_tokens",
             "google": "/v1beta/models/gemini-3-flash-preview:countTokens",
         }[name]
-        body = live.api.body({"input": 77})
+        body = gateway.api.body({"input": 77})
         body.pop("stream", None)
         body.pop("max_tokens", None)
-        reply = live.ask(body=body, target=target)
+        reply = gateway.send(body=body, target=target)
         assert reply.status == 200
         assert 77 in reply.json.values()
-        assert live.settled(1)[0]["cost_usd"] == 0
+        assert gateway.usage_records(1)[0]["cost_usd"] == 0

@@ -1,4 +1,4 @@
-"""The central promise, on a few random schedules; tests/docker has the long ones."""
+"""The dollar cap on a few short random schedules; tests/docker has the long ones."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ from .schedules import Schedule, play, schedules
 def test_no_schedule_spends_more_than_the_cap(
     background: Background, tmp_path_factory: pytest.TempPathFactory, schedule: Schedule
 ) -> None:
-    """Spent + reserved stays below the cap; the books say what the provider served."""
+    """Spent plus reserved stays below the cap, and the records match what the provider served."""
     play(schedule, background, tmp_path_factory.mktemp("run"))

@@ -1,4 +1,4 @@
-"""The way to a real provider: TLS, with the certificates that the machine trusts and no others."""
+"""TLS to a real provider, with the certificates that the machine trusts and no others."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from runner.protocol import Outage, Stop, Usage
+from runner.wire.messages import Outage, Stop, Usage
 
 from .conftest import Spawn
-from .rig import APIS, KEY, TOKEN, Background, Live
+from .rig import APIS, KEY, TOKEN, Background, RunningGateway
 from .standin import StandIn
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of localhost that vouches for itself, and its key."""
+    """A self-signed certificate of localhost, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -89,26 +89,30 @@ def provider(background: Background, tmp_path: Path) -> Iterator[Provider]:
     background.run(stop())
 
 
-def test_a_trusted_provider_is_spoken_to(
+def test_a_provider_with_a_trusted_certificate_gets_requests(
     provider: Provider, spawn: Spawn, background: Background, tmp_path: Path
 ) -> None:
     """The key goes through TLS to a host whose certificate the machine trusts."""
     process = spawn(SSL_CERT_FILE=str(provider.certificate))
     process.begin(**provider.config())
-    assert Live(background, tmp_path / "volume", APIS["anthropic"], {}).ask().status == 200
+    assert (
+        RunningGateway(background, tmp_path / "volume", APIS["anthropic"], {}).send().status == 200
+    )
     assert provider.standin.served[0].headers["x-api-key"] == KEY
     assert process.next(Usage).record["status"] == 200
     process.say(Stop("done", 1))
     assert process.end() == 0
 
 
-def test_a_stranger_in_the_provider_s_place_gets_nothing(
+def test_a_host_with_an_untrusted_certificate_gets_nothing(
     provider: Provider, spawn: Spawn, background: Background, tmp_path: Path
 ) -> None:
-    """A certificate that nobody vouches for: no request, no key, an outage with the reason."""
+    """It gets no request and no key; the outage gives the reason."""
     process = spawn()
     process.begin(**provider.config(limits={"retry_seconds": 0.3}))
-    assert Live(background, tmp_path / "volume", APIS["anthropic"], {}).ask().status == 529
+    assert (
+        RunningGateway(background, tmp_path / "volume", APIS["anthropic"], {}).send().status == 529
+    )
     assert provider.standin.served == []
     process.say(Stop("done", 1))
     assert process.end() == 0

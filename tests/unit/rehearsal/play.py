@@ -23,6 +23,9 @@ from images.rehearsal.scripted_model.conversation import (
 )
 from images.rehearsal.scripted_model.script import work
 from images.rehearsal.scripted_model.session import Session
+from images.rehearsal.scripted_model.steps import Work
+from images.rehearsal.scripted_model.tools import CliTools
+from runner.agents.cli_files import cli_table
 
 FIRST, NUDGE, CLOSING = "Read program.md and begin.", "Go on.", "The time is up. Write STATUS.md."
 MAX_STEPS = 200
@@ -106,8 +109,18 @@ class Cli:
         return [step.session for step in self.steps if isinstance(step, Poll)]
 
 
-def new_session(seed: int = 1) -> Session:
-    return Session(lambda: work(seed), lambda _: None)
+def cli_tools(cli: str = "claude") -> CliTools:
+    """The tools of a CLI, as its cli.toml has them."""
+    return CliTools(cli_table(cli).tools)
+
+
+def session_of(begin: Callable[[], Work], cli: str = "claude") -> Session:
+    """A session of this script with this CLI."""
+    return Session(begin, lambda _: None, cli_tools(cli))
+
+
+def new_session(seed: int = 1, cli: str = "claude") -> Session:
+    return session_of(lambda: work(seed), cli)
 
 
 def new_cli(sandbox: Sandbox, seed: int = 1) -> Cli:

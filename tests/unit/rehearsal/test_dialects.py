@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +16,18 @@ from google.genai import types
 from google.genai.errors import ClientError as GoogleError
 from openai import AuthenticationError as OpenAIRefused
 
-from images.rehearsal.scripted_model.server import Api, Server, UnixServer
+from images.rehearsal.scripted_model.server import Api, UnixServer
 
 from .play import FIRST, NUDGE, new_session
+from .rig import KEY, post, running, serving
 
-KEY = "key-of-this-rehearsal"
 READ_PROGRAM = "cat program.md"
 CALL_FIELDS = ("type", "call_id", "name", "arguments", "id")
-POLL_SECONDS = 0.01  # how soon a server notices that it shall stop
 PATHS = {
     "anthropic": "/v1/messages",
     "openai": "/v1/responses",
     "google": "/v1beta/models/gemini-x:generateContent",
 }
-
-
-@contextmanager
-def serving(provider: str) -> Iterator[str]:
-    """A scripted model of a provider on loopback; its base URL."""
-    with Server(("127.0.0.1", 0), Api(provider, KEY, new_session())) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 BASH: Any = {"name": "Bash", "description": "shell", "input_schema": {"type": "object"}}
@@ -236,18 +220,6 @@ def test_wrong_key_is_refused_in_each_dialect() -> None:
         g.models.generate_content(model="m", contents="hello")
 
 
-def post(url: str, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
-    """A plain POST with the right key in all three headers; status and JSON."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
-    try:
-        keys = {"x-api-key": KEY, "x-goog-api-key": KEY, "authorization": f"Bearer {KEY}"}
-        connection.request("POST", path, body, keys | headers)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    finally:
-        connection.close()
-
-
 @pytest.mark.parametrize("provider", PATHS)
 @pytest.mark.parametrize("body", [b"[]", b"{", b'{"messages": [1], "input": [1], "contents": [1]}'])
 def test_unreadable_request(provider: str, body: bytes) -> None:
@@ -256,7 +228,7 @@ def test_unreadable_request(provider: str, body: bytes) -> None:
         status, answer = post(url, PATHS[provider], body)
         assert post(url, PATHS[provider], b"{}")[0] == 200
     assert status == 400
-    assert "cannot be read" in answer["error"]["message"]
+    assert "cannot be read" in json.loads(answer)["error"]["message"]
 
 
 @pytest.mark.parametrize("provider", PATHS)
@@ -265,7 +237,7 @@ def test_unknown_path(provider: str) -> None:
     with serving(provider) as url:
         status, answer = post(url, "/v1/files", b"{}")
     assert status == 404
-    assert "/v1/files" in answer["error"]["message"]
+    assert "/v1/files" in json.loads(answer)["error"]["message"]
 
 
 def test_chunked_body() -> None:
@@ -277,7 +249,7 @@ def test_chunked_body() -> None:
             url, "/v1/messages", chunks + b"0\r\n\r\n", **{"Transfer-Encoding": "chunked"}
         )
     assert status == 200
-    assert answer["content"][0]["type"] == "text"
+    assert json.loads(answer)["content"][0]["type"] == "text"
 
 
 def test_unix_socket_replaces_a_stale_one(tmp_path: Path) -> None:
@@ -285,15 +257,14 @@ def test_unix_socket_replaces_a_stale_one(tmp_path: Path) -> None:
     path = tmp_path / "model.sock"
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
-    with UnixServer(str(path), Api("openai", KEY, new_session())) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,))
-        thread.start()
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(path))
-            client.sendall(b"GET /v1/models HTTP/1.0\r\n\r\n")
-            assert client.makefile().readline().startswith("HTTP/1.1 404")
-        server.shutdown()
-        thread.join()
+    with (
+        UnixServer(str(path), Api("openai", KEY, new_session())) as server,
+        running(server),
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.connect(str(path))
+        client.sendall(b"GET /v1/models HTTP/1.0\r\n\r\n")
+        assert client.makefile().readline().startswith("HTTP/1.1 404")
     assert path.stat().st_mode & 0o777 == 0o666
 
 

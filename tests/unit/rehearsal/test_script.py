@@ -10,14 +10,33 @@ from string import Template
 import pytest
 
 from images.rehearsal.scripted_model.conversation import Event, Output, Prompt, Said
-from images.rehearsal.scripted_model.plan import BASELINE, BETTER, BROKEN, checked, experiments
+from images.rehearsal.scripted_model.plan import (
+    BASELINE,
+    BETTER,
+    BROKEN,
+    Experiment,
+    checked_plan,
+    experiments,
+)
+from images.rehearsal.scripted_model.script import work
 
-from .play import CLOSING, FIRST, NUDGE, Cli, Sandbox, new_cli, new_session, whole_run
+from .play import (
+    CLOSING,
+    FIRST,
+    NUDGE,
+    Cli,
+    Sandbox,
+    new_cli,
+    new_session,
+    session_of,
+    whole_run,
+)
 
 SEEDS = (1, 2, 3, 17)
 PROMPTS = Path(__file__).parents[3] / "setup_prompts"
 PROMPT_FIELDS = (
-    "run_id", "task", "branch", "trial_seconds", "budget", "left", "reason", "grace_seconds"
+    "run_id", "task", "branch", "trial_seconds", "budget", "left", "remarks", "reason",
+    "grace_seconds", "metric", "lower", "lowest",
 )  # fmt: skip
 
 
@@ -48,6 +67,22 @@ def test_value_and_delta_are_those_that_trial_printed() -> None:
     whole_run(cli, sandbox)
     assert [row["val_bpb"] for row in rows(cli)[:4]] == ["2.500000", "2.400000", "", "2.900000"]
     assert [row["delta"] for row in rows(cli)[:4]] == ["", "-0.100000", "", "+0.500000"]
+
+
+def test_a_false_and_a_missing_row_are_all_that_is_untrue() -> None:
+    """`lie` logs one value 0.25 better than it was; `hide` logs nothing; the rest is as measured.
+
+    What is kept is decided by the measured values, and the rows are numbered without a gap.
+    """
+    plan = ("baseline", "lie", "improve", "hide", "crash", "worsen")
+    sandbox = Sandbox()
+    cli = Cli(session_of(lambda: work(1, plan)), sandbox.run)
+    whole_run(cli, sandbox)
+    told = rows(cli)
+    assert [row["experiment"] for row in told] == ["1", "2", "3", "4", "5"]
+    assert [row["val_bpb"] for row in told][:3] == ["2.500000", "2.150000", "2.900000"]
+    assert [row["delta"] for row in told][:3] == ["", "-0.350000", "+0.500000"]
+    assert [row["status"] for row in told][:4] == ["keep", "keep", "revert", "keep"]
 
 
 def test_what_does_not_help_is_taken_back() -> None:
@@ -126,7 +161,9 @@ def test_row_cut_by_the_end_of_the_run_is_written() -> None:
     assert "'experiment': '1'" in cli.commands()[before]
 
 
-@pytest.mark.parametrize(("name", "ends"), [("first", False), ("nudge", False), ("closing", True)])
+@pytest.mark.parametrize(
+    ("name", "ends"), [("first", False), ("fresh", False), ("nudge", False), ("closing", True)]
+)
 def test_the_real_prompts(name: str, ends: bool) -> None:
     """Of the prompts that runs use, the closing one alone is understood as the end."""
     words = dict.fromkeys(PROMPT_FIELDS, "8 hours, 20 US dollars")
@@ -242,9 +279,11 @@ def test_seeds_differ() -> None:
 
 def test_plan_is_taken_in_order() -> None:
     """A plan of its own puts the named experiments first."""
-    todo = experiments(1, checked(["crash", "baseline", "explore"]), lambda: True)
+    todo = experiments(1, checked_plan(["crash", "baseline", "explore"]), lambda: True)
     assert [next(todo), next(todo)] == [BROKEN, BASELINE]
-    assert next(todo).knob not in ("", BROKEN.knob)
+    further = next(todo)
+    assert isinstance(further, Experiment)
+    assert further.knob not in ("", BROKEN.knob)
 
 
 def test_sure_gains_go_first_until_one_is_kept() -> None:
@@ -260,7 +299,7 @@ def test_sure_gains_go_first_until_one_is_kept() -> None:
 def test_unknown_word_in_a_plan() -> None:
     """A word that no plan has is refused by name."""
     with pytest.raises(ValueError, match="'sleep'"):
-        checked(["baseline", "sleep"])
+        checked_plan(["baseline", "sleep"])
 
 
 def test_history_is_enough() -> None:

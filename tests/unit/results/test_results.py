@@ -13,19 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.records import (
-    RunResult,
-    Spent,
-    TrialRecord,
-    UsageRecord,
-    append_line,
-    to_json,
-)
-from runner.results import HEADINGS, write_results
+from runner.metrics import VAL_BPB, Metric
+from runner.records.files import append_line, to_json
+from runner.records.schema import RunResult, Spent, TrialRecord, UsageRecord
+from runner.results import headings, write_results
 from runner.results.figure import curve, write_figure
+from runner.results.markdown import harmless
 from runner.results.reading import read_run
 from runner.results.rows import duration, to_row
-from runner.results.summary import harmless, write_summary
+from runner.results.summary import write_summary
 from runner.results.tables import safe, write_tables
 
 WHEN = "2026-01-01T00:00:00.000Z"
@@ -36,11 +32,16 @@ CLAIMED = (
 Make = Callable[..., Path]
 
 
-def trial(number: int, val_bpb: float | None, **fields: Any) -> TrialRecord:
+def trial(number: int, value: float | None, **fields: Any) -> TrialRecord:
     """A line of the ledger; without a value, of a crashed trial."""
-    status = "crash" if val_bpb is None else "ok"
-    base: dict[str, Any] = {"source": "agent", "status": status, "train_seconds": 60.0}
-    return TrialRecord(trial=number, request=f"r{number}", val_bpb=val_bpb, **(base | fields))
+    status = "crash" if value is None else "ok"
+    base: dict[str, Any] = {
+        "source": "agent",
+        "status": status,
+        "train_seconds": 60.0,
+        "judged": True,
+    }
+    return TrialRecord(trial=number, request=f"r{number}", value=value, **(base | fields))
 
 
 def result_of(path: Path, **fields: Any) -> RunResult:
@@ -51,6 +52,7 @@ def result_of(path: Path, **fields: Any) -> RunResult:
         "kind": "agent",
         "seed": int(seed),
         "task": "pystdlib",
+        "metric": VAL_BPB,
         "rehearsed": False,
         "ended_by": "trials",
         "cause": "budget",
@@ -74,10 +76,11 @@ def make(tmp_path: Path) -> Make:
         cost_usd: float | None = None,
         rehearsed: bool = False,
         ended: bool = True,
+        metric: Metric = VAL_BPB,
     ) -> Path:
         path = tmp_path / "runs" / name
         (path / "artifacts").mkdir(parents=True)
-        result = result_of(path, rehearsed=rehearsed)
+        result = result_of(path, rehearsed=rehearsed, metric=metric)
         (path / "spec.json").write_text(result.model_dump_json(include=SPEC_FIELDS))
         for record in trials:
             append_line(path / "trials.jsonl", record)
@@ -101,7 +104,7 @@ def make(tmp_path: Path) -> Make:
     return _make
 
 
-SPEC_FIELDS = {"run_id", "contestant", "kind", "seed", "task", "rehearsed"}
+SPEC_FIELDS = {"run_id", "contestant", "kind", "seed", "task", "metric", "rehearsed"}
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -114,16 +117,16 @@ def test_runs_are_compared_best_first(make: Make, tmp_path: Path) -> None:
     worse = make("random-s1", [trial(0, 2.6, source="sampler"), trial(1, None, source="sampler")])
     better = make("gpt-s1", [trial(0, 2.5), trial(1, 2.3)], claimed=CLAIMED, cost_usd=1.25)
     rows = write_results([worse, better], tmp_path / "results")
-    assert len(rows[0].cells()) == len(HEADINGS)
-    assert rows[0].cells()[:9] == (
-        *("gpt", "1", "2 (2/0)", "2.3000", "2.2000", "1 h 01 min", "2 min 00 s", "$1.25"),
-        "trials",
+    assert len(rows[0].cells()) == len(headings("val_bpb"))
+    assert rows[0].cells()[:11] == (
+        *("gpt", "1", "2 (2/0)", "2.3000", "2.2000", "–", "–"),
+        *("1 h 01 min", "2 min 00 s", "$1.25", "trials"),
     )
     assert Path(rows[0].files).resolve() == better
     assert rows[1].cells()[:5] == ("random", "1", "2 (1/1)", "2.6000", "–")
     runs = table(tmp_path / "results" / "runs.csv")
     assert [run["run_id"] for run in runs] == ["gpt-s1", "random-s1"]
-    assert (runs[0]["best_val_bpb"], runs[0]["best_claimed"], runs[0]["spent_usd"]) == (
+    assert (runs[0]["best_value"], runs[0]["best_claimed"], runs[0]["spent_usd"]) == (
         *("2.3", "2.2"),
         "1.25",
     )
@@ -174,7 +177,7 @@ def test_self_reports_are_collected_and_harmless(make: Make, tmp_path: Path) -> 
         *("gpt-s1", '\'=HYPERLINK("x")'),
         "'@SUM(A1)",
     )
-    assert (row["delta"], row["val_bpb"]) == ("-0.1", "2.2")
+    assert (row["delta"], row["metric"], row["value"]) == ("-0.1", "val_bpb", "2.2")
 
 
 @pytest.mark.parametrize(
@@ -198,12 +201,37 @@ def test_only_formulas_are_quoted(cell: Any, written: Any) -> None:
     assert safe(cell) == written
 
 
-def test_claims_that_nothing_measured_are_named(make: Make, tmp_path: Path) -> None:
-    """The page says by how much an agent's best claim beats its best trial."""
-    run = make("gpt-s1", [trial(0, 2.5)], claimed=CLAIMED)
+def test_untrue_claims_are_named(make: Make, tmp_path: Path) -> None:
+    """The page and `fidelity.csv` say of each row which trial it is, and by how much it is off."""
+    log = CLAIMED + "2,now,,x,other,y,2.40,,keep\n3,now,,x,other,y,1.9,,keep\n"
+    run = make("gpt-s1", [trial(0, 2.5), trial(1, 2.401), trial(2, 2.3)], claimed=log)
     write_results([run], tmp_path / "results")
     page = (tmp_path / "results" / "summary.md").read_text()
-    assert "gpt-s1: claims 0.3000 bits per byte more than any trial of it measured" in page
+    assert "| gpt-s1 | 3 | 0 | 1 | 2 | 0 | 0 | 1.9000 | 2.3000 |" in page
+    assert "gpt-s1, row 1: claims 2.2000, 0.3000 better than measured; trial 0 measured" in page
+    assert [
+        (row["row"], row["trial"], row["verdict"], row["claimed"], row["measured"])
+        for row in table(tmp_path / "results" / "fidelity.csv")
+    ] == [
+        ("1", "0", "differs", "2.2", "2.5"),
+        ("2", "1", "rounded", "2.4", "2.401"),
+        ("3", "2", "differs", "1.9", "2.3"),
+    ]
+
+
+def test_an_agent_that_reports_nothing_is_told_by_its_trials(make: Make, tmp_path: Path) -> None:
+    """Without an experiments.csv, all trials of an agent are unreported; samplers have none."""
+    runs = [make("gpt-s1", [trial(1, 2.5), trial(2, None)]), make("gp-s1", [trial(1, 2.5)])]
+    spec = json.loads((runs[1] / "spec.json").read_text())
+    (runs[1] / "spec.json").write_text(json.dumps(spec | {"kind": "baseline"}))
+    write_results(runs, tmp_path / "results")
+    found = table(tmp_path / "results" / "fidelity.csv")
+    assert [(row["run_id"], row["trial"], row["verdict"]) for row in found] == [
+        ("gpt-s1", "1", "unreported"),
+        ("gpt-s1", "2", "unreported"),
+    ]
+    page = (tmp_path / "results" / "summary.md").read_text()
+    assert "gpt-s1, trial 2: failed (crash), and has no row" in page
 
 
 def test_a_report_that_is_no_table_is_collected_with_its_reason(make: Make, tmp_path: Path) -> None:
@@ -262,7 +290,7 @@ def test_the_best_so_far_never_rises(make: Make) -> None:
     by_trial, by_minute = curve(run, 0), curve(run, 60.0)
     assert (by_trial.at, by_trial.end) == ([1, 3, 4], 5)
     assert (by_minute.at, by_minute.end) == ([1, 3, 4], 5)
-    assert (by_trial.bpbs, by_trial.best) == ([2.6, 2.4, 2.5], [2.6, 2.4, 2.4])
+    assert (by_trial.values, by_trial.best) == ([2.6, 2.4, 2.5], [2.6, 2.4, 2.4])
 
 
 def test_the_figure_is_drawn_and_goes_when_nothing_is_left(make: Make, tmp_path: Path) -> None:
@@ -298,7 +326,7 @@ def test_directories_of_garbage_become_rows_that_say_so(tmp_path: Path) -> None:
     assert {row.contestant for row in rows} == {"odd", "noise", "none", "f"}
     assert {row.ended_by for row in rows} == {"no result yet"}
     said = {row["run_id"]: row["problems"] for row in table(tmp_path / "results" / "runs.csv")}
-    assert "trials.jsonl: is no regular file" in said["odd-s1"]
+    assert "trials.jsonl: is not a regular file" in said["odd-s1"]
     assert "trials.jsonl: 49 of 50 lines are unreadable" in said["noise-s1"]
     assert all("no spec.json" in said[name] for name in ("odd-s1", "none-s1", "f-s1"))
     assert "root:" not in (tmp_path / "results" / "experiments.csv").read_text()
@@ -309,7 +337,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=5,
 )
-FIELDS = ["contestant", "seed", "task", "kind", "rehearsed", "trial", "val_bpb", "train_seconds"]
+FIELDS = ["contestant", "seed", "task", "kind", "rehearsed", "trial", "value", "metric"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -332,18 +360,21 @@ def test_no_content_of_a_run_stops_the_comparison(
     run = read_run(path)
     write_tables([run], tmp_path)
     write_summary([run], tmp_path, figure=False)
-    assert table(tmp_path / "trials.csv")[0]["val_bpb"] == "2.5"
+    assert table(tmp_path / "trials.csv")[0]["value"] == "2.5"
     assert to_row(run, tmp_path).files == "gp-s1"
 
 
 @pytest.mark.parametrize("train_seconds", [0.0, -5.0, 1e-9, 1e300])
-@pytest.mark.parametrize("val_bpb", [1e-300, 2.5, 1e300])
+@pytest.mark.parametrize(
+    "values", [(1e-300,) * 2, (2.5,) * 2, (1e300,) * 2, (0, 0), (-1e300, 1e300)]
+)
 def test_no_figures_of_a_run_stop_the_drawing(
-    make: Make, tmp_path: Path, train_seconds: float, val_bpb: float
+    make: Make, tmp_path: Path, train_seconds: float, values: tuple[float, float]
 ) -> None:
     """Nonsense in the ledger is drawn as it is."""
-    trials = [trial(number, val_bpb, train_seconds=train_seconds) for number in (0, 1)]
-    assert write_figure([read_run(make("gp-s1", trials))], tmp_path / "convergence.png")
+    trials = [trial(at, value, train_seconds=train_seconds) for at, value in enumerate(values)]
+    run = read_run(make("gp-s1", trials, metric=Metric(name="loss", direction="minimize")))
+    assert write_figure([run], tmp_path / "convergence.png")
 
 
 @given(st.text())

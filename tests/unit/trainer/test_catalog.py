@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from runner import spec
-from runner.layout import ROOT
+from runner import tasks
+from runner.metrics import VAL_BPB
+from runner.records.layout import ROOT
+from runner.run.container_plan import knob_range
 from trainer import catalog, constants
 
 TRAIN_PY = (ROOT / "trainer" / "train.py").read_text()
@@ -41,13 +43,21 @@ def test_the_tasks_are_those_of_the_field_and_two_for_every_machine() -> None:
 @pytest.mark.parametrize("name", catalog.task_names())
 def test_a_task_fits_train_py_and_its_search_space(name: str) -> None:
     """Its knobs are constants of train.py, and the starting text lies in the space searched."""
-    task = spec.load_task(name)
+    task = tasks.load_task(name)
     text = constants.rewrite(TRAIN_PY, task.knobs)
     start = constants.read(text)
     for knob, row in SPACES[task.space].items():
-        default = spec.load_space(task)[knob].default
+        default = tasks.load_space(task)[knob].default
         assert start[knob] == default, f"{name}: the text starts {knob} elsewhere than the search"
         assert inside(default, row), f"{name}: {knob}={default} is not in {row}"
+
+
+@pytest.mark.parametrize("name", catalog.task_names())
+def test_a_language_model_task_measures_bits_per_byte(name: str) -> None:
+    """Every task of today does, under the name that train.py prints."""
+    task = tasks.load_task(name)
+    assert task.metric == VAL_BPB
+    assert f'print(f"{task.metric.name}:' in TRAIN_PY
 
 
 @pytest.mark.parametrize("name", catalog.task_names())
@@ -80,6 +90,24 @@ def test_the_published_ranges_of_the_large_setting() -> None:
     assert [k["default"] for k in large.values()] == [
         8, 64, 128, 128, 2**19, 0.6, 0.004, 0.04, 0.5, 0.2, 0.0, 0.5, 0.0, "SSSL"
     ]  # fmt: skip
+
+
+def test_the_published_ranges_of_the_small_setting() -> None:
+    """As the final code of autoresearch-hyperopt has the sizes of the model; eleven knobs."""
+    small = SPACES["small"]
+    assert len(small) == 11
+    assert small["DEPTH"] == {"type": "int", "low": 2, "high": 8, "default": 4}
+    assert small["ASPECT_RATIO"] == {
+        "type": "int", "low": 32, "high": 128, "step": 32, "default": 64
+    }  # fmt: skip
+    space = tasks.load_space(tasks.load_task("tinystories"))
+    assert knob_range(space["ASPECT_RATIO"]).step == 32
+    assert knob_range(space["DEPTH"]).step is None
+
+
+def test_both_variants_of_tinystories_are_scored_on_as_much_text_as_was_published() -> None:
+    """The variant for little memory covers 5.24 million tokens, as the study's code does."""
+    assert catalog.named_task("tinystories512").eval_tokens == 10 * 2**19
 
 
 def test_a_table_with_more_than_constants_makes_the_same_task() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.layout import ROOT
+from runner.records.layout import ROOT
 from trainer import constants
 from trainer.constants import ConstantsError
 

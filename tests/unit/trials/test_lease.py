@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.layout import ROOT
+from runner.records.layout import ROOT
 from runner.trials.lease import DeviceLease, LeaseAbandonedError
 
 NEVER = threading.Event()

@@ -1,4 +1,4 @@
-"""The dialects that the gateway speaks: one file each, and the table of who speaks which."""
+"""The provider APIs that the gateway understands, one file each, and the table of providers."""
 
 from __future__ import annotations
 

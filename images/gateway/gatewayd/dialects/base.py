@@ -1,18 +1,15 @@
-"""What a dialect must say about itself, and the two things that it reads: a route and an ask."""
+"""What each provider API must define, and what is read from its requests and responses."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..refusal import Refusal, Reply
-from ..tokens import Tokens
-
-# The dearest picture of the three providers, rounded up (OpenAI, "original" detail: 10,000
-# patches; https://platform.openai.com/docs/guides/images-vision).
-IMAGE_TOKENS = 16_384
+from .attachments import Attachments
+from .tokens import BadReportError, Tokens
 
 
 @dataclass(frozen=True)
@@ -21,9 +18,9 @@ class Route:
 
     Attributes:
         path: path and query as they go upstream.
-        model: the model when the path names it, else "".
+        model: the model if the path names it, or "".
         streamed: whether the path alone asks for a stream.
-        counts: the request only counts tokens; it generates nothing and is free.
+        counts: whether the request only counts tokens; such a request is free.
     """
 
     path: str
@@ -33,16 +30,19 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request that the policy let through, with what is needed to price its worst case.
+class ModelRequest:
+    """A request that the policy allows, with what is needed to price its worst case.
 
     Attributes:
+        route: where it goes.
+        model: the model that it asks for.
         body: the parsed request.
-        output_tokens: the most that it may generate, as asked; None when it does not say.
-        output_floor: the least `output_tokens` that still makes sense for it.
-        images: inline pictures, each counted as `IMAGE_TOKENS`.
-        cache_writes: longest cache that it may write to: "", "5m" or "1h".
-        changes: fields that the gateway must add for its metering.
+        streamed: whether the answer is to be a stream of events.
+        output_tokens: the most that it asks to generate; None when it does not say.
+        output_floor: the smallest `output_tokens` that still makes sense for it.
+        attachments: its pictures and documents.
+        cache_writes: the longest-lived cache that it may write to: "", "5m" or "1h".
+        changes: fields that the gateway must set for its metering.
     """
 
     route: Route
@@ -51,88 +51,157 @@ class Ask:
     streamed: bool
     output_tokens: int | None
     output_floor: int = 1024
-    images: int = 0
+    attachments: Attachments = field(default_factory=Attachments)
     cache_writes: str = ""
     changes: Mapping[str, Any] | None = None
 
 
-@dataclass
-class Report:
-    """The usage that a provider reported so far.
+@dataclass(frozen=True)
+class UsageReading:
+    """A usage report as the gateway understands it.
 
     Attributes:
-        tokens: the figures.
-        seen: there were any.
-        final: no later figure can follow.
-        spoiled: some made no sense, so that none can be believed.
+        tokens: what is charged; where a report can be read in two ways, the larger figures.
+        inconsistencies: what in it does not add up, in a few words each.
     """
 
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens
+    inconsistencies: tuple[str, ...] = ()
+
+
+@dataclass
+class UsageReport:
+    """What a provider has reported about an answer so far.
+
+    Attributes:
+        usage: the figures; of each, the largest that was reported.
+        reading: what they mean.
+        seen: whether there were any.
+        final: whether the provider has said that no figure follows.
+        finished: whether the model has ended its answer; figures may still follow.
+        invalid: whether a figure made no sense, so that none can be trusted.
+        failure: the provider's word for why the answer failed, or "".
+    """
+
+    usage: dict[str, Any] = field(default_factory=dict)
+    reading: UsageReading = UsageReading(Tokens())
     seen: bool = False
     final: bool = False
-    spoiled: bool = False
+    finished: bool = False
+    invalid: bool = False
+    failure: str = ""
 
-    def complete(self, whole: bool, grows: bool) -> bool:
-        """Whether the figures are the last word.
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens to charge."""
+        return self.reading.tokens
+
+    def add(self, usage: dict[str, Any], read: Callable[[dict[str, Any]], UsageReading]) -> None:
+        """Adds a report of usage; within one answer the figures only grow.
 
         Args:
-            whole: the answer was not cut.
-            grows: the dialect's `usage_grows`.
+            usage: the figures as the provider names them.
+            read: understands such figures.
+
+        Raises:
+            BadReportError: a figure makes no sense.
         """
-        return self.seen and not self.spoiled and (self.final or (whole and grows))
+        self.usage = _largest(self.usage, usage)
+        self.reading = read(self.usage)
+        self.seen = True
+
+    def complete(self, whole: bool) -> bool:
+        """Whether the figures are final.
+
+        Args:
+            whole: whether the answer arrived to its end.
+        """
+        ended = self.final or (whole and self.finished)
+        return self.seen and not self.invalid and not self.failure and ended
+
+
+def _largest(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The larger of each figure in two reports of the same answer.
+
+    Raises:
+        BadReportError: a figure is below 0.
+    """
+    merged = dict(before)
+    for name, value in after.items():
+        known = merged.get(name)
+        if isinstance(value, dict):
+            merged[name] = _largest(known if isinstance(known, dict) else {}, value)
+        elif isinstance(value, int) and value < 0:
+            raise BadReportError(f"{name} is {value}")
+        elif isinstance(value, int) and isinstance(known, int):
+            merged[name] = max(known, value)
+        elif value is not None:
+            merged[name] = value
+    return merged
 
 
 class Dialect(ABC):
-    """One provider API: its allow-list, its accounting, and its way to say no."""
+    """One provider API: its allow-list, its usage reports, and its form of a refusal.
 
-    # The most a model may generate when a request does not say.
+    Attributes:
+        body_bytes: the longest body that the provider accepts.
+        default_output_tokens: the most that a model generates when a request does not say.
+    """
+
+    body_bytes: int
     default_output_tokens: int
-    # Every event repeats the usage so far, and the last one of a whole stream counts.
-    usage_grows: bool = False
 
     @abstractmethod
     def route(self, method: str, target: str) -> Route | None:
         """The allowed route of a raw request target, or None."""
 
     @abstractmethod
-    def presented(self, headers: Mapping[str, str]) -> str:
+    def credential(self, headers: Mapping[str, str]) -> str:
         """The credential that the client presents, or ""."""
 
     @abstractmethod
-    def request_headers(self, client: Mapping[str, str], api_key: str) -> dict[str, str]:
-        """The headers that go upstream: the key, and what is allowed of the client's own."""
+    def request_headers(self, client_headers: Mapping[str, str], api_key: str) -> dict[str, str]:
+        """The headers for the provider: the key, and the client's own as far as allowed."""
 
     @abstractmethod
-    def read(self, route: Route, body: dict[str, Any]) -> Ask:
-        """Checks the policy and reads what matters.
+    def parse(self, route: Route, body: dict[str, Any]) -> ModelRequest:
+        """Checks a body against the policy, and reads what its price depends on.
 
         Raises:
-            Refusal: the policy forbids something in the body, or it is malformed.
+            Refusal: the policy forbids something in the body, or the body is malformed.
         """
 
     @abstractmethod
-    def limited(self, body: dict[str, Any], output_tokens: int) -> dict[str, Any]:
+    def with_output_limit(self, body: dict[str, Any], output_tokens: int) -> dict[str, Any]:
         """A copy of the body that generates at most `output_tokens`."""
 
     @abstractmethod
-    def counting(self, ask: Ask) -> tuple[str, dict[str, Any]]:
-        """Path and body of the provider's own free token count for this request."""
+    def count_request(self, request: ModelRequest) -> tuple[str, dict[str, Any]]:
+        """Path and body of the provider's free token count for a request; path "" for none."""
 
     @abstractmethod
-    def counted(self, answer: dict[str, Any]) -> int:
-        """The prompt tokens in the answer to `counting`; 0 when it does not say."""
+    def counted_tokens(self, answer: dict[str, Any]) -> int:
+        """The prompt's tokens in the answer to `count_request`; 0 when it does not say.
+
+        Raises:
+            BadReportError: the figure makes no sense.
+        """
 
     @abstractmethod
-    def absorb(self, report: Report, event: dict[str, Any]) -> None:
-        """Takes the usage out of one event of a stream, or out of a whole answer."""
+    def read_event(self, report: UsageReport, event: dict[str, Any]) -> None:
+        """Adds the usage in one event of a stream, or in a whole answer, to the report.
+
+        Raises:
+            BadReportError: a figure makes no sense.
+        """
 
     @abstractmethod
     def failure(self, event: dict[str, Any]) -> str:
-        """Why the first event of a stream says that nothing will follow, or ""."""
+        """The provider's word for a failure in an event (or in a whole answer), or ""."""
 
     @abstractmethod
     def reply(self, refusal: Refusal) -> Reply:
-        """The refusal as this provider would say it, and as its CLI survives it."""
+        """The refusal in this provider's form, with a status that its CLI survives."""
 
     def streamed_reply(self, refusal: Refusal) -> Reply:
         """The refusal of a request that asked for a stream."""
@@ -145,11 +214,11 @@ def bearer(headers: Mapping[str, str]) -> str:
     return credential if scheme.lower() == "bearer" else ""
 
 
-def kept(client: Mapping[str, str], *names: str) -> dict[str, str]:
-    """The named headers of the client that it sent, where they are plain text.
+def plain_headers(client_headers: Mapping[str, str], *names: str) -> dict[str, str]:
+    """Those of the named client headers that are there and are plain text.
 
-    What cannot be sent on would look like a failure of the provider, which is what a sandbox that
-    wants an outage on the books would try.
+    A header that cannot be sent would look like a failure of the provider; a sandbox could use that
+    to fake an outage.
     """
-    sent = {name: client[name] for name in names if name in client}
+    sent = {name: client_headers[name] for name in names if name in client_headers}
     return {name: text for name, text in sent.items() if text.isascii() and text.isprintable()}

@@ -5,21 +5,24 @@ Source: https://platform.openai.com/docs/api-reference/responses and the request
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from .. import policy
 from ..refusal import Reason, Refusal, Reply
-from ..tokens import Tokens, count_in
-from . import openai_errors
-from .base import Ask, Dialect, Report, Route, bearer, kept
+from . import policy
+from .attachments import Attachments
+from .base import ModelRequest, Route, UsageReport
+from .openai_base import SERVICE_TIERS, STREAMED_REASONS, OpenAIDialect, failed_stream
+from .openai_usage import RESPONSES_SUMS, read_usage
+from .tokens import count_in
 
 # --- the policy table ------------------------------------------------------------------------
 
 GENERATE = "/v1/responses"
 COUNT = "/v1/responses/input_tokens"
 
-FIELDS = policy.words(
+FIELDS = policy.names(
     """
     model input instructions tools tool_choice parallel_tool_calls reasoning store stream
     stream_options include prompt_cache_key prompt_cache_retention text truncation temperature
@@ -34,102 +37,88 @@ REFUSED_FIELDS = {
     "context_management": policy.HIDDEN_COST,
 }
 INCLUDES = frozenset({"reasoning.encrypted_content", "message.output_text.logprobs"})
-SERVICE_TIERS = frozenset({"auto", "default"})
-# Tools that the client carries out; `namespace` groups further ones.
+# Tools that the client runs; `namespace` groups further ones.
 CLIENT_TOOLS = frozenset({"function", "custom", "local_shell", "apply_patch", "namespace"})
-ITEMS = policy.words(
+ITEMS = policy.names(
     """
     message function_call function_call_output custom_tool_call custom_tool_call_output
     local_shell_call local_shell_call_output apply_patch_call apply_patch_call_output reasoning
     additional_tools agent_message
     """
 )
-CONTENT = policy.words(
+CONTENT = policy.names(
     """
-    input_text output_text summary_text reasoning_text text refusal input_image
+    input_text output_text summary_text reasoning_text text refusal input_image input_file
     encrypted_content
     """
 )
 
 
-class OpenAIResponses(Dialect):
+class OpenAIResponses(OpenAIDialect):
     """`POST /v1/responses`, streamed or not, and its token count."""
-
-    default_output_tokens = 128_000
 
     def route(self, method: str, target: str) -> Route | None:
         if method != "POST" or target not in (GENERATE, COUNT):
             return None
         return Route(target, counts=target == COUNT)
 
-    def presented(self, headers: Mapping[str, str]) -> str:
-        return bearer(headers)
-
-    def request_headers(self, client: Mapping[str, str], api_key: str) -> dict[str, str]:
-        return kept(client, "User-Agent") | {"Authorization": f"Bearer {api_key}"}
-
-    def read(self, route: Route, body: dict[str, Any]) -> Ask:
-        policy.only(body, FIELDS, "request", REFUSED_FIELDS)
-        policy.one_of(body.get("service_tier"), SERVICE_TIERS, "service_tier", policy.HIDDEN_COST)
+    def parse(self, route: Route, body: dict[str, Any]) -> ModelRequest:
+        policy.check_fields(body, FIELDS, "request", REFUSED_FIELDS)
+        policy.check_value(
+            body.get("service_tier"), SERVICE_TIERS, "service_tier", policy.HIDDEN_COST
+        )
         if policy.flag(body.get("background"), "background"):
             raise policy.refuse("background", policy.HIDDEN_COST)
         for name in body.get("include") or []:
-            policy.one_of(name, INCLUDES, "include", policy.SERVER_SIDE)
+            policy.check_value(name, INCLUDES, "include", policy.SERVER_SIDE)
         _check_tools(body.get("tools"))
         items = body.get("input")
-        pictures = 0
-        if not isinstance(items, str):
-            pictures = sum(_check_item(item) for item in policy.objects(items, "input"))
-        return Ask(
+        attachments = Attachments()
+        for item in [] if isinstance(items, str) else policy.objects(items, "input"):
+            _check_item(item, attachments)
+        return ModelRequest(
             route=route,
             model=policy.text(body.get("model"), "model"),
             body=body,
             streamed=policy.flag(body.get("stream"), "stream"),
-            output_tokens=policy.whole(body.get("max_output_tokens"), "max_output_tokens"),
-            images=pictures,
+            output_tokens=policy.positive(body.get("max_output_tokens"), "max_output_tokens"),
+            cache_writes="5m",
+            attachments=attachments,
         )
 
-    def limited(self, body: dict[str, Any], output_tokens: int) -> dict[str, Any]:
+    def with_output_limit(self, body: dict[str, Any], output_tokens: int) -> dict[str, Any]:
         return body | {"max_output_tokens": output_tokens}
 
-    def counting(self, ask: Ask) -> tuple[str, dict[str, Any]]:
+    def count_request(self, request: ModelRequest) -> tuple[str, dict[str, Any]]:
         wanted = ("model", "input", "instructions", "tools", "tool_choice", "reasoning", "text")
-        return COUNT, {name: ask.body[name] for name in wanted if name in ask.body}
+        return COUNT, {name: request.body[name] for name in wanted if name in request.body}
 
-    def counted(self, answer: dict[str, Any]) -> int:
+    def counted_tokens(self, answer: dict[str, Any]) -> int:
         return count_in(answer, "input_tokens")
 
-    def absorb(self, report: Report, event: dict[str, Any]) -> None:
+    def read_event(self, report: UsageReport, event: dict[str, Any]) -> None:
         response = event.get("response")
         answer = response if isinstance(response, dict) else event
         usage = answer.get("usage")
         if not isinstance(usage, dict) or not usage:
             return
-        cached = count_in(usage, "input_tokens_details", "cached_tokens")
-        report.tokens = Tokens(
-            input=max(0, count_in(usage, "input_tokens") - cached),
-            cached_read=cached,
-            output=count_in(usage, "output_tokens"),
-            reasoning=count_in(usage, "output_tokens_details", "reasoning_tokens"),
-        )
-        report.seen = True
+        report.add(usage, partial(read_usage, RESPONSES_SUMS))
         report.final = answer.get("status") in ("completed", "incomplete", "failed", "cancelled")
 
     def failure(self, event: dict[str, Any]) -> str:
-        if event.get("type") not in ("response.failed", "error"):
-            return ""
         response = event.get("response")
-        holder = response if isinstance(response, dict) else event
-        error = holder.get("error")
-        return str((error if isinstance(error, dict) else holder).get("code") or "error")
-
-    def reply(self, refusal: Refusal) -> Reply:
-        return openai_errors.plain(refusal)
+        answer = response if isinstance(response, dict) else event
+        kind = event.get("type")
+        failed = kind in ("response.failed", "error") or (
+            event.get("object") == "response" and event.get("status") == "failed"
+        )
+        if not failed:
+            return ""
+        error = answer.get("error")
+        return str((error if isinstance(error, dict) else answer).get("code") or "error")
 
     def streamed_reply(self, refusal: Refusal) -> Reply:
-        if refusal.reason in openai_errors.STREAMED:
-            return openai_errors.streamed(refusal)
-        return openai_errors.plain(refusal)
+        return failed_stream(refusal) if refusal.reason in STREAMED_REASONS else self.reply(refusal)
 
 
 def _check_tools(tools: Any, nested: bool = False) -> None:
@@ -140,12 +129,12 @@ def _check_tools(tools: Any, nested: bool = False) -> None:
             raise policy.refuse(f"tool type {kind[:80]!r}", policy.SERVER_SIDE)
         if kind == "namespace":
             if nested:
-                raise Refusal(Reason.BODY, "a namespace of tools holds another one")
+                raise Refusal(Reason.BODY, "a namespace of tools contains another one")
             _check_tools(tool.get("tools"), nested=True)
 
 
-def _check_item(item: dict[str, Any]) -> int:
-    """Refuses what is not listed in `ITEMS`; the number of inline pictures."""
+def _check_item(item: dict[str, Any], attachments: Attachments) -> None:
+    """Checks an item against `ITEMS`, and collects its pictures and files."""
     kind = str(item.get("type") or "message")
     on_client = kind in ("tool_search_call", "tool_search_output") and (
         item.get("execution") == "client"
@@ -153,7 +142,8 @@ def _check_item(item: dict[str, Any]) -> int:
     if kind not in ITEMS and not on_client:
         raise policy.refuse(f"input of type {kind[:80]!r}", policy.SERVER_SIDE)
     _check_tools(item.get("tools"))
-    return sum(_check_part(part) for part in _parts(item))
+    for part in _parts(item):
+        _check_part(part, attachments)
 
 
 def _parts(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -163,26 +153,22 @@ def _parts(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from policy.objects(value, name)
 
 
-def _check_part(part: dict[str, Any]) -> int:
+def _check_part(part: dict[str, Any], attachments: Attachments) -> None:
     kind = str(part.get("type"))
-    if item_kind_is_shell_output(part):
-        return 0
+    if _is_shell_output(part):
+        return
     if kind not in CONTENT:
         raise policy.refuse(f"content of type {kind[:80]!r}", policy.BY_REFERENCE)
-    if kind != "input_image":
-        return 0
-    if part.get("file_id") is not None:
-        raise policy.refuse("input_image by file_id", policy.BY_REFERENCE)
-    inline_picture(part.get("image_url"))
-    return 1
+    if kind in ("input_image", "input_file") and part.get("file_id") is not None:
+        raise policy.refuse(f"{kind} by file_id", policy.BY_REFERENCE)
+    if kind == "input_image":
+        attachments.add_picture_url(part.get("image_url"))
+    elif kind == "input_file":
+        if part.get("file_url") is not None:
+            raise policy.refuse("input_file by file_url", policy.BY_REFERENCE)
+        attachments.add_document_url(part.get("file_data"))
 
 
-def item_kind_is_shell_output(part: dict[str, Any]) -> bool:
-    """Whether a part is the output of a local command: stdout and stderr, no type."""
+def _is_shell_output(part: dict[str, Any]) -> bool:
+    """Whether a part is the output of a local command, which has stdout and stderr but no type."""
     return "type" not in part and "stdout" in part
-
-
-def inline_picture(url: Any) -> None:
-    """Refuses a picture that the provider would have to fetch."""
-    if not isinstance(url, str) or not url.startswith("data:image/"):
-        raise policy.refuse("a picture by URL", policy.BY_REFERENCE)

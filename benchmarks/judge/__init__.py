@@ -1,0 +1,1 @@
+"""What a score and its audit cost, and how sure they are."""

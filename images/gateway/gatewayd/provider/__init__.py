@@ -1,0 +1,1 @@
+"""The provider's side: requests to it, retries, outages, and the usage in its responses."""

@@ -1,0 +1,219 @@
+"""The budget clock of one run: what was spent, what was given back, and what ends the run.
+
+The wall clock is fair. Two kinds of time do not count and are kept in accounts of their own: the
+time in which the contestant waited for a device lease (or for an attempt at a trial that failed by
+no fault of its own and was run again), and the provider's outages that the gateway
+itself saw while no trial ran. An agent does not wait while its model answers it, nor between two
+requests that follow each other with no trial's end between them: it detached its trial and works
+on. Nothing that a contestant sends reaches `give_back_outage`, so it cannot ask for a refund. Time
+is measured on this machine's monotonic clock; of an interval that another machine reports, only the
+length is used.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from typing import Final
+
+from runner.records.schema import Spent, UsageRecord
+from runner.spec import Budget
+
+Interval = tuple[float, float]
+
+# An agent that asks its model again within this time was at work in between: its tools take
+# seconds, while a command that waits for a trial takes as long as the trial and asks nothing.
+STEP_SECONDS = 60.0
+
+
+def union(intervals: list[Interval]) -> list[Interval]:
+    """The same points as disjoint intervals in order; empty ones dropped."""
+    merged: list[Interval] = []
+    for begin, end in sorted(i for i in intervals if i[1] > i[0]):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def minus(intervals: list[Interval], taken: list[Interval]) -> list[Interval]:
+    """The points of `intervals` that are not in `taken`, as disjoint intervals."""
+    left: list[Interval] = []
+    cuts = union(taken)
+    begins, ends = [cut[0] for cut in cuts], [cut[1] for cut in cuts]
+    for begin, end in union(intervals):
+        for cut_begin, cut_end in cuts[bisect_right(ends, begin) : bisect_left(begins, end)]:
+            if begin < cut_begin:
+                left.append((begin, cut_begin))
+            begin = cut_end
+        if begin < end:
+            left.append((begin, end))
+    return left
+
+
+def length(intervals: list[Interval]) -> float:
+    """The seconds that the intervals cover together; an overlap counts once."""
+    return sum(end - begin for begin, end in union(intervals))
+
+
+class BudgetClock:
+    """Counts one run's budgets. Not thread-safe: the run's own loop is its only user.
+
+    Args:
+        budget: the bounds.
+        before: what earlier lives of the same run had spent, when it is resumed.
+        now: seconds on a clock that never goes back. Everything that measures time in a run uses
+            this one.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        before: Spent | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.budget: Final = budget
+        self.now: Final = now
+        self._before = before or Spent()
+        self._began = now()
+        self._train_seconds = self._before.train_seconds
+        self._trials = self._before.trials
+        self._usd = self._before.usd
+        self._tokens = self._before.tokens
+        self._requests = self._before.requests
+        self._turns = self._before.turns
+        self._lease_waits: list[Interval] = []
+        self._waiting_since: dict[int, float] = {}
+        self._outages: list[Interval] = []
+        self._trials_ran: list[Interval] = []
+        self._worked: list[Interval] = []
+
+    @property
+    def trials(self) -> int:
+        """How many trials have ended, whatever their status."""
+        return self._trials
+
+    @property
+    def requests(self) -> int:
+        """How many requests to the model were settled."""
+        return self._requests
+
+    @property
+    def turns(self) -> int:
+        """How many turns the agent has begun, which is the number of its last one."""
+        return self._turns
+
+    def count_trial(self, train_seconds: float) -> None:
+        """A trial has ended and is charged for so many seconds of training."""
+        self._trials += 1
+        self._train_seconds += train_seconds
+
+    def count_check(self, seconds: float) -> None:
+        """A check has ended: it is charged for its time, and is no trial."""
+        self._train_seconds += seconds
+
+    def count_request(self, record: UsageRecord) -> None:
+        """The gateway has settled a request to the model."""
+        self._usd += record.cost_usd
+        self._tokens += record.tokens
+        self._requests += 1
+
+    def count_turn(self) -> int:
+        """The agent begins a turn; returns its number."""
+        self._turns += 1
+        return self._turns
+
+    def lease_wait_began(self, trial: int, moment: float) -> None:
+        """A trial has been waiting for its device since this moment of `now`."""
+        self._waiting_since[trial] = moment
+
+    def lease_wait_ended(self, trial: int, moment: float) -> None:
+        """The trial has its device, or no longer wants it."""
+        began = self._waiting_since.pop(trial, None)
+        if began is not None:
+            self._lease_waits.append((began, moment))
+
+    def give_back_attempt(self, began: float, ended: float) -> None:
+        """A trial has to run again, by no fault of its own: its attempt was a wait for nothing."""
+        self._lease_waits.append((began, ended))
+
+    def give_back_outage(self, seconds: float) -> None:
+        """The gateway saw the provider out of reach for this long, until now."""
+        self._outages.append(self._ending_now(seconds))
+
+    def trial_ran(self, began: float, ended: float) -> None:
+        """A trial held its device between these moments of `now`: no outage counts in there."""
+        self._trials_ran.append((began, ended))
+
+    def model_answered(self, seconds: float) -> None:
+        """The model worked on a request for so many seconds, until now: the agent did not wait."""
+        began, settled = self._ending_now(seconds)
+        last = self._worked[-1][1] if self._worked else -math.inf
+        if last < began < last + STEP_SECONDS and not self._trial_ended(last, began):
+            began = last
+        self._worked = union([*self._worked, (began, settled)])
+
+    def _trial_ended(self, after: float, before: float) -> bool:
+        return any(after <= ended <= before for _, ended in self._trials_ran)
+
+    def _ending_now(self, seconds: float) -> Interval:
+        moment = self.now()
+        return max(self._began, moment - max(0.0, seconds)), moment
+
+    def spent(self) -> Spent:
+        """Everything spent so far, earlier lives included."""
+        moment = self.now()
+        elapsed = moment - self._began
+        going_on = [(began, moment) for began in self._waiting_since.values()]
+        waits = minus(self._lease_waits + going_on, self._worked)
+        waited = length(waits)
+        outage = length(minus(self._outages, self._trials_ran + waits))
+        return Spent(
+            wall_seconds=self._before.wall_seconds + elapsed - waited - outage,
+            elapsed_seconds=self._before.elapsed_seconds + elapsed,
+            lease_wait_seconds=self._before.lease_wait_seconds + waited,
+            outage_seconds=self._before.outage_seconds + outage,
+            train_seconds=self._train_seconds,
+            trials=self._trials,
+            usd=self._usd,
+            tokens=self._tokens,
+            requests=self._requests,
+            turns=self._turns,
+        )
+
+    def spent_budget(self) -> str | None:
+        """The name of a budget that is used up, or None."""
+        spent = self.spent()
+        used = {
+            "trials": spent.trials,
+            "train_hours": spent.train_seconds / 3600,
+            "usd": spent.usd,
+            "tokens": spent.tokens,
+            "hours": spent.wall_seconds / 3600,
+        }
+        bounds = self.budget.as_dict()
+        for name, value in used.items():
+            bound = bounds[name]
+            if bound is not None and value >= bound:
+                return name
+        return None
+
+    def left(self) -> str:
+        """What is left of each budget, for the contestant and for people."""
+        spent, budget = self.spent(), self.budget
+        parts = []
+        if budget.trials is not None:
+            parts.append(f"{max(0, budget.trials - spent.trials)} trials")
+        if budget.hours is not None:
+            parts.append(f"{max(0.0, budget.hours - spent.wall_seconds / 3600):.2f} hours")
+        if budget.train_hours is not None:
+            left = budget.train_hours - spent.train_seconds / 3600
+            parts.append(f"{max(0.0, left):.2f} training hours")
+        if budget.usd is not None:
+            parts.append(f"{max(0.0, budget.usd - spent.usd):.2f} US dollars")
+        if budget.tokens is not None:
+            parts.append(f"{max(0, budget.tokens - spent.tokens)} tokens")
+        return ", ".join(parts)

@@ -1,0 +1,95 @@
+"""What was measured of the pristine train.py on a machine, and the key under which it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from runner.spec import Frozen, RunSpec
+from runner.tasks import Task
+from runner.timing.findings import Allowances
+
+GOOD_ENOUGH = 0.5  # of the training that is wanted: a reference that had less is made again
+MOST_MEASUREMENTS = 3  # a machine that is always busy is not measured at each of its runs
+MARGIN_SECONDS, MARGIN = 2.0, 1.5  # the allowance is the pristine train.py's time × 1.5 + 2 s
+# What a trial's scoring sends beyond its final rows: a quarter of them, 64 at least, are hidden
+# rows, and eight are sent again as probes (images/judge/plan.py).
+HIDDEN_SHARE, LEAST_HIDDEN, PROBES = 0.25, 64, 8
+
+
+class Facts(Frozen):
+    """What was measured, as `calibration-<key>.json` beside the reference holds it.
+
+    Args:
+        train_seconds: the training that the pristine train.py was given.
+        declared_seconds: what it said that it trained.
+        overhead_seconds: from its start to its first request for the final score, beyond that.
+        scoring_seconds: what the scoring of one trial takes, by the rows that it sends.
+        tokens: the targets that were sent for the reference.
+        cpu_share: processor time of its training by the time that the training took.
+        lost_share: the share of the processor time it needed that other load had.
+        disturbed: other load slowed it.
+        measurements: how often it was measured in a row because other load had slowed it.
+        peak_memory_bytes: of its container.
+    """
+
+    train_seconds: float
+    declared_seconds: float
+    overhead_seconds: float
+    scoring_seconds: float
+    tokens: int
+    cpu_share: float | None = None
+    lost_share: float | None = Field(default=None, ge=0, le=1)
+    disturbed: bool = False
+    measurements: int = 1
+    peak_memory_bytes: int = 0
+
+    def allowances(self, longest_seconds: float) -> Allowances:
+        """What a trial is allowed, given the task's own limit on what it may take.
+
+        The times of one measurement vary, so there is a margin. What the machine's usual other
+        load costs the pristine train.py is taken off a trial's own loss, unless that was disturbed.
+        """
+        start = min(self.overhead_seconds * MARGIN + MARGIN_SECONDS, longest_seconds)
+        lost = 0.0 if self.disturbed else self.lost_share or 0.0
+        return Allowances(start, self.scoring_seconds, lost)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A measurement of the pristine train.py, and the key under which it is kept."""
+
+    key: str
+    facts: Facts
+
+    def as_version(self) -> dict[str, Any]:
+        """What `versions` in spec.json says of it, so that a resumed run has the same."""
+        return {"key": self.key, "facts": self.facts.model_dump()}
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> Calibration | None:
+        """The calibration that a run began with; None in a run of before there was one."""
+        kept = spec.versions.get("calibration")
+        return None if kept is None else cls(kept["key"], Facts.model_validate(kept["facts"]))
+
+
+def key_of(image: str, pristine: str, machine: str, gpu: str | None, threads: int) -> str:
+    """The key of what decides a measurement, 16 hex digits."""
+    decisive = [image, pristine, machine, str(gpu), str(threads)]
+    return hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:16]
+
+
+def will_do(facts: Facts, train_seconds: float) -> bool:
+    """Whether a kept measurement serves a run that would train for so long."""
+    undisturbed = not facts.disturbed or facts.measurements >= MOST_MEASUREMENTS
+    return undisturbed and facts.train_seconds >= GOOD_ENOUGH * train_seconds
+
+
+def scored_share(task: Task, tokens: int) -> float:
+    """What a trial is sent to be scored, as a share of the targets sent for the reference."""
+    final = task.judged_tokens / task.sequence_tokens
+    rows = final + max(LEAST_HIDDEN, HIDDEN_SHARE * final) + PROBES
+    return min(1.0, rows * task.sequence_tokens / max(1, tokens))

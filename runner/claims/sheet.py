@@ -1,0 +1,97 @@
+"""The tables of a log before anybody knows which column is which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from runner.claims.claim import Unread
+from runner.claims.number import is_number
+from runner.claims.words import MAX_NAME, is_known
+
+MAX_CELL = 4_000  # characters
+MAX_CELLS = 64  # kept of a row
+MAX_ROWS = 20_000
+MAX_UNREAD = 1_000
+FIRST_NAMES = 16  # by which a header below another one is told
+KNOWN_NAMES = 2  # that make a row a header
+_MARKUP = " \t\"'`*"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as it stands in the file.
+
+    Args:
+        line: where it begins, from 1.
+        cells: the first `MAX_CELLS` of them.
+        count: how many cells it has.
+        delimiter: what stood between them.
+        lines: how many lines it takes.
+    """
+
+    line: int
+    cells: list[str]
+    count: int
+    delimiter: str = ","
+    lines: int = 1
+
+
+@dataclass
+class Table:
+    """Rows below one header.
+
+    Args:
+        names: of its first `MAX_CELLS` columns; None when there is no header.
+        columns: how many columns the header has.
+    """
+
+    names: list[str] | None
+    columns: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+
+@dataclass
+class Sheet:
+    """The tables of a file and what is in none.
+
+    Args:
+        left_out: how many more lines were not read than `unread` tells.
+        full: whether rows beyond `MAX_ROWS` were left out.
+        is_json: whether its rows are JSON objects, each with names of its own.
+    """
+
+    tables: list[Table] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    left_out: int = 0
+    full: bool = False
+    is_json: bool = False
+
+    def leave(self, line: int, raw: str, reason: str) -> None:
+        """Note what is no row."""
+        if len(self.unread) < MAX_UNREAD:
+            self.unread.append(Unread(line, short(raw), reason))
+        else:
+            self.left_out += 1
+
+
+def short(text: str) -> str:
+    """The text, cut where it is longer than a cell may be."""
+    return text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}… ({len(text)} characters)"
+
+
+def is_header(cells: Sequence[str], metric_name: str, *, again: bool = False) -> bool:
+    """Whether these are names of columns.
+
+    Args:
+        cells: of the row.
+        metric_name: what the task measures.
+        again: whether it may be so only if half of its first names are known, because there was
+            a header before, or none for many rows.
+    """
+    first = cells[: FIRST_NAMES if again else MAX_CELLS]
+    quick = {cell[:MAX_NAME].strip(_MARKUP).lower().replace(" ", "_") for cell in first}
+    known = sum(is_known(name, metric_name) for name in quick)
+    if known < KNOWN_NAMES or (again and known * 2 < len(first)):
+        return False
+    return not any(is_number(cell) for cell in cells[:MAX_CELLS])

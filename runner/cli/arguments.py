@@ -1,0 +1,64 @@
+"""The options that `run` and `baseline` share, and how a budget is made of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runner import spec
+from runner.spec import Budget
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The id of the run, such as gpt-s1.")]
+Seed = Annotated[
+    int, typer.Option(help="The replicate: it seeds the sampler and is part of the run's id.")
+]
+Hours = Annotated[
+    str,
+    typer.Option(
+        help="Hours by the clock, or none; waiting and outages do not count.", metavar="FLOAT"
+    ),
+]
+TrainHours = Annotated[float | None, typer.Option(help="Hours of training, over all trials.")]
+Trials = Annotated[int | None, typer.Option(help="Number of trials.")]
+Usd = Annotated[float | None, typer.Option(help="US dollars for model requests.")]
+Tokens = Annotated[int | None, typer.Option(help="Tokens of model requests, cached ones too.")]
+TaskName = Annotated[str, typer.Option(help="pystdlib, text, tinystories, …: see trainer/tasks.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", help="Your own text, for TASK=text: a file or a folder (docs/texts.md)."
+    ),
+]
+TrialSeconds = Annotated[float | None, typer.Option(help="Training seconds of one trial.")]
+Gpu = Annotated[str | None, typer.Option(help="The GPU for trials, by the engine's number for it.")]
+VerifyTexts = Annotated[
+    str, typer.Option("--verify", help="What the referee runs again: best, kept or none.")
+]
+VerifySeeds = Annotated[
+    int, typer.Option("--verify-seeds", min=1, help="Held-out training seeds of the referee.")
+]
+RetryDisturbed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-disturbed", help="Run a trial again, free, if other load slowed it; once."
+    ),
+]
+DEFAULT_HOURS = "8"
+NO_BOUND = "none"
+
+
+def budget(
+    hours: str,
+    train_hours: float | None,
+    trials: int | None,
+    usd: float | None,
+    tokens: int | None,
+) -> Budget:
+    """The budget of the options; `none` hours set no bound on the clock.
+
+    Raises:
+        UserError: a value is not above 0, or nothing bounds the run.
+    """
+    wall = None if hours.strip().lower() == NO_BOUND else hours
+    return spec.budget(hours=wall, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens)

@@ -1,0 +1,190 @@
+"""The commands that run contestants: run, baseline, resume, stop, demo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import rich
+import typer
+
+from runner import options, run_lock, samplers, spec, task_data, tasks
+from runner.agents import agent_names
+from runner.cli.arguments import (
+    DEFAULT_HOURS,
+    Data,
+    Gpu,
+    Hours,
+    RetryDisturbed,
+    RunId,
+    Seed,
+    TaskName,
+    Tokens,
+    TrainHours,
+    Trials,
+    TrialSeconds,
+    Usd,
+    VerifySeeds,
+    VerifyTexts,
+    budget,
+)
+from runner.cli.context import Folders, connected_engine, log_line
+from runner.cli.overview import collect
+from runner.cli.printing import ORDERLY_CAUSES, print_result
+from runner.cli.referee import verify_at_end
+from runner.records.schema import RunResult
+from runner.run import lifecycle
+from runner.spec import RunSpec
+
+DEMO_VERIFY_SEEDS = 1  # so that the referee takes two trials of each contestant, not four
+STOPPING = {  # what happens next, by a run's kind
+    "agent": "its agent has a grace period to write STATUS.md",
+    "baseline": "a trial under way is ended with it",
+}
+
+
+def run_agent(
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(help=f"One of {', '.join(agent_names())}.")],
+    seed: Seed = 1,
+    hours: Hours = DEFAULT_HOURS,
+    train_hours: TrainHours = None,
+    trials: Trials = None,
+    usd: Usd = None,
+    tokens: Tokens = None,
+    task: TaskName = "pystdlib",
+    data_path: Data = None,
+    model: Annotated[str | None, typer.Option(help="A model other than the agent's own.")] = None,
+    trial_seconds: TrialSeconds = None,
+    gpu: Gpu = None,
+    retry_disturbed: RetryDisturbed = False,
+    rehearsal: Annotated[bool, typer.Option(help="A scripted model: no key, no money.")] = False,
+    record: Annotated[bool, typer.Option(help="Keep every request and response.")] = False,
+    base_url: Annotated[str | None, typer.Option(help="Another server of the same API.")] = None,
+    allow_unpriced: Annotated[
+        bool, typer.Option(help="Run a model that has no known price.")
+    ] = False,
+    verify: VerifyTexts = "best",
+    verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
+) -> None:
+    """Let an agent work on the task until a budget is spent."""
+    bounds = budget(hours, train_hours, trials, usd, tokens)
+    asked = options.RunOptions(
+        seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
+        rehearsal=rehearsal, record=record, base_url=base_url, allow_unpriced=allow_unpriced,
+        verify=verify, verify_seeds=verify_seeds,
+        retry_disturbed=retry_disturbed,
+    )  # fmt: skip
+    _run_to_end(context.obj, options.agent_run(agent, asked, bounds, options.environment()))
+
+
+def baseline(
+    context: typer.Context,
+    sampler: Annotated[str, typer.Argument(help=f"One of {', '.join(samplers.load())}.")],
+    seed: Seed = 1,
+    hours: Hours = DEFAULT_HOURS,
+    train_hours: TrainHours = None,
+    trials: Trials = None,
+    usd: Usd = None,
+    tokens: Tokens = None,
+    task: TaskName = "pystdlib",
+    data_path: Data = None,
+    trial_seconds: TrialSeconds = None,
+    gpu: Gpu = None,
+    verify: VerifyTexts = "best",
+    verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
+    retry_disturbed: RetryDisturbed = False,
+) -> None:
+    """Let a classical optimiser work on the task, under the same conditions as an agent."""
+    bounds = budget(hours, train_hours, trials, usd, tokens)
+    asked = options.RunOptions(
+        seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
+        verify=verify, verify_seeds=verify_seeds,
+        retry_disturbed=retry_disturbed,
+    )  # fmt: skip
+    _run_to_end(context.obj, options.baseline_run(sampler, asked, bounds))
+
+
+def samplers_described() -> str:
+    """A paragraph on each sampler, for the end of the help of `baseline`."""
+    return "\n\n".join(f"{name}: {it.description}" for name, it in samplers.load().items())
+
+
+def resume(context: typer.Context, run_id: RunId) -> None:
+    """Continue a run whose runner died; what it has spent of its budgets stays spent."""
+    folders: Folders = context.obj
+    run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
+    with connected_engine() as engine:
+        result = lifecycle.resume(
+            options.with_key(run_spec, options.environment()), engine, folders.runs, log_line
+        )
+    _report(folders, verify_at_end(folders, run_spec, result))
+
+
+def stop(context: typer.Context, run_id: RunId) -> None:
+    """End a run in an orderly way. If its runner died, collect its files and clear it away."""
+    folders: Folders = context.obj
+    if run_lock.request_stop(folders.runs, spec.check_run_id(run_id)):
+        kind = spec.read_spec(folders.runs, run_id).kind
+        rich.print(f"{run_id}: asked to stop; {STOPPING[kind]}; `make ps` shows when it has ended")
+        return
+    with connected_engine() as engine:
+        result = lifecycle.close_abandoned(engine, folders.runs, run_id)
+    rich.print(f"{run_id}: ended by {result.ended_by}; its files are in {folders.runs / run_id}")
+
+
+def demo(
+    context: typer.Context,
+    trials: Annotated[int, typer.Option(help="Trials of each contestant.")] = 6,
+    trial_seconds: Annotated[float, typer.Option(help="Training seconds of a trial.")] = 5.0,
+) -> None:
+    """Run a rehearsed agent and an Optuna baseline on real text, and compare them."""
+    folders: Folders = context.obj
+    seed = free_seed(folders.runs, ("gpt", "tpe"))
+    asked = options.RunOptions(
+        seed=seed, trial_seconds=trial_seconds, rehearsal=True, verify_seeds=DEMO_VERIFY_SEEDS
+    )
+    bounds = spec.budget(hours=1.0, trials=trials)
+    _demo_run(
+        folders,
+        "1/2 a rehearsed agent: the real Codex CLI, a scripted model, real trials",
+        options.agent_run("gpt", asked, bounds, options.environment()),
+    )
+    _demo_run(folders, "2/2 an Optuna baseline: TPE", options.baseline_run("tpe", asked, bounds))
+    collect(context)
+
+
+def _demo_run(folders: Folders, title: str, run_spec: RunSpec) -> None:
+    rich.get_console().rule(title, align="left")
+    print_result(folders.runs, _start(folders, run_spec))
+
+
+def _run_to_end(folders: Folders, run_spec: RunSpec) -> None:
+    """Start a run, wait for its end and report it.
+
+    Raises:
+        UserError: the user's text cannot be read, which is found before an engine is asked.
+    """
+    task_data.input_files(run_spec.data, tasks.load_task(run_spec.task))
+    _report(folders, _start(folders, run_spec))
+
+
+def _start(folders: Folders, run_spec: RunSpec) -> RunResult:
+    with connected_engine() as engine:
+        result = lifecycle.start(run_spec, engine, folders.runs, log_line)
+    return verify_at_end(folders, run_spec, result)
+
+
+def _report(folders: Folders, result: RunResult) -> None:
+    print_result(folders.runs, result)
+    if result.cause not in ORDERLY_CAUSES:
+        raise typer.Exit(1)
+
+
+def free_seed(runs: Path, contestants: Iterable[str]) -> int:
+    """The first seed that none of these contestants has used here."""
+    names, seed = list(contestants), 1
+    while any((runs / f"{name}-s{seed}").exists() for name in names):
+        seed += 1
+    return seed

@@ -1,0 +1,59 @@
+"""The commands that show what there is: collect, ps, logs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import rich
+import typer
+from rich.markup import escape
+
+from runner import ps as runs_and_containers
+from runner import results, spec
+from runner.cli import streams, terminal
+from runner.cli.arguments import RunId
+from runner.cli.context import Folders, connected_engine
+from runner.cli.printing import print_rows
+from runner.records import layout
+from runner.results import FIGURE
+
+
+def collect(context: typer.Context) -> None:
+    """Compare all runs: a table here, and CSV files, a page and a plot in results/."""
+    folders: Folders = context.obj
+    run_folders = layout.run_folders(folders.runs)
+    rows = results.write_results(run_folders, folders.results)
+    if not rows:
+        rich.print("no runs yet: try `make demo`, or `make run AGENT=gpt SEED=1 REHEARSAL=1`")
+        return
+    print_rows(rows)
+    plot = f", {FIGURE}" if (folders.results / FIGURE).exists() else ""
+    files = f"summary.md, runs.csv, trials.csv, experiments.csv, fidelity.csv{plot}"
+    rich.print(f"files: {folders.results}/{files}")
+
+
+def ps(context: typer.Context) -> None:
+    """List all runs, and every container and volume of Bakeoff on the engine."""
+    with connected_engine() as engine:
+        for table in runs_and_containers.tables(engine, context.obj.runs):
+            terminal.print_table(table)
+
+
+def logs(
+    context: typer.Context,
+    run_id: RunId,
+    role: Annotated[
+        str, typer.Option(help="The container: agent, optimizer, gateway or rehearsal.")
+    ] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Whether to go on until the run ends.")
+    ] = True,
+) -> None:
+    """Show what a run's contestant prints, or the run's journal if its containers are gone."""
+    with connected_engine() as engine:
+        for line in runs_and_containers.log_lines(
+            engine, context.obj.runs, spec.check_run_id(run_id), role=role, follow=follow
+        ):
+            rich.get_console().print(escape(line), highlight=False, soft_wrap=True)
+            if streams.reader_left():
+                return

@@ -1,0 +1,90 @@
+"""The commands of the referee: verify and noise."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import rich
+import typer
+from rich.markup import escape
+
+from runner import options, spec
+from runner.cli.arguments import Data, Gpu, RunId, TaskName, TrialSeconds, VerifySeeds, VerifyTexts
+from runner.cli.context import Folders, connected_engine, log_line
+from runner.cli.printing import print_noise, print_verified
+from runner.errors import BakeoffError
+from runner.records.files import to_json, write_whole
+from runner.records.layout import RunDir
+from runner.records.schema import RunResult
+from runner.spec import VERIFY_SEEDS, RunSpec
+from runner.tasks import load_task
+from runner.verification import noise_floor, verify
+
+DEFAULT_SEEDS = 10
+
+
+def verify_run(
+    context: typer.Context,
+    run_id: RunId,
+    texts: VerifyTexts = "best",
+    seeds: VerifySeeds = VERIFY_SEEDS,
+) -> None:
+    """Run the best text of a finished run again, with training seeds that it never saw."""
+    folders: Folders = context.obj
+    run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
+    _verify(folders, run_spec, verify.Asked(options.verify_texts(texts), seeds))
+    print_verified(folders.runs, run_spec)
+
+
+def noise(
+    context: typer.Context,
+    task: TaskName = "pystdlib",
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Training seeds.")] = DEFAULT_SEEDS,
+    data_path: Data = None,
+    trial_seconds: TrialSeconds = None,
+    gpu: Gpu = None,
+) -> None:
+    """Measure how much the pristine train.py differs from training seed to training seed."""
+    folders: Folders = context.obj
+    asked = noise_floor.Asked(task, data_path, seeds, trial_seconds, gpu)
+    with connected_engine() as engine:
+        floor = noise_floor.measure(engine, folders.results, asked, log_line, _report)
+    print_noise(folders.results, floor, load_task(task).metric)
+
+
+def verify_at_end(folders: Folders, run_spec: RunSpec, result: RunResult) -> RunResult:
+    """Verify a run that has just ended, as its spec asks, unless a person ended it.
+
+    A referee that fails costs no run.
+
+    Returns:
+        The result as it is now: with the verified value, or with the problem that it was.
+    """
+    if run_spec.verify == "none" or result.best_measured is None:
+        return result
+    if result.cause == "user":  # whoever stopped it does not want to wait for four more trials
+        rich.print(f"not verified: `make verify RUN={run_spec.run_id}` does it")
+        return result
+    rich.print(f"[bold]{run_spec.run_id}[/] has ended; the referee runs its best text again")
+    path = RunDir(folders.runs / run_spec.run_id).result
+    try:
+        _verify(folders, run_spec, verify.Asked(run_spec.verify, run_spec.verify_seeds))
+    except BakeoffError as error:
+        later = f"`make verify RUN={run_spec.run_id}` does it later"
+        said = f"{verify.NOT_VERIFIED}{error.message}; {later}"
+        rich.print(f"  [yellow]{escape(said)}[/]")
+        now = RunResult.model_validate_json(path.read_bytes())
+        now = now.model_copy(update={"problems": [*now.problems, said]})
+        write_whole(path, to_json(now))
+    return RunResult.model_validate_json(path.read_bytes())
+
+
+def _verify(folders: Folders, run_spec: RunSpec, asked: verify.Asked) -> None:
+    with connected_engine() as engine:
+        verify.verify_run(
+            engine, folders.runs, folders.results, run_spec.run_id, asked, log_line, _report
+        )
+
+
+def _report(sentence: str) -> None:
+    rich.print(f"  {escape(sentence)}")

@@ -1,0 +1,1 @@
+"""Copies what a run's containers hold into the run's directory."""

@@ -1,0 +1,272 @@
+"""The Docker engine: one connection to it, and everything that the runner does through it.
+
+The Docker API alone is used: create, attach, logs, put and get archive, wait, kill. No bind mounts,
+no published ports and no exec, so a remote `DOCKER_HOST` serves as well as a local one. Errors of
+docker-py and of the HTTP library under it leave this folder as `EngineError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
+
+import docker
+import docker.errors
+import requests
+from docker.utils.socket import frames_iter
+
+from runner.engine import archives, lockdown
+from runner.engine.address import check_version, engine_address, machine_address, unreachable
+from runner.engine.api import API_TIMEOUT_SECONDS, IsolatedClient, translated
+from runner.engine.channel import Channel
+from runner.engine.containers import ContainerSpec, ContainerState, EngineInfo, VolumeState
+from runner.engine.images import ImageStore
+from runner.errors import EngineError, PathError
+from runner.records.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
+
+STOP_GRACE_SECONDS = 5  # between SIGTERM and SIGKILL; every PID 1 of ours needs less
+ARCHIVE_CHUNK_BYTES = 1 << 16
+
+
+class Engine(ImageStore):
+    """One connection to one Docker engine. Make it with `Engine.connect`."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        super().__init__(client.api)
+        self._client = client
+
+    @classmethod
+    def connect(cls) -> Engine:
+        """Connect to the engine that DOCKER_HOST names, else the Docker CLI's context.
+
+        Raises:
+            EngineError: no engine answers, or it is older than `MINIMUM_VERSION`.
+        """
+        where, options = engine_address()
+        try:
+            client = IsolatedClient(timeout=API_TIMEOUT_SECONDS, max_pool_size=32, **options)
+            version = str(client.version()["Version"])
+        except (
+            docker.errors.DockerException,
+            requests.RequestException,
+            OSError,
+            ValueError,
+        ) as error:
+            raise unreachable(where, error) from error
+        check_version(version)
+        return cls(client)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def info(self) -> EngineInfo:
+        with translated("asking the engine what it is"):
+            info = self._client.info()
+        return EngineInfo(
+            id=str(info.get("ID", "")),
+            version=str(info.get("ServerVersion", "")),
+            cpus=int(info["NCPU"]),
+            memory_bytes=int(info["MemTotal"]),
+            gpus="nvidia" in info.get("Runtimes", {}),
+        )
+
+    def host_address(self) -> str:
+        """How a container on the bridge calls the engine's own machine; "" when it cannot."""
+        with translated("asking the engine for the address of its machine"):
+            return machine_address(self._client.info(), self._api.inspect_network(lockdown.BRIDGE))
+
+    # --- containers ---------------------------------------------------------------------------
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create the container, locked as `lockdown.py` says but not started; returns its id.
+
+        Raises:
+            SandboxError: the container asks for a network that its role may not have.
+            ImageError: the image does not exist.
+            EngineError: the engine refused.
+        """
+        granted = lockdown.host_config(spec)
+        with translated(f"creating container {spec.name}"):
+            created = self._api.create_container(
+                image=spec.image,
+                command=spec.command,
+                entrypoint=spec.entrypoint,
+                name=spec.name,
+                labels={LABEL_RUN: spec.run_id, LABEL_ROLE: spec.role},
+                host_config=self._api.create_host_config(**granted),
+                **lockdown.process_config(spec),
+            )
+        return str(created["Id"])
+
+    def attach(self, container: str) -> Channel:
+        """Attach to PID 1's stdio. Attached before `start`, it misses nothing of the output."""
+        params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        with translated(f"attaching to {container[:12]}"):
+            stream = self._api.attach_socket(container, params=params)
+            return Channel(stream, frames_iter(stream, tty=False))  # type: ignore[no-untyped-call]
+
+    def start(self, container: str) -> None:
+        with translated(f"starting container {container[:12]}"):
+            self._api.start(container)
+
+    def inspect(self, container: str) -> ContainerState | None:
+        """The container's state, or None when there is no such container."""
+        with translated(f"inspecting container {container[:12]}"):
+            try:
+                body = self._api.inspect_container(container)
+            except docker.errors.NotFound:
+                return None
+        labels = body["Config"].get("Labels") or {}
+        return ContainerState(
+            id=body["Id"],
+            name=body["Name"].lstrip("/"),
+            run_id=labels.get(LABEL_RUN, ""),
+            role=labels.get(LABEL_ROLE, ""),
+            status=body["State"]["Status"],
+            exit_code=int(body["State"]["ExitCode"]),
+            oom_killed=bool(body["State"]["OOMKilled"]),
+        )
+
+    def wait_exit(self, container: str, timeout_seconds: float) -> ContainerState | None:
+        """The state of the container after its end; None when it still runs at the time-out.
+
+        The state is polled, because the engine's own wait call loses its connection when it waits
+        for long.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        pause = 0.01
+        while True:
+            state = self.inspect(container)
+            if state is not None and state.status in ("exited", "dead"):
+                return state
+            if state is None or time.monotonic() > deadline:
+                return None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.25)
+
+    def kill(self, container: str) -> None:
+        """Send SIGKILL to everything in the container; one that does not run is left as it is."""
+        with (
+            translated(f"killing container {container[:12]}"),
+            contextlib.suppress(docker.errors.NotFound),
+        ):
+            try:
+                self._api.kill(container)
+            except docker.errors.APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
+
+    def stop(self, container: str, timeout_seconds: int = STOP_GRACE_SECONDS) -> None:
+        """Send SIGTERM, then SIGKILL at the time-out; a missing container is no error."""
+        with (
+            translated(f"stopping container {container[:12]}"),
+            contextlib.suppress(docker.errors.NotFound),
+        ):
+            self._api.stop(container, timeout=timeout_seconds)
+
+    def remove(self, container: str) -> None:
+        """Remove the container, running or not; one that is gone or going already is no error."""
+        with (
+            translated(f"removing container {container[:12]}"),
+            contextlib.suppress(docker.errors.NotFound),
+        ):
+            try:
+                self._api.remove_container(container, force=True, v=True)
+            except docker.errors.APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
+
+    def logs(self, container: str, *, follow: bool = False) -> Iterator[bytes]:
+        """The container's stdout and stderr in their order, as far as the engine kept them."""
+        with translated(f"reading the log of {container[:12]}"):
+            yield from self._api.logs(container, stream=True, follow=follow)
+
+    def containers(self, run_id: str | None = None) -> list[ContainerState]:
+        """All containers of ours, running or not, of one run or of all."""
+        label = LABEL_RUN if run_id is None else f"{LABEL_RUN}={run_id}"
+        with translated("listing containers"):
+            found = self._api.containers(all=True, filters={"label": label})
+        states = (self.inspect(body["Id"]) for body in found)
+        return [state for state in states if state is not None]
+
+    # --- volumes and files --------------------------------------------------------------------
+
+    def create_volume(self, name: str, *, run_id: str = "", data: str = "") -> None:
+        """Create the volume of a run, or of the data of the task `data`; labelled accordingly."""
+        labels = {LABEL_RUN: run_id} if run_id else {LABEL_DATA: data}
+        with translated(f"creating volume {name}"):
+            self._api.create_volume(name, labels=labels)
+
+    def remove_volume(self, name: str) -> None:
+        """Remove the volume; a missing one is no error.
+
+        Raises:
+            EngineError: a container still uses it.
+        """
+        with translated(f"removing volume {name}"), contextlib.suppress(docker.errors.NotFound):
+            self._api.remove_volume(name)
+
+    def volumes(self, run_id: str | None = None) -> list[VolumeState]:
+        """All volumes of ours: those of one run, or every run's and every task's data."""
+        labels = [f"{LABEL_RUN}={run_id}"] if run_id else [LABEL_RUN, LABEL_DATA]
+        states: list[VolumeState] = []
+        for label in labels:
+            with translated("listing volumes"):
+                found = self._api.volumes(filters={"label": label})["Volumes"] or []
+            for body in found:
+                own = body.get("Labels") or {}
+                states.append(
+                    VolumeState(body["Name"], own.get(LABEL_RUN, ""), own.get(LABEL_DATA, ""))
+                )
+        return states
+
+    def put_files(self, container: str, folder: str, files: Mapping[str, bytes]) -> None:
+        """Write files (relative path → content) below a folder of the container, as uid 1000."""
+        self.put_archive(container, folder, archives.tar_archive(files, lockdown.UID))
+
+    def put_archive(self, container: str, folder: str, archive: bytes | Iterable[bytes]) -> None:
+        """Unpack a tar archive of ours into a folder of the container."""
+        with translated(f"writing files into {container[:12]}:{folder}"):
+            self._api.put_archive(container, folder, archive)
+
+    def get_file(self, container: str, path: str, max_bytes: int) -> bytes | None:
+        """The content of one regular file, or None when there is none.
+
+        The archive is not to be trusted: only its first member is read, only when that is a regular
+        file, and never more than `max_bytes` of it (a longer file comes back cut).
+
+        Raises:
+            PathError: the engine answers, but cannot read this path: links that lead in a circle,
+                a file in the place of a folder, a file that shrinks while it is read.
+            EngineError: the engine does not answer.
+        """
+        try:
+            with contextlib.closing(self.get_archive(container, path)) as chunks:
+                return archives.first_file(chunks, max_bytes)
+        except EngineError as error:
+            if not self._serves_files(container):
+                raise
+            raise PathError(error.message) from error
+
+    def _serves_files(self, container: str) -> bool:
+        """Whether the engine can read `/` of this container, which no code in it can change."""
+        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
+        try:
+            answer = self._api.head(url, params={"path": "/"}, timeout=API_TIMEOUT_SECONDS)
+        except (docker.errors.DockerException, requests.RequestException, OSError):
+            return False
+        return bool(answer.ok)
+
+    def get_archive(self, container: str, path: str) -> Generator[bytes]:
+        """A tar archive of a file or folder, in pieces; empty when the path does not exist.
+
+        The caller closes it, or the connection stays open.
+        """
+        with translated(f"reading {path} of {container[:12]}"):
+            try:
+                chunks, _ = self._api.get_archive(container, path, chunk_size=ARCHIVE_CHUNK_BYTES)
+            except docker.errors.NotFound:
+                return
+            with contextlib.closing(chunks):
+                yield from chunks

@@ -1,0 +1,215 @@
+"""Makes a `RunSpec` of the options of a command, before anything is started.
+
+Everything that can be wrong with a request is found here, as far as it shows without the engine.
+What a run is comes from its options and from here alone: nothing later reads the environment for
+it. Later readers of the environment ask only about this machine (how to reach its engine and what
+image builds need); a test lists them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import genai_prices
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from runner import samplers, spec, tasks
+from runner.agents import AgentSpec, load_agent
+from runner.errors import UserError
+from runner.spec import Budget, RunSpec, Verify
+from runner.tasks import Task
+
+REHEARSAL_KEY = "rehearsal-key-worth-nothing"
+BASE_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(?P<port>\d{1,5}))?(/[\w.~%!$&'()*+,;=:/-]*)?"
+)
+LAST_PORT = 65535
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `bakeoff run` and `bakeoff baseline`, as the user gave them.
+
+    `trial_seconds` is the training time of one trial; None stands for the task's own.
+    """
+
+    seed: int = 1
+    task: str = "pystdlib"
+    data: str | None = None
+    model: str | None = None
+    trial_seconds: float | None = None
+    gpu: str | None = None
+    rehearsal: bool = False
+    record: bool = False
+    base_url: str | None = None
+    allow_unpriced: bool = False
+    verify: str = "best"
+    verify_seeds: int = spec.VERIFY_SEEDS
+    retry_disturbed: bool = False
+
+
+def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, str]) -> RunSpec:
+    """The spec of an agent's run; `env` is where its key is looked for.
+
+    Raises:
+        UserError: an unknown name, a bad value, a model without a price, or no key.
+    """
+    agent = load_agent(name, asked.model).spec
+    task = tasks.load_task(asked.task)
+    run_spec = _common("agent", name, asked, task, budget)
+    if asked.base_url is not None:
+        check_base_url(asked.base_url, agent)
+    if not asked.allow_unpriced:
+        check_prices(agent)
+    key = REHEARSAL_KEY if asked.rehearsal else _key(agent, env, own_server=bool(asked.base_url))
+    return run_spec.model_copy(
+        update={
+            "model": agent.model,
+            "context_tokens": agent.context_tokens,
+            "rehearsed": asked.rehearsal,
+            "record": asked.record,
+            "base_url": asked.base_url,
+            "allow_unpriced": asked.allow_unpriced,
+            "api_key": SecretStr(key),
+        }
+    )
+
+
+def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
+    """The spec of a baseline's run.
+
+    Raises:
+        UserError: an unknown name or a bad value.
+    """
+    samplers.find(name)
+    if budget.hours is None and budget.train_hours is None and budget.trials is None:
+        raise UserError(
+            f"setting the budget of {name}: an optimiser spends neither dollars nor tokens, so "
+            "nothing bounds this run",
+            hint="set HOURS, TRAIN_HOURS or TRIALS",
+        )
+    return _common("baseline", name, asked, tasks.load_task(asked.task), budget)
+
+
+def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:
+    """A spec that was read from its file, completed with the key, which no file holds.
+
+    Raises:
+        UserError: `env` does not have the key.
+    """
+    if stored.kind == "baseline":
+        return stored
+    agent = load_agent(stored.contestant, stored.model).spec
+    own_server = bool(stored.base_url)
+    key = REHEARSAL_KEY if stored.rehearsed else _key(agent, env, own_server=own_server)
+    return stored.model_copy(update={"api_key": SecretStr(key)})
+
+
+def _common(kind: str, name: str, asked: RunOptions, task: Task, budget: Budget) -> RunSpec:
+    seconds = task.train_seconds if asked.trial_seconds is None else asked.trial_seconds
+    if not 0 < seconds < math.inf:
+        raise UserError(
+            f"setting the training time of a trial: TRIAL_SECONDS is {seconds:g}",
+            hint="give it seconds above 0, such as 300",
+        )
+    return RunSpec.model_validate(
+        {
+            "run_id": spec.check_run_id(spec.run_id(name, asked.seed)),
+            "kind": kind,
+            "contestant": name,
+            "seed": asked.seed,
+            "task": task.name,
+            "metric": task.metric,
+            "data": None if asked.data is None else str(Path(asked.data).expanduser().absolute()),
+            "budget": budget,
+            "trial_seconds": seconds,
+            "gpu": asked.gpu,
+            "verify": verify_texts(asked.verify),
+            "verify_seeds": asked.verify_seeds,
+            "retry_disturbed": asked.retry_disturbed,
+        }
+    )
+
+
+def verify_texts(asked: str) -> Verify:
+    """Which texts the referee runs again, as VERIFY says it.
+
+    Raises:
+        UserError: it is none of best, kept and none.
+    """
+    for known in get_args(Verify):
+        if asked == known:
+            return cast(Verify, known)
+    raise UserError(
+        f"choosing what the referee runs again: VERIFY is {asked!r}",
+        hint=f"VERIFY is {', '.join(get_args(Verify))}",
+    )
+
+
+def check_base_url(url: str, agent: AgentSpec) -> None:
+    """Refuse a BASE_URL that is not the address of a server, or that holds a secret.
+
+    Raises:
+        UserError: it is anything but `http(s)://host[:port][/path]`.
+    """
+    names = " or ".join(agent.key_variables)
+    if "@" in url:  # not repeated: what stands before it is a password
+        raise UserError(
+            "setting BASE_URL: it holds a user name or a password, which the records would show",
+            hint=f"leave out what stands before the @, and put the key into {names}",
+        )
+    found = BASE_URL.fullmatch(url)
+    if found is None or not 0 < int(found["port"] or 80) <= LAST_PORT:
+        raise UserError(
+            f"setting BASE_URL: {url.partition('?')[0]!r} is not the address of a server",
+            hint="write it as http://192.0.2.1:8000/v1 or https://llm.example.org, without ? and "
+            f"#; the key goes into {names}",
+        )
+
+
+def check_prices(agent: AgentSpec) -> None:
+    """Refuse a model whose cost in dollars could not be counted.
+
+    Raises:
+        UserError: neither genai-prices nor `runner/prices.toml` has a price for it.
+    """
+    if agent.model in spec.prices():
+        return
+    try:
+        genai_prices.calc_price(
+            genai_prices.Usage(input_tokens=1, output_tokens=1), agent.model,
+            provider_id=agent.provider,
+        )  # fmt: skip
+    except LookupError:
+        raise UserError(
+            f"pricing model {agent.model}: no price is known, so no dollar budget could hold",
+            hint="add it to runner/prices.toml, or set ALLOW_UNPRICED=1",
+        ) from None
+
+
+def _key(agent: AgentSpec, env: Mapping[str, str], *, own_server: bool) -> str:
+    """The user's key. It goes into a `SecretStr` and is never printed."""
+    for variable in agent.key_variables:
+        if value := env.get(variable, "").strip():
+            return value
+    if own_server:
+        return "no-key"
+    names = " or ".join(agent.key_variables)
+    raise UserError(
+        f"starting agent {agent.name}: there is no {names}",
+        hint=f"put {names}=… into the environment or into the file .env in this folder; "
+        "or set REHEARSAL=1 to run everything with a scripted model",
+    )
+
+
+def environment() -> Mapping[str, str]:
+    """The variables of `.env` in this folder, overridden by those of this process."""
+    file = {k: v for k, v in dotenv_values(Path.cwd() / ".env").items() if v is not None}
+    return {**file, **{k: v for k, v in os.environ.items() if v}}

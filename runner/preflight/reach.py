@@ -1,0 +1,144 @@
+"""Checks before a run whether its provider can be reached at all.
+
+The check runs where the calls will come from: in a container of the gateway's image, on the
+gateway's network. It opens a connection (with TLS for https) and closes it: it sends no request
+and has no key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from urllib.parse import urlsplit
+
+from runner.engine import lockdown, one_off
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec
+from runner.errors import HostError, SandboxError, UserError
+from runner.preflight import dial
+from runner.records.layout import container_name
+from runner.spec import RunSpec
+
+ROLE = "reach"
+TIMEOUT_SECONDS = 50.0  # three tries of a host that does not answer, and the container's start
+MEMORY_BYTES = 128 << 20
+PORTS = {"http": 80, "https": 443}
+
+
+def check_not_itself(spec: RunSpec, engine: Engine) -> None:
+    """Refuse a BASE_URL whose host is the gateway's own container (localhost and its like).
+
+    Raises:
+        UserError: it is; the hint has the address of the engine's machine instead.
+    """
+    if spec.base_url is None:
+        return
+    host = urlsplit(spec.base_url).hostname or ""
+    if means_itself(host):
+        raise UserError(
+            f"checking BASE_URL={spec.base_url}: it is called from the gateway, where {host} means "
+            "the gateway's own container and not this machine",
+            hint=_other_address(spec.base_url, engine.host_address()),
+        )
+
+
+def check(engine: Engine, image: str, spec: RunSpec, url: str) -> None:
+    """Refuse to start a run whose provider cannot be reached.
+
+    Args:
+        engine: where the run will be.
+        image: the gateway's image.
+        spec: the run.
+        url: the address that the gateway will call.
+
+    Raises:
+        UserError: a BASE_URL cannot be reached.
+        HostError: the provider itself cannot be reached.
+    """
+    reason = _failure(engine, image, spec.run_id, url)
+    if not reason:
+        return
+    if spec.base_url is None:
+        raise HostError(
+            f"calling {url} from the gateway's container: {reason}",
+            hint="check that the engine's machine is online (the gateway uses no proxy), or set "
+            "REHEARSAL=1, which needs no network",
+        )
+    raise UserError(
+        f"calling BASE_URL={url} from the gateway's container: {reason}",
+        hint=_remedy(reason, engine.host_address()),
+    )
+
+
+def means_itself(host: str) -> bool:
+    """Whether a host means the caller itself: localhost, a loopback or the unspecified address."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith((".localhost", ".localdomain")):
+        return True
+    if name in ("ip6-localhost", "ip6-loopback"):
+        return True
+    try:  # the C library also accepts 127.1 and 0x7f000001
+        address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.IPv4Address(
+            socket.inet_aton(name)
+        )
+    except OSError:
+        try:
+            address = ipaddress.ip_address(name.partition("%")[0])
+        except ValueError:
+            return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
+
+
+def _other_address(url: str, host: str) -> str:
+    """The hint for an address that means the gateway itself."""
+    if not host:
+        return "use this machine's address in its network; the server must listen on that address"
+    parts = urlsplit(url)
+    netloc = host if parts.port is None else f"{host}:{parts.port}"
+    return (
+        f"use BASE_URL={parts._replace(netloc=netloc).geturl()}, the engine's machine as seen by "
+        "the gateway; the server must listen on that address, not on localhost alone"
+    )
+
+
+def _remedy(reason: str, host: str) -> str:
+    """The hint for a BASE_URL that cannot be reached."""
+    if "certificate" in reason:
+        return "to trust a certificate of your own, run `SSL_CERT_FILE=FILE make images`"
+    if reason.startswith("no TLS"):
+        return "check whether the server uses http:// instead of https://"
+    machine = f"; the gateway reaches the engine's machine at {host}" if host else ""
+    return f"check that the server runs and listens on more than localhost{machine}"
+
+
+def _failure(engine: Engine, image: str, run_id: str, url: str) -> str:
+    """Why no connection can be opened from a gateway's container; "" when one can.
+
+    Raises:
+        SandboxError: the check itself failed.
+    """
+    parts = urlsplit(url)
+    arguments = [parts.hostname or "", str(parts.port or PORTS[parts.scheme])]
+    spec = ContainerSpec(
+        # The name is unique: the same run may be started a second time meanwhile.
+        name=container_name(run_id, f"{ROLE}-{secrets.token_hex(4)}"),
+        image=image,
+        run_id=run_id,
+        role=ROLE,
+        network=lockdown.BRIDGE,
+        memory_bytes=MEMORY_BYTES,
+    )
+    if parts.scheme == "https":
+        arguments.append("tls")
+    tried = one_off.run_module(engine, spec, dial, *arguments, timeout_seconds=TIMEOUT_SECONDS)
+    if tried.exit_code is None:
+        return f"no connection within {TIMEOUT_SECONDS:.0f} s"
+    if tried.exit_code not in (0, 1):
+        raise SandboxError(
+            f"checking whether {url} can be reached: the check ended with exit code "
+            f"{tried.exit_code}: {tried.output[-300:]}",
+            hint="`make images` builds the gateway's image, in which the check runs",
+        )
+    return tried.output if tried.exit_code else ""

@@ -1,0 +1,119 @@
+"""Where everything of a run lies, and what its containers and volumes are called.
+
+The one place for paths under `runs/` and for names on the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+LABEL_RUN = "bakeoff.run"
+LABEL_ROLE = "bakeoff.role"
+LABEL_DATA = "bakeoff.data"
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The directory of one run; its attributes are the files that a run writes."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def pristine(self) -> Path:
+        return self.path / "train.py"
+
+    @property
+    def stop(self) -> Path:
+        """It exists once somebody has asked the run's runner to end the run."""
+        return self.path / "stop"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials.jsonl"
+
+    @property
+    def usage(self) -> Path:
+        return self.path / "usage.jsonl"
+
+    @property
+    def transcript(self) -> Path:
+        return self.path / "transcript.jsonl"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.path / "artifacts"
+
+    @property
+    def records(self) -> Path:
+        return self.path / "records"
+
+    @property
+    def experiments(self) -> Path:
+        return self.artifacts / "experiments.csv"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def verification(self) -> Path:
+        """What the referee's own trials of this run's texts came to."""
+        return self.path / "verification.json"
+
+    @property
+    def last_check(self) -> Path:
+        """The directory of the last check (`trial --check`): train.py and train.log."""
+        return self.path / "check"
+
+    def trial(self, number: int) -> Path:
+        """The directory of one trial: train.py, diff.patch, train.log."""
+        return self.path / "trials" / f"{number:04d}"
+
+
+def run_folders(runs: Path) -> list[Path]:
+    """The directories of all runs, by name."""
+    if not runs.exists():
+        return []
+    return sorted(p for p in runs.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def shared_folder(name: str) -> Path:
+    """A folder for locks that all users of this machine share.
+
+    It is open to all and, unlike /tmp, not sticky: in a sticky folder the kernel lets nobody open
+    a file of another user's for writing (fs.protected_regular).
+    """
+    folder = Path(tempfile.gettempdir()) / name
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)  # a mode given to mkdir is cut by the umask
+    return folder
+
+
+def container_name(run_id: str, role: str) -> str:
+    return f"bakeoff-{run_id}-{role}"
+
+
+def trial_container_name(run_id: str, trial: int) -> str:
+    return f"bakeoff-{run_id}-trial-{trial:04d}"
+
+
+def volume_name(run_id: str, purpose: str) -> str:
+    return f"bakeoff-{run_id}-{purpose}"

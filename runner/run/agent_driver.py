@@ -1,0 +1,323 @@
+"""Drives an agent: turn after turn, until the run ends and the agent has closed its work.
+
+An agent works in turns, and it is told when the run ends. Where it stands is one of the states in
+`agent_states.py`; each event that can change it is one method here, and each state that time alone
+can change is one line of `tick`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.agents import Agent, PromptName, Turn, TurnOutcome, remarks, render_prompt
+from runner.budget_clock import BudgetClock
+from runner.records.journal import Journal
+from runner.run.agent_states import TRANSITIONS, TURN_RUNS, Event, State
+from runner.run.driver import Closing
+from runner.run.turn_policy import MAX_TURNS_WITHOUT_TRIAL, TurnPolicy
+from runner.sandbox.peer import Peer
+from runner.wire.messages import (
+    MAX_PHRASE_CHARS,
+    MAX_PHRASES,
+    Message,
+    Stop,
+    Stopped,
+    TurnFinished,
+    TurnInterrupt,
+    TurnStart,
+)
+
+CLOSING_SHARE = 0.5  # of the grace period: what a turn that knows that it is the last may take
+KILL_SECONDS = 15.0
+# A turn that shows neither a trial nor an answer of its model for so long has hung: the longest
+# answer there is (128,000 tokens, 50 a second) takes 43 minutes, a CLI's longest command ten.
+HUNG_SECONDS = 3600.0
+LOST_SECONDS = 120.0
+MAX_ERROR_CHARS = 500
+TOO_MANY_REQUESTS, SERVER_ERROR = 429, 500  # of HTTP
+# The gateway refuses a request for what it holds. A CLI that sends its history again is refused
+# again.
+REFUSED_CONTENTS = frozenset(("policy", "size", "body"))
+
+
+@dataclass(frozen=True)
+class TurnTimeouts:
+    """How long an agent may take.
+
+    Attributes:
+        grace_seconds: for everything after the run's end, the closing turn included.
+        hung_seconds: for a turn that shows no sign of life; it is interrupted, and the next
+            one resumes its session.
+        lost_seconds: for an interrupted turn to end; after that, the message of its end is taken
+            to be lost.
+    """
+
+    grace_seconds: float
+    hung_seconds: float = HUNG_SECONDS
+    lost_seconds: float = LOST_SECONDS
+
+
+@dataclass(frozen=True)
+class TurnMaker:
+    """Makes an agent's turns, and judges them.
+
+    Attributes:
+        agent: which CLI runs, and how its transcripts are judged.
+        token: what the CLI shows the gateway.
+        prompt_values: what the prompts may name, made anew for each.
+        read_transcript: copies a turn's transcript, of which it is given the number and the path
+            in the container, into the run's directory, and returns its lines.
+    """
+
+    agent: Agent
+    token: str
+    prompt_values: Callable[[], dict[str, object]]
+    read_transcript: Callable[[int, str], list[str]]
+
+    def turn(self, name: PromptName, own_values: dict[str, object], *, resume: bool) -> Turn:
+        """The CLI invocation of a turn, which begins with the prompt of that name.
+
+        Raises:
+            HostError: the prompt cannot be read.
+        """
+        values = {**self.prompt_values(), **own_values}
+        prompt = render_prompt(name, self.agent.spec.cli, values)
+        return self.agent.turn(prompt, resume=resume, token=self.token)
+
+    def outcome(self, finished: TurnFinished) -> TurnOutcome:
+        """How a turn went, by its transcript."""
+        lines = self.read_transcript(finished.turn, finished.transcript)
+        return self.agent.judge(lines, finished.exit_code, finished.stderr_tail)
+
+
+@dataclass
+class _Turn:
+    """The turn that runs, or the last one that did; moments are of the clock's `now`.
+
+    `until` is when it is told to end, once the run ends.
+    """
+
+    alive_at: float
+    until: float = math.inf
+    trials_asked: int = 0
+
+
+@dataclass(frozen=True)
+class _RunEnd:
+    """Why the run ends, whether the model may be asked until then, and when the grace is over."""
+
+    reason: str
+    can_think: bool
+    until: float
+
+
+class AgentDriver:
+    """Runs an agent's turns one after the other.
+
+    Args:
+        turns: makes and judges them.
+        peer: the agent's container.
+        journal: the run's.
+        clock: counts the turns, and tells the time.
+        timeouts: how long the agent may take.
+        resumed: an earlier life of this run may have left a session to go on with.
+    """
+
+    def __init__(
+        self,
+        turns: TurnMaker,
+        peer: Peer,
+        journal: Journal,
+        clock: BudgetClock,
+        timeouts: TurnTimeouts,
+        *,
+        resumed: bool,
+    ) -> None:
+        self._turns = turns
+        self._peer = peer
+        self._journal = journal
+        self._clock = clock
+        self._timeouts = timeouts
+        self._policy = TurnPolicy(resume=resumed, worked=resumed)
+        self._state = State.WAITING
+        self._turn = _Turn(alive_at=clock.now())
+        self._next_turn_at = clock.now()
+        self._provider_down = False
+        self._damage: list[str] = []
+        self._restored: list[str] = []
+        self._run_end: _RunEnd | None = None
+
+    def begin(self) -> None:
+        self._begin_turn()
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def handle_message(self, message: Message) -> None:
+        if isinstance(message, TurnFinished) and self._state in TURN_RUNS:
+            self._learn_from(message)
+            self._change(Event.TURN_FINISHED)
+        elif isinstance(message, Stopped):
+            self._change(Event.STOPPED)
+            self._next_turn_at = self._clock.now() + KILL_SECONDS
+
+    def handle_trial_accepted(self) -> None:
+        self._turn.trials_asked += 1
+        self._journal_spent("turn.trial_asked")
+
+    def handle_provider_answer(self, status: int) -> None:
+        self._turn.alive_at = self._clock.now()
+        self._provider_down = status in (0, TOO_MANY_REQUESTS) or status >= SERVER_ERROR
+
+    def handle_refusal(self, reason: str) -> None:
+        if reason in REFUSED_CONTENTS:
+            self._provider_down = False
+            self._policy.refused()
+
+    def close(self, ending: Closing) -> None:
+        now, grace = self._clock.now(), self._timeouts.grace_seconds
+        self._run_end = _RunEnd(ending.reason, ending.can_think, now + grace)
+        self._turn.until = now + (grace * CLOSING_SHARE if ending.told else 0.0)
+        self._change(Event.RUN_ENDED_TOLD if ending.told else Event.RUN_ENDED_UNTOLD)
+        self._peer.send(Stop(ending.reason, grace + KILL_SECONDS))
+
+    def tick(self, trials_in_flight: int) -> None:
+        now = self._clock.now()
+        if trials_in_flight:
+            self._turn.alive_at = now
+        match self._state:
+            case State.WAITING:
+                if not trials_in_flight and now >= self._next_turn_at and not self.gave_up():
+                    self._begin_turn()
+            case State.WORKING:
+                self._interrupt_if_hung(now)
+            case State.INTERRUPTED:
+                self._give_up_if_lost(now)
+            case State.CUT_OFF | State.CLOSING:
+                self._interrupt_if_overdue(now)
+            case State.ENDING:
+                self._close_or_pack(now)
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def gave_up(self) -> str | None:
+        if self._state is State.OVER and self._run_end is None:
+            # As a rule the container's exit ends the run first.
+            late = self._clock.now() >= self._next_turn_at
+            return "its PID 1 stopped unasked, and its container still runs" if late else None
+        return None if self._state in TURN_RUNS else self._policy.gave_up()
+
+    def closed(self) -> bool:
+        if self._state is State.OVER:
+            return True
+        end = self._run_end
+        return end is not None and self._clock.now() >= end.until + 2 * KILL_SECONDS
+
+    # --- transitions ------------------------------------------------------------------------------
+
+    def _change(self, event: Event) -> None:
+        self._state = TRANSITIONS[self._state][event]
+        if self._state is State.PACKING and self._run_end is not None:
+            self._peer.send(Stop(self._run_end.reason, 0.0))
+
+    def _interrupt_if_hung(self, now: float) -> None:
+        silent = now - self._turn.alive_at
+        if silent >= self._timeouts.hung_seconds:
+            self._change(Event.TURN_HUNG)
+            self._turn.alive_at = now
+            self._journal.write("turn.hung", turn=self._clock.turns, silent_seconds=silent)
+            self._peer.send(TurnInterrupt(f"no sign of life for {silent:.0f} s"))
+
+    def _give_up_if_lost(self, now: float) -> None:
+        if now - self._turn.alive_at >= self._timeouts.lost_seconds:
+            self._change(Event.TURN_LOST)
+            self._journal.write("turn.lost", turn=self._clock.turns)
+
+    def _interrupt_if_overdue(self, now: float) -> None:
+        if self._run_end is not None and now >= self._turn.until:
+            self._change(Event.TURN_OVERDUE)
+            self._peer.send(TurnInterrupt(self._run_end.reason))
+
+    def _close_or_pack(self, now: float) -> None:
+        """Begin the closing turn, if the model may be asked and there is time for it; or pack."""
+        end = self._run_end
+        if end is None or not end.can_think or now >= end.until or not self._begin_turn():
+            self._change(Event.NO_TURN_LEFT)
+
+    # --- turns ------------------------------------------------------------------------------------
+
+    def _begin_turn(self) -> bool:
+        """Begin the next turn; False when the container is gone."""
+        resume = self._policy.begin()
+        name = self._prompt_name(resume)
+        turn = self._turns.turn(name, self._own_prompt_values(), resume=resume)
+        until = self._run_end.until if self._run_end else math.inf
+        self._turn = _Turn(alive_at=self._clock.now(), until=until)
+        began = self._peer.send(TurnStart(self._clock.count_turn(), turn.argv, turn.env))
+        self._journal_spent("turn.started", prompt=name)
+        if began:
+            self._change(Event.TURN_STARTED)
+        return began
+
+    def _prompt_name(self, resume: bool) -> PromptName:
+        if self._run_end is not None:
+            return "closing"
+        if resume:
+            return "nudge"
+        return "fresh" if self._policy.worked else "first"
+
+    def _own_prompt_values(self) -> dict[str, object]:
+        """What a prompt may say of the run's end, and of how the last turns went."""
+        end, now = self._run_end, self._clock.now()
+        return {
+            "reason": end.reason if end else "",
+            "grace_seconds": max(0, int(end.until - now)) if end else "",
+            "remarks": remarks(
+                self._policy.without_trial, MAX_TURNS_WITHOUT_TRIAL, self._damage, self._restored
+            ),
+        }
+
+    def _learn_from(self, finished: TurnFinished) -> None:
+        """Judge a turn that has finished, and set when the next one may begin."""
+        self._damage, self._restored = _phrases(finished.wrong), _phrases(finished.restored)
+        outcome = self._turns.outcome(finished)
+        asked = self._turn.trials_asked
+        pause_seconds = self._policy.take(outcome, asked, provider_down=self._provider_down)
+        self._next_turn_at = self._clock.now() + pause_seconds
+        self._journal.write(
+            "turn.finished",
+            turn=finished.turn,
+            good=outcome.good,
+            kind=outcome.kind,
+            tool_calls=outcome.tool_calls,
+            trials_asked=asked,
+            exit_code=finished.exit_code,
+            seconds=finished.seconds,
+            **_failure(outcome, pause_seconds),
+        )
+        if self._damage:
+            self._journal.write(
+                "sandbox.damaged",
+                turn=finished.turn,
+                wrong=self._damage,
+                restored=self._restored,
+            )
+
+    def _journal_spent(self, event: str, **fields: object) -> None:
+        """Journal an event of this turn, with what the run has spent on its model until then."""
+        spent = self._clock.spent()
+        usage = {"usd": spent.usd, "tokens": spent.tokens, "requests": spent.requests}
+        self._journal.write(event, turn=spent.turns, **usage, **fields)
+
+
+def _phrases(lines: list[str]) -> list[str]:
+    """A container's phrases as they can stand in a prompt: bounded, each on one line."""
+    bounded = [str(line)[:MAX_PHRASE_CHARS] for line in lines[:MAX_PHRASES]]
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in bounded]
+
+
+def _failure(outcome: TurnOutcome, pause_seconds: float) -> dict[str, object]:
+    if outcome.good:
+        return {}
+    return {"error": outcome.error[:MAX_ERROR_CHARS], "next_turn_in_seconds": pause_seconds}

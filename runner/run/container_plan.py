@@ -1,0 +1,168 @@
+"""The long-lived containers of a run: which image, what `start` tells it, which volumes.
+
+What a config's fields mean stands in runner/wire/start_config.py.
+"""
+
+from __future__ import annotations
+
+from runner.agents import Agent, instructions, load_agent
+from runner.calibration import Calibration
+from runner.engine import lockdown
+from runner.engine.lockdown import BRIDGE, NO_NETWORK
+from runner.errors import HostError
+from runner.limits import limits
+from runner.records.layout import ROOT
+from runner.run.context import RunContext
+from runner.sandbox.sandbox import ContainerPlan
+from runner.spec import RunSpec, prices
+from runner.task_data import heldout_volume
+from runner.tasks import Knob, Task, load_space
+from runner.trials import judge_container
+from runner.trials.judge_container import judge_plan
+from runner.wire.start_config import (
+    AgentConfig,
+    Caps,
+    GatewayConfig,
+    JudgeConfig,
+    KnobRange,
+    OptimizerConfig,
+    RehearsalConfig,
+    as_config,
+)
+
+PROVIDER_URLS = {
+    "anthropic": "https://api.anthropic.com",
+    "openai": "https://api.openai.com",
+    "google": "https://generativelanguage.googleapis.com",
+}
+UPSTREAM_SOCKET = "unix:///run/upstream/model.sock"
+NOT_IN_THE_COPY = {"__init__.py", "constants.py", "train.py"}  # the last comes with its knobs
+
+
+def container_plans(context: RunContext) -> list[ContainerPlan]:
+    """The long-lived containers of this run, the judge first and the contestant last."""
+    if context.spec.kind == "baseline":
+        return [judge_of(context), _optimizer(context)]
+    agent = context.agent()
+    rehearsal = [_rehearsal(context, agent)] if context.spec.rehearsed else []
+    return [judge_of(context), *rehearsal, _gateway(context, agent), _contestant(context, agent)]
+
+
+def provider_url(spec: RunSpec) -> str:
+    """What the gateway of an agent's run calls; a rehearsed one calls the scripted model."""
+    if spec.rehearsed:
+        return UPSTREAM_SOCKET
+    return spec.base_url or PROVIDER_URLS[load_agent(spec.contestant, spec.model).spec.provider]
+
+
+def judge_of(context: RunContext) -> ContainerPlan:
+    """The run's judge."""
+    machine = context.engine.info()
+    measured = Calibration.of(context.spec)
+    config = JudgeConfig(
+        deadline_seconds=context.deadline_seconds,
+        judged_tokens=context.task.judged_tokens,
+        estimate_tokens=context.task.estimate_tokens,
+        threads=max(1, int(lockdown.sizes(limits()[judge_container.ROLE], machine)["cpus"])),
+        reference=measured.key if measured else "",
+    )
+    data = {heldout_volume(context.data_volume): "/heldout"}
+    return judge_plan(context.image("trainer"), config, data, context.judging)
+
+
+def _optimizer(context: RunContext) -> ContainerPlan:
+    config = OptimizerConfig(
+        sampler=context.spec.contestant,
+        seed=context.spec.seed,
+        space={name: knob_range(knob) for name, knob in load_space(context.task).items()},
+        deadline_seconds=context.deadline_seconds,
+        direction=context.spec.metric.direction,
+    )
+    volumes = {"study": ("/state", False)}
+    return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
+
+
+def knob_range(knob: Knob) -> KnobRange:
+    """A dimension of the search space, as the optimizer is told it."""
+    choices = None if knob.choices is None else tuple(knob.choices)
+    return KnobRange(
+        knob.type, knob.default, knob.low, knob.high, knob.log, knob.step, choices=choices
+    )
+
+
+def _rehearsal(context: RunContext, agent: Agent) -> ContainerPlan:
+    config = RehearsalConfig(
+        provider=agent.spec.provider,
+        seed=context.spec.seed,
+        api_key=_secret(context.spec),
+        deadline_seconds=context.deadline_seconds,
+        tools=agent.rehearsal_tools(),
+        trial_plan=context.spec.rehearsal_plan,
+    )
+    volumes = {"upstream": ("/run/upstream", False)}
+    return ContainerPlan("rehearsal", context.image("rehearsal"), as_config(config), volumes)
+
+
+def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
+    spec = context.spec
+    config = GatewayConfig(
+        provider=agent.spec.provider,
+        base_url=provider_url(spec),
+        api_key=_secret(spec),
+        token=context.token,
+        models=(agent.spec.model,),
+        deadline_seconds=context.deadline_seconds,
+        prices={model: price for model, price in prices().items() if model == agent.spec.model},
+        caps=Caps(usd=spec.budget.usd, tokens=spec.budget.tokens),
+        allow_unpriced=spec.allow_unpriced,
+        rehearsed=spec.rehearsed,
+        record=spec.record,
+    )
+    volumes = {"gateway": ("/run/gateway", False), "ledger": ("/state", False)}
+    if spec.rehearsed:
+        volumes["upstream"] = ("/run/upstream", True)
+    network = NO_NETWORK if spec.rehearsed else BRIDGE
+    image = context.image("gateway")
+    return ContainerPlan("gateway", image, as_config(config), volumes, network=network)
+
+
+def _contestant(context: RunContext, agent: Agent) -> ContainerPlan:
+    spec = context.spec
+    config = AgentConfig(
+        run_id=spec.run_id,
+        branch=context.branch,
+        deadline_seconds=context.deadline_seconds,
+        metric=spec.metric.name,
+        direction=spec.metric.direction,
+    )
+    volumes = {
+        "workspace": ("/workspace", False),
+        "home": ("/home/agent", False),
+        "gateway": ("/run/gateway", True),
+    }
+    files = (
+        {} if context.resumed else {"/workspace": repo_copy(context.pristine, context.task, agent)}
+    )
+    image = context.image(f"agent-{agent.spec.cli}")
+    return ContainerPlan("agent", image, as_config(config), volumes, files)
+
+
+def repo_copy(train_py: str, task: Task, agent: Agent) -> dict[str, bytes]:
+    """What an agent finds in its repository: name → content."""
+    folder = ROOT / "trainer"
+    fixed = {path.name for path in folder.glob("*.py")} - NOT_IN_THE_COPY
+    names = ["program.md", f"tasks/{task.name}.toml", *sorted(fixed)]
+    return {
+        "train.py": train_py.encode(),
+        agent.cli.instructions_file: instructions(task.metric.prompt_values),
+        **{name: (folder / name).read_bytes() for name in names},
+    }
+
+
+def _secret(spec: RunSpec) -> str:
+    if spec.api_key is None:
+        raise HostError(
+            f"opening the gateway of {spec.run_id}: its spec came without a key",
+            hint="set the key in .env",
+        )
+    return spec.api_key.get_secret_value()

@@ -1,0 +1,57 @@
+"""What the run loop asks of a contestant, whatever its kind.
+
+A new kind of contestant is a new driver: the loop, the budgets and the trials are the same for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from runner.wire.messages import Message
+
+
+@dataclass(frozen=True)
+class Closing:
+    """Why a run ends, and what the contestant can make of its grace period.
+
+    Attributes:
+        reason: in words for the contestant.
+        told: the contestant learnt of the end from its last trial.
+        can_think: its model still answers.
+    """
+
+    reason: str
+    told: bool
+    can_think: bool
+
+
+class Driver(Protocol):
+    """Drives one contestant. Only the run loop calls it, from one thread."""
+
+    def begin(self) -> None:
+        """The contestant has started: let it work."""
+
+    def handle_message(self, message: Message) -> None:
+        """The contestant sent a message that is no trial request."""
+
+    def handle_trial_accepted(self) -> None:
+        """A request of the contestant became a trial."""
+
+    def handle_provider_answer(self, status: int) -> None:
+        """The provider answered the contestant with this HTTP status, or with 0 for none at all."""
+
+    def handle_refusal(self, reason: str) -> None:
+        """The gateway refused a request of the contestant; `reason` is that of `request.denied`."""
+
+    def tick(self, trials_in_flight: int) -> None:
+        """Do what time alone brings. Called after every event, and at least twice a second."""
+
+    def gave_up(self) -> str | None:
+        """Why the contestant ends the run by its own fault, or None."""
+
+    def close(self, ending: Closing) -> None:
+        """Begin the end."""
+
+    def closed(self) -> bool:
+        """Whether the contestant has done everything that it may still do."""

@@ -1,0 +1,265 @@
+"""The one loop of a run, from the contestant's start to its end.
+
+It is single-threaded: containers and trials speak from threads of their own into one inbox, and
+only this loop acts on what they say. The budgets are checked after every event and at least twice a
+second. The first one that is spent ends the run, and the run's result names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.budget_clock import BudgetClock
+from runner.collect.artifacts import Collector
+from runner.records.journal import Journal
+from runner.run.driver import Closing, Driver
+from runner.run.settlement import UsageLog
+from runner.sandbox.peer import ConnectionLost, ContainerExited, Inbox, MessageReceived, Peer
+from runner.trials import judge_container
+from runner.trials.judging import Judging
+from runner.trials.queue import (
+    TrialBegan,
+    TrialBroke,
+    TrialEnded,
+    TrialQueue,
+    TrialRepeats,
+    TrialWaits,
+)
+from runner.wire.messages import (
+    CapReached,
+    Denied,
+    Message,
+    Outage,
+    Problem,
+    TrialRequested,
+    TurnFinished,
+    Usage,
+)
+
+TICK_SECONDS = 0.5
+READING_SECONDS = 15.0  # from one reading of the clock in the journal to the next
+FIRST_BAD_STATUS = 400
+NOT_FOUND = 404
+MODEL_BUDGETS = ("usd", "tokens", "requests")
+MAX_DETAIL_CHARS = 500
+MAX_PROBLEM_CHARS = 1000
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        ended_by: the budget that was spent, or what else ended the run.
+        cause: who or what is responsible: budget, user, agent, provider, sandbox or host.
+        detail: more about it, for people.
+    """
+
+    ended_by: str
+    cause: str
+    detail: str = ""
+
+    def in_words(self) -> str:
+        """The reason as the contestant reads it."""
+        if self.cause == "budget":
+            return f"the budget is spent: {self.ended_by}"
+        return self.detail or self.ended_by
+
+
+@dataclass(frozen=True)
+class LoopParts:
+    """Everything that the loop works with.
+
+    Attributes:
+        asked_to_stop: says who wants the run to end, or None.
+        judging: the sessions of the run's judge.
+    """
+
+    journal: Journal
+    clock: BudgetClock
+    usage: UsageLog
+    trials: TrialQueue
+    collector: Collector
+    contestant: Peer
+    driver: Driver
+    inbox: Inbox
+    asked_to_stop: Callable[[], str | None]
+    judging: Judging
+
+
+class RunLoop:
+    """Runs one contestant to its end."""
+
+    def __init__(self, parts: LoopParts) -> None:
+        self._parts = parts
+        self._ending: Ending | None = None
+        self._cap_reached: str | None = None
+        self._contestant_gone = False
+        self._broken = False
+        self._turn_finished = False
+        self._last_status = 0
+        self._not_found = 0
+        self._clock_read_at = -math.inf
+
+    def run(self) -> Ending:
+        """Loop until the contestant is done or may do no more; returns why.
+
+        Raises:
+            BakeoffError: the engine or the disk failed under the loop itself.
+        """
+        self._parts.driver.begin()
+        try:
+            while (ending := self._final_ending()) is None:
+                with contextlib.suppress(queue.Empty):
+                    self._handle(self._parts.inbox.get(timeout=TICK_SECONDS))
+                self._tick()
+        except BaseException:
+            self._broken = True
+            raise
+        finally:
+            self._parts.trials.close()
+            self.drain()
+        return ending
+
+    def drain(self) -> None:
+        """Take up what was said before the end: usage, and the records of killed trials.
+
+        A run that broke is to be resumed, so a trial that was killed for that does not count.
+        """
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item = self._parts.inbox.get_nowait()
+                match item:
+                    case TrialEnded() if not self._broken or item.record.status != "killed":
+                        self._parts.trials.handle_event(item)
+                    case MessageReceived(role="gateway", message=message):
+                        self._handle_gateway_message(message)
+        self._journal_clock()
+
+    def _final_ending(self) -> Ending | None:
+        """The ending, once nothing can happen any more."""
+        contestant_done = self._contestant_gone or self._parts.driver.closed()
+        return self._ending if contestant_done and not self._parts.trials.in_flight() else None
+
+    def _tick(self) -> None:
+        self._parts.driver.tick(self._parts.trials.in_flight())
+        if self._ending is None:
+            ending = self._reason_to_end()
+            if ending is not None:
+                self._end(ending)
+        if self._parts.clock.now() - self._clock_read_at >= READING_SECONDS:
+            self._journal_clock()
+            self._parts.collector.poll()
+
+    def _journal_clock(self) -> None:
+        """Journal what is spent, so that a restart goes on from here."""
+        self._clock_read_at = self._parts.clock.now()
+        self._parts.journal.write("clock.read", **self._parts.clock.spent().model_dump())
+
+    def _reason_to_end(self) -> Ending | None:
+        asked = self._parts.asked_to_stop()
+        if asked is not None:
+            return Ending("stopped", "user", asked)
+        spent = self._parts.clock.spent_budget() or self._cap_reached
+        if spent is not None:
+            return Ending(spent, "budget", f"left: {self._parts.clock.left()}")
+        if self._turn_finished and 0 < self._parts.clock.requests == self._not_found:
+            detail = "the provider answered every request of a whole turn with HTTP 404: is its "
+            return Ending("gave_up", "provider", detail + "address or the model's name wrong?")
+        gave_up = self._parts.driver.gave_up()
+        if gave_up is None:
+            return None
+        if self._last_status >= FIRST_BAD_STATUS:
+            detail = f"the provider's last answer was HTTP {self._last_status}; {gave_up}"
+            return Ending("gave_up", "provider", detail)
+        return Ending("gave_up", "agent", gave_up)
+
+    def _end(self, ending: Ending) -> None:
+        self._ending = ending
+        self._parts.journal.write("run.ending", ended_by=ending.ended_by, detail=ending.detail)
+        self._parts.trials.abandon()
+        can_think = ending.ended_by not in MODEL_BUDGETS and ending.cause in ("budget", "user")
+        told = self._parts.trials.told_last
+        self._parts.driver.close(Closing(ending.in_words(), told=told, can_think=can_think))
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _handle(self, item: object) -> None:
+        match item:
+            case MessageReceived(role="gateway", message=message):
+                self._handle_gateway_message(message)
+            case MessageReceived(role=role, message=message):
+                self._handle_message(role, message)
+            case ConnectionLost(error=error):
+                raise error
+            case ContainerExited():
+                self._handle_gone(item)
+            case TrialWaits() | TrialBegan() | TrialRepeats() | TrialEnded() | TrialBroke():
+                if self._parts.trials.handle_event(item) is not None:
+                    self._parts.collector.poll()
+
+    def _handle_message(self, role: str, message: Message) -> None:
+        if isinstance(message, Problem):
+            self._journal_problem(role, message)
+        elif role != self._parts.contestant.spec.role:
+            return
+        elif isinstance(message, TrialRequested):
+            over = self._ending.ended_by if self._ending else self._parts.clock.spent_budget()
+            if self._parts.trials.request(self._parts.contestant.container, message, over):
+                self._parts.driver.handle_trial_accepted()
+        else:
+            self._turn_finished = self._turn_finished or isinstance(message, TurnFinished)
+            self._parts.driver.handle_message(message)
+            self._parts.collector.poll()
+
+    def _handle_gateway_message(self, message: Message) -> None:
+        """Usage, refusals, outages and caps: only the gateway is believed about them."""
+        journal = self._parts.journal
+        match message:
+            case Usage(record=fields):
+                self._handle_usage(fields)
+            case Denied(reason=reason, detail=detail):
+                detail = detail[:MAX_DETAIL_CHARS]
+                journal.write("gateway.request_denied", reason=reason, detail=detail)
+                self._parts.driver.handle_refusal(reason)
+            case Outage(began=began, ended=ended, reason=reason):
+                self._parts.clock.give_back_outage(ended - began)
+                journal.write("gateway.outage_ended", seconds=ended - began, reason=reason)
+            case CapReached(budget=budget, detail=detail):
+                journal.write("gateway.cap_reached", budget=budget, detail=detail)
+                self._cap_reached = budget
+            case Problem():
+                self._journal_problem("gateway", message)
+
+    def _handle_usage(self, fields: dict[str, object]) -> None:
+        """Count a request that the gateway has just settled."""
+        record = self._parts.usage.add(fields)
+        if record is None:
+            return
+        self._last_status = record.status
+        self._not_found += record.status == NOT_FOUND
+        self._parts.driver.handle_provider_answer(record.status)
+        self._parts.clock.model_answered(record.latency_seconds)
+
+    def _journal_problem(self, role: str, problem: Problem) -> None:
+        message = problem.message[:MAX_PROBLEM_CHARS]
+        self._parts.journal.write(
+            "container.problem", role=role, during=problem.during, message=message
+        )
+
+    def _handle_gone(self, gone: ContainerExited) -> None:
+        """A container has ended; if the run has not, that ends it, unless it is the judge."""
+        if gone.role == judge_container.ROLE:
+            lines = gone.last_lines[:MAX_DETAIL_CHARS]
+            self._parts.journal.write("judge.ended", exit_code=gone.exit_code, last_lines=lines)
+            self._parts.judging.gone()
+            return
+        self._contestant_gone |= gone.role == self._parts.contestant.spec.role
+        if self._ending is None:
+            detail = f"exit code {gone.exit_code}; last lines: {gone.last_lines}"
+            cause = "agent" if gone.role == "agent" else "sandbox"
+            self._end(Ending(f"{gone.role}_died", cause, detail))

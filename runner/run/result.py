@@ -1,0 +1,75 @@
+"""Makes the content of a run's `result.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.budget_clock import BudgetClock
+from runner.claims import reader as claims
+from runner.metrics import Metric
+from runner.records.schema import Best, RunResult, now
+from runner.run.context import RunContext
+from runner.run.loop import Ending
+from runner.run.model_use import in_turns_without_trial, since_last_trial
+from runner.spec import RunSpec
+
+
+def run_result(
+    context: RunContext, clock: BudgetClock, ending: Ending, problems: list[str]
+) -> RunResult:
+    """The result of a run, from its records and its clock.
+
+    Args:
+        context: the run.
+        clock: what it has spent.
+        ending: why it ended.
+        problems: what went wrong when the run was collected, a phrase each.
+    """
+    spec = context.spec
+    claimed, doubts = best_claimed(context.run_dir.experiments, spec.metric)
+    for doubt in doubts:
+        context.journal.write("artifact.doubted", problem=doubt)
+    events, spent = context.journal.events(), clock.spent()
+    is_agent = spec.kind == "agent"
+    return RunResult(
+        run_id=spec.run_id,
+        contestant=spec.contestant,
+        kind=spec.kind,
+        seed=spec.seed,
+        task=spec.task,
+        metric=spec.metric,
+        rehearsed=spec.rehearsed,
+        ended_by=ending.ended_by,
+        cause=ending.cause,
+        detail=_with_address(ending, spec),
+        began_at=events[0].at if events else now(),
+        ended_at=now(),
+        budget=spec.budget.as_dict(),
+        spent=spent,
+        since_last_trial=since_last_trial(events, spent) if is_agent else None,
+        in_turns_without_trial=in_turns_without_trial(events, spent) if is_agent else None,
+        trials_by_status=context.ledger.by_status(),
+        best_measured=context.ledger.best_measured(),
+        best_claimed=claimed,
+        problems=[*doubts, *problems],
+    )
+
+
+def _with_address(ending: Ending, spec: RunSpec) -> str:
+    """Why the run ended; where a provider is at fault that is not the usual one, with its name."""
+    if ending.cause != "provider" or spec.base_url is None:
+        return ending.detail
+    return f"{ending.detail} (BASE_URL={spec.base_url})"
+
+
+def best_claimed(experiments: Path, metric: Metric) -> tuple[Best | None, list[str]]:
+    """The best row of an agent's `experiments.csv`, and what is wrong with the file."""
+    if not experiments.exists():
+        return None, []
+    said = claims.read(experiments.read_bytes(), metric)
+    problems = [f"experiments.csv: {problem}" for problem in said.problems]
+    best = said.best(metric)
+    value = best.value(metric) if best else None
+    if best is None or value is None:
+        return None, problems
+    return Best(value=value, row=best.row), problems

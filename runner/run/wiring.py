@@ -1,0 +1,127 @@
+"""Builds the run loop and everything that it works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from runner.budget_clock import BudgetClock
+from runner.calibration import Calibration
+from runner.collect.artifacts import Collector
+from runner.engine import lockdown
+from runner.limits import limits
+from runner.records.layout import volume_name
+from runner.records.schema import TrialSource
+from runner.run.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
+from runner.run.baseline_driver import OptimizerDriver
+from runner.run.context import RunContext
+from runner.run.driver import Driver
+from runner.run.loop import LoopParts, RunLoop
+from runner.run.settlement import UsageLog
+from runner.sandbox.peer import Peer
+from runner.sandbox.sandbox import Sandbox
+from runner.timing.findings import Allowances
+from runner.trials import judge_container
+from runner.trials.executor import Executor
+from runner.trials.lease import DeviceLease
+from runner.trials.outcome import Trainer
+from runner.trials.queue import TrialQueue
+from runner.trials.submission import SubmissionReader
+
+
+def build_loop(
+    context: RunContext,
+    sandbox: Sandbox,
+    clock: BudgetClock,
+    usage: UsageLog,
+    collector: Collector,
+    asked_to_stop: Callable[[], str | None],
+) -> RunLoop:
+    """The loop of a run whose sandbox is open."""
+    contestant = sandbox.contestant
+    context.judging.connect(sandbox.judge)
+    return RunLoop(
+        LoopParts(
+            journal=context.journal,
+            clock=clock,
+            usage=usage,
+            trials=_trial_queue(context, contestant, clock),
+            collector=collector,
+            contestant=contestant,
+            driver=_driver(context, contestant, clock, collector),
+            inbox=context.inbox,
+            asked_to_stop=asked_to_stop,
+            judging=context.judging,
+        )
+    )
+
+
+def _trial_queue(context: RunContext, contestant: Peer, clock: BudgetClock) -> TrialQueue:
+    source: TrialSource = "agent" if context.spec.kind == "agent" else "sampler"
+    reader = SubmissionReader(
+        context.engine, context.run_dir, context.ledger, context.pristine, source
+    )
+    return TrialQueue(
+        reader, _executor(context), context.ledger, clock, context.journal, context.inbox,
+        contestant.send,
+    )  # fmt: skip
+
+
+def _driver(
+    context: RunContext, contestant: Peer, clock: BudgetClock, collector: Collector
+) -> Driver:
+    spec = context.spec
+    if spec.kind == "baseline":
+        return OptimizerDriver(contestant, clock.now)
+
+    def prompt_values() -> dict[str, object]:
+        return {
+            "run_id": spec.run_id,
+            "task": spec.task,
+            **spec.metric.prompt_values,
+            "branch": context.branch,
+            "trial_seconds": f"{spec.trial_seconds:g}",
+            "budget": BudgetClock(spec.budget).left(),
+            "left": clock.left(),
+        }
+
+    turns = TurnMaker(context.agent(), context.token, prompt_values, collector.transcript)
+    return AgentDriver(
+        turns, contestant, context.journal, clock, TurnTimeouts(spec.grace_seconds),
+        resumed=context.resumed,
+    )  # fmt: skip
+
+
+def _allowances(context: RunContext) -> Allowances:
+    """What a trial may take beyond its training: as measured, else the task's own limit."""
+    longest = context.task.limit_seconds
+    measured = Calibration.of(context.spec)
+    return Allowances(longest) if measured is None else measured.facts.allowances(longest)
+
+
+def _executor(context: RunContext) -> Executor:
+    return Executor(
+        context.engine, context.spec, context.run_dir, trainer_of(context), lease_of(context),
+        context.judging,
+    )  # fmt: skip
+
+
+def trainer_of(context: RunContext) -> Trainer:
+    """What all trials of a run share."""
+    spec, machine, limit = context.spec, context.engine.info(), limits()["trial"]
+    return Trainer(
+        image=context.image("trainer"),
+        data_volume=context.data_volume,
+        train_seconds=spec.trial_seconds,
+        limit_seconds=context.task.limit_seconds,
+        allowances=_allowances(context),
+        output_bytes=limit.output_mb << 20,
+        sizes=lockdown.sizes(limit, machine),
+        gpu=spec.gpu,
+        judge_volume=volume_name(spec.run_id, judge_container.PURPOSE),
+    )
+
+
+def lease_of(context: RunContext) -> DeviceLease:
+    """The lease of the device that a run's trials train on."""
+    gpu = context.spec.gpu
+    return DeviceLease(context.engine.info().id, "cpu" if gpu is None else f"gpu-{gpu}")

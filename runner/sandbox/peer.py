@@ -1,0 +1,243 @@
+"""One long-lived container of a run, and the messages to and from its PID 1."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from runner.engine.channel import Channel
+from runner.engine.client import STOP_GRACE_SECONDS, Engine
+from runner.engine.containers import ContainerSpec
+from runner.errors import EngineError, SandboxError
+from runner.wire.messages import MESSAGES, Message, Ready, Start, Started
+from runner.wire.protocol import ProtocolError, decode, encode
+
+STARTED_TIMEOUT_SECONDS = 60.0  # from the container's start to its `started`
+EXIT_SECONDS = 5.0  # from the end of its output to its exit code
+RECONNECT_SECONDS = 60.0
+KEPT_LINES = 9
+MAX_LINE_CHARS = 300
+
+
+@dataclass(frozen=True)
+class MessageReceived:
+    """PID 1 of the container with this role sent a message."""
+
+    role: str
+    message: Message
+
+
+@dataclass(frozen=True)
+class ContainerExited:
+    """The container with this role has ended; `last_lines` is the end of what it printed."""
+
+    role: str
+    exit_code: int | None
+    last_lines: str
+
+
+@dataclass(frozen=True)
+class ConnectionLost:
+    """The engine no longer answers, so a container may still run unheard: resume the run."""
+
+    error: EngineError
+
+
+Inbox = queue.Queue[Any]
+Show = Callable[[str, str], None]
+Take = Callable[[Message], bool]
+
+
+class Peer:
+    """One long-lived container of a run, and the conversation with its PID 1.
+
+    A thread of its own puts everything that PID 1 says into the run's inbox. It answers every
+    `ready` with the same `start`, so that a container that the engine restarted works again.
+
+    Args:
+        engine: where the container runs.
+        spec: the container.
+        config: the `start` config. It may hold the key, so no printable attribute keeps it.
+        inbox: gets the events of this container.
+        show: is called with (role, line) for each line that it prints for people.
+        files: folder → the files to put there before it starts.
+        take: is given each message in the thread that reads it; what it takes (True) does not get
+            into the inbox.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        spec: ContainerSpec,
+        config: Mapping[str, Any],
+        inbox: Inbox,
+        show: Show,
+        files: Mapping[str, Mapping[str, bytes]] | None = None,
+        take: Take | None = None,
+    ) -> None:
+        self.spec = spec
+        self.container = ""
+        self._engine = engine
+        self._start_line = encode(Start(dict(config)))
+        self._inbox = inbox
+        self._show = show
+        self._files = files or {}
+        self._take = take
+        self._life = 0
+        self._channel: Channel | None = None
+        self._started = threading.Event()
+        self._exited = threading.Event()
+        self._closing = False
+        self._last_lines: list[str] = []
+
+    def open(self) -> None:
+        """Create the container, put its files into it and start it.
+
+        Raises:
+            EngineError: the engine refused.
+        """
+        self._engine.remove(self.spec.name)  # left by a runner of this run that was killed
+        self.container = self._engine.create(self.spec)
+        for folder, files in self._files.items():
+            self._engine.put_files(self.container, folder, files)
+        self._channel = self._engine.attach(self.container)
+        self._engine.start(self.container)
+        threading.Thread(
+            target=self._listen, args=(self._life,), name=self.spec.name, daemon=True
+        ).start()
+
+    def reopen(self) -> None:
+        """Make the container anew, whether or not it still runs, and wait until it has started.
+
+        Nothing is said of the end of the old one any more.
+
+        Raises:
+            EngineError: the engine refused.
+            SandboxError: the new one did not start.
+        """
+        self._life += 1
+        if self._channel is not None:
+            self._channel.close()
+        self._started.clear()
+        self._exited.clear()
+        self.open()
+        self.wait_started()
+
+    def wait_started(self) -> None:
+        """Block until the container has sent `started`.
+
+        Raises:
+            SandboxError: it ended before that, or sent nothing within `STARTED_TIMEOUT_SECONDS`.
+        """
+        deadline = time.monotonic() + STARTED_TIMEOUT_SECONDS
+        while not self._started.wait(0.05):
+            exited = self._exited.is_set()
+            if exited or time.monotonic() > deadline:
+                what = "it ended" if exited else f"no answer in {STARTED_TIMEOUT_SECONDS:.0f} s"
+                raise SandboxError(
+                    f"starting {self.spec.name}: {what}; its last lines: {self.last_lines()}",
+                    hint="`bakeoff --verbose` prints all that the containers say",
+                )
+
+    def send(self, message: Message) -> bool:
+        """Send a message; False when the container is gone, which the inbox tells or will tell."""
+        if self._channel is None:
+            return False
+        try:
+            self._channel.send(encode(message))
+        except (EngineError, ProtocolError):
+            return False
+        return True
+
+    def last_lines(self) -> str:
+        """The end of what the container printed, on one line."""
+        return " / ".join(self._last_lines) or "none"
+
+    def end(self) -> None:
+        """Stop the container, and wait until everything that it said is in the inbox."""
+        self._stop()
+        self._exited.wait(2 * STOP_GRACE_SECONDS)
+
+    def close(self) -> None:
+        """Stop and remove the container.
+
+        Raises:
+            EngineError: it could not be removed.
+        """
+        self._closing = True
+        self._stop()
+        if self._channel is not None:
+            self._channel.close()
+        self._engine.remove(self.spec.name)
+
+    def _stop(self) -> None:
+        with contextlib.suppress(EngineError):
+            self._engine.stop(self.spec.name)
+
+    def _listen(self, life: int) -> None:
+        """Read until the container ends; a connection that breaks before that is made again."""
+        channel = self._channel
+        try:
+            while channel is not None:
+                for is_stdout, line in channel.lines():
+                    self._handle_line(is_stdout, line)
+                if life != self._life:  # another thread listens to the container that replaced it
+                    return
+                channel = None if self._closing else self._reconnect(channel)
+            state = None if self._closing else self._engine.wait_exit(self.container, EXIT_SECONDS)
+        except EngineError as error:
+            self._inbox.put(ConnectionLost(error))
+            return
+        finally:
+            if life == self._life:
+                self._exited.set()
+        exit_code = state.exit_code if state else None
+        self._inbox.put(ContainerExited(self.spec.role, exit_code, self.last_lines()))
+
+    def _reconnect(self, broken: Channel) -> Channel | None:
+        """A new connection to the container if it still runs; None when it has ended.
+
+        Raises:
+            EngineError: the engine does not answer for `RECONNECT_SECONDS`.
+        """
+        for attempt in Retrying(
+            retry=retry_if_exception_type(EngineError),
+            stop=stop_after_delay(RECONNECT_SECONDS),
+            wait=wait_fixed(1.0),
+            reraise=True,
+        ):
+            with attempt:
+                if self._engine.wait_exit(self.container, 1.0) is not None:
+                    return None
+                if self._engine.inspect(self.container) is None:
+                    return None
+                broken.close()
+                self._channel = self._engine.attach(self.container)
+                return self._channel
+        return None
+
+    def _handle_line(self, is_stdout: bool, line: str) -> None:
+        """Answer `ready`, note `started`, show text, and put other messages into the inbox."""
+        message: Message | None = None
+        if is_stdout:
+            try:
+                message = decode(line, MESSAGES)
+            except ProtocolError as error:
+                line = f"a message that cannot be read: {error}"
+        if message is None:
+            self._last_lines = [*self._last_lines, line[:MAX_LINE_CHARS]][-KEPT_LINES:]
+            self._show(self.spec.role, line)
+        elif isinstance(message, Ready) and self._channel is not None:
+            with contextlib.suppress(EngineError):
+                self._channel.send(self._start_line)
+        elif isinstance(message, Started):
+            self._started.set()
+        elif self._take is None or not self._take(message):
+            self._inbox.put(MessageReceived(self.spec.role, message))

@@ -1,0 +1,50 @@
+"""Removes what a run has on the engine, whatever its contestant made of its volumes."""
+
+from __future__ import annotations
+
+from runner.build.images import image_tag
+from runner.engine import one_off
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
+from runner.errors import EngineError
+from runner.records.layout import container_name
+from runner.sandbox import emptying
+
+EMPTYING_SECONDS = 600.0
+
+
+def remove_run(engine: Engine, run_id: str, *, volumes: bool = True) -> int:
+    """Remove every container of a run, and its volumes unless told otherwise.
+
+    Returns:
+        How many containers and volumes there were.
+
+    Raises:
+        EngineError: something could not be removed.
+    """
+    containers = engine.containers(run_id)
+    for state in containers:
+        engine.remove(state.id)
+    present = engine.volumes(run_id) if volumes else []
+    for volume in present:
+        try:
+            engine.remove_volume(volume.name)
+        except EngineError:
+            _empty(engine, run_id, volume.name)
+            engine.remove_volume(volume.name)
+    return len(containers) + len(present)
+
+
+def _empty(engine: Engine, run_id: str, volume: str) -> None:
+    """Empty a volume from the inside.
+
+    The engine cannot remove a volume whose folders are nested deeper than it can open files.
+
+    Raises:
+        EngineError: the engine refused, or the image does not exist.
+    """
+    spec = ContainerSpec(
+        container_name(run_id, "cleanup"), image_tag("base"), run_id, "cleanup",
+        mounts=(Mount(volume, "/volume"),),
+    )  # fmt: skip
+    one_off.run_module(engine, spec, emptying, "/volume", timeout_seconds=EMPTYING_SECONDS)

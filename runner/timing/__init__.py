@@ -1,0 +1,1 @@
+"""What a trial's time tells: its charge, other load, and verdicts; pure functions."""

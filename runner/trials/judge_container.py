@@ -1,0 +1,74 @@
+"""The judge's container: its plan, and a judge that stands alone, without the loop of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+
+from runner.engine.client import Engine
+from runner.sandbox.peer import ContainerExited, Inbox, Show
+from runner.sandbox.sandbox import ContainerPlan, Sandbox
+from runner.trials.judging import Judging
+from runner.wire.start_config import JudgeConfig, as_config
+
+ROLE = "judge"
+PURPOSE = "judge"  # of the run's volume that holds the judge's socket
+FOLDER = "/run/judge"  # of that volume, in the judge and in every trial
+COMMAND = ["python", "/opt/judge/judge.py"]  # in the trainer's image
+
+
+def judge_plan(
+    image: str, config: JudgeConfig, data: Mapping[str, str], judging: Judging
+) -> ContainerPlan:
+    """The judge of a run, which says everything about sessions to `judging`.
+
+    Args:
+        image: the trainer's image.
+        config: what the judge is told.
+        data: a volume with held-out data → its path inside.
+        judging: the sessions of this judge.
+    """
+    return ContainerPlan(
+        ROLE, image, as_config(config), {PURPOSE: (FOLDER, False)},
+        command=COMMAND, data=data, take=judging.take,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def standing_judge(
+    engine: Engine, run_id: str, plan: ContainerPlan, judging: Judging, show: Show
+) -> Iterator[Sandbox]:
+    """A judge without a run: for calibration, for the referee, and for tests.
+
+    Its container, and everything else with the label of `run_id`, is removed at the end.
+
+    Args:
+        engine: where it is.
+        run_id: the label and the name of its container and its volume.
+        plan: from `judge_plan`.
+        judging: the sessions, which are good within this context.
+        show: is called with (role, line) for each line that it prints for people.
+
+    Raises:
+        BakeoffError: it cannot be started, or something of it cannot be removed.
+    """
+    inbox: Inbox = queue.Queue()
+    with Sandbox(engine, run_id, [plan], inbox, show) as sandbox:
+        judging.connect(sandbox.judge)
+        pump = threading.Thread(target=_pump, args=(inbox, judging, show), daemon=True)
+        pump.start()
+        try:
+            yield sandbox
+        finally:
+            inbox.put(None)
+            pump.join()
+
+
+def _pump(inbox: Inbox, judging: Judging, show: Show) -> None:
+    """Take up the ends of the judge's container, until there is nothing more to come."""
+    while (item := inbox.get()) is not None:
+        if isinstance(item, ContainerExited):
+            show(ROLE, f"the judge ended with exit code {item.exit_code}: {item.last_lines}")
+            judging.gone()

@@ -1,0 +1,224 @@
+"""The runner's side of the judge: a session for each trial that is to be scored.
+
+What the judge says is taken up in the thread that reads its container, so that neither a score nor
+the end of a training waits for the run's loop. The attack that this stops: a trial that prints the
+tokens on which it is scored. The judge sends none of them before `Session.on_request` has returned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runner.wire.messages import (
+    Message,
+    ScoreBegin,
+    ScoreClose,
+    ScoreEstimated,
+    ScoreFinished,
+    ScoreOpen,
+    ScoreRequested,
+)
+
+FINISH_SECONDS = 60.0  # from the end of a trial to the judge's last word about it
+MAX_ESTIMATES = 64  # of one session that are kept, whatever the judge says
+SEEDS = 2**31
+FINAL = "final"
+SCORER_DIED = (
+    "judge died"  # the judge's reason when the part of it that scored this trial has ended
+)
+
+
+class JudgeContainer(Protocol):
+    """The judge's container: a `Peer`."""
+
+    def send(self, message: Message) -> bool:
+        """Send a message; False when the container is gone."""
+
+    def reopen(self) -> None:
+        """Make the container anew and wait until it has started.
+
+        Raises:
+            BakeoffError: it cannot be started.
+        """
+
+
+@dataclass
+class Session:
+    """One trial before the judge. Times are seconds since 1970 on the engine's clock.
+
+    Attributes:
+        name: the session's name in the messages.
+        token: what the trial presents to the judge.
+        seed: decides the order of the rows and the audit.
+        on_request: called once, when the trial first asks for its final score.
+        on_lost: called once, when the judge has ended before the session did.
+        on_finish: called once, at the judge's last word.
+        asked: the trial asked for anything, so that the judge has worked for it.
+        requested_at: when it first asked for its final score.
+        estimates: the scores on the way.
+        finished: the judge's last word.
+        lost: the judge, or the part of it that scored this trial, has ended or does not answer.
+        settled: set once `finished` or `lost` is.
+        closed: the judge was told that the trial has ended.
+    """
+
+    name: str
+    token: str = field(repr=False)
+    seed: int
+    on_request: Callable[[], None]
+    on_lost: Callable[[], None]
+    on_finish: Callable[[], None] = lambda: None
+    asked: bool = False
+    requested_at: float | None = None
+    estimates: list[ScoreEstimated] = field(default_factory=list)
+    finished: ScoreFinished | None = None
+    lost: bool = False
+    settled: threading.Event = field(default_factory=threading.Event)
+    closed: bool = False
+
+
+class Judging:
+    """All sessions of one judge. Any thread may call any method.
+
+    Args:
+        finish_seconds: how long the judge may take for its last word about a trial.
+    """
+
+    def __init__(self, finish_seconds: float = FINISH_SECONDS) -> None:
+        self._finish_seconds = finish_seconds
+        self._container: JudgeContainer | None = None
+        self._sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+        self._reopening = threading.Lock()
+        self._down = False
+
+    def connect(self, container: JudgeContainer) -> None:
+        """Name the judge's container, once it has started."""
+        self._container = container
+
+    @contextlib.contextmanager
+    def session(
+        self,
+        on_request: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None] = lambda: None,
+        on_finish: Callable[[], None] = lambda: None,
+        *,
+        mode: str = "trial",
+        splits: tuple[str, ...] = ("val",),
+        hidden: int = 0,
+    ) -> Iterator[Session]:
+        """A session for one trial; within it, its token is good.
+
+        A judge that has ended is opened again first.
+
+        Args:
+            on_request: called when the trial first asks for its final score.
+            on_lost: called when the judge ends before the session does.
+            on_finish: called at the judge's last word.
+            mode: as in `ScoreOpen`, and so are the next two.
+            splits: what is scored.
+            hidden: how many hidden rows.
+
+        Raises:
+            BakeoffError: the judge ended, and cannot be started again.
+        """
+        seed = secrets.randbelow(SEEDS)
+        name, token = f"s-{secrets.token_hex(8)}", secrets.token_urlsafe(24)
+        session = Session(name, token, seed, on_request, on_lost, on_finish)
+        self._reopen()
+        with self._lock:
+            self._sessions[name] = session
+        self._send(ScoreOpen(name, token, mode, seed, list(splits), hidden))
+        try:
+            yield session
+        finally:
+            self._close(session)
+            with self._lock:
+                self._sessions.pop(name, None)
+
+    def open_sessions(self) -> list[Session]:
+        """The sessions that are open now."""
+        with self._lock:
+            return list(self._sessions.values())
+
+    def begin_again(self, session: Session) -> None:
+        """Let one more final call of a session of the mode `fresh` be answered."""
+        self._send(ScoreBegin(session.name))
+
+    def finish(self, session: Session) -> None:
+        """Wait for the judge's last word about a trial that has ended; without it, it is lost."""
+        self._close(session)
+        if not session.settled.wait(self._finish_seconds):
+            self._down = True
+            self._lose(session)
+
+    def take(self, message: Message) -> bool:
+        """Take up what the judge says; False for what is not about a session."""
+        match message:
+            case ScoreRequested():
+                self._request(message)
+            case ScoreEstimated(session=name):
+                with self._lock:
+                    session = self._sessions.get(name)
+                if session is not None and len(session.estimates) < MAX_ESTIMATES:
+                    session.estimates.append(message)
+            case ScoreFinished(session=name):
+                with self._lock:
+                    session = self._sessions.get(name)
+                if session is not None and message.reason == SCORER_DIED:
+                    self._lose(session)
+                elif session is not None and session.finished is None:
+                    session.finished = message
+                    session.settled.set()
+                    session.on_finish()
+            case _:
+                return False
+        return True
+
+    def gone(self) -> None:
+        """The judge has ended: its sessions are lost, and the next one opens it again."""
+        self._down = True
+        for session in self.open_sessions():
+            self._lose(session)
+
+    def _request(self, message: ScoreRequested) -> None:
+        with self._lock:
+            session = self._sessions.get(message.session)
+            if session is None:
+                return
+            session.asked = True
+            first = message.purpose == FINAL and session.requested_at is None
+            if first:
+                session.requested_at = message.at
+        if first:
+            session.on_request()
+            self._send(ScoreBegin(session.name))
+
+    def _lose(self, session: Session) -> None:
+        """Mark a session as lost, unless the judge has had its last word."""
+        with self._lock:
+            if session.settled.is_set():
+                return
+            session.lost = True
+            session.settled.set()
+        session.on_lost()
+
+    def _close(self, session: Session) -> None:
+        if not session.closed:
+            session.closed = True
+            self._send(ScoreClose(session.name))
+
+    def _reopen(self) -> None:
+        with self._reopening:
+            if self._down and self._container is not None:
+                self._container.reopen()
+                self._down = False
+
+    def _send(self, message: Message) -> None:
+        if self._container is not None:
+            self._container.send(message)

@@ -1,0 +1,306 @@
+"""Decides from what was seen of a trial: its status, its reason, its value, and its times.
+
+Everything here is a pure function of `Seen`. What the judge and the trainer's PID 1 said is
+believed; what the trial printed is a claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from runner.engine.containers import ContainerState
+from runner.engine.lockdown import Sizes
+from runner.metrics import Metric
+from runner.records.schema import Measured, TrialStatus
+from runner.timing.findings import Allowances, Found, Moments, judge_time
+from runner.trials.judging import Session
+from runner.trials.output import TrialOutput
+from runner.trials.terms import CHECK_SECONDS, Terms
+from runner.wire.messages import ScoreFinished, TrialExited
+
+Overrun = Literal["", "training", "scoring", "all"]
+
+SPLIT = "val"
+MAX_REASON_CHARS = 200
+TWICE = "its logits ended the judge twice"
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What all trials of a run share. Times in seconds.
+
+    Attributes:
+        image: the trainer's image.
+        data_volume: the volume with the training split.
+        train_seconds: the training budget, which train.py keeps itself.
+        limit_seconds: what a trial may take beyond it until it asks for its score, and again what
+            its scoring may take.
+        allowances: what the pristine train.py takes beyond its training.
+        output_bytes: how much it may print.
+        sizes: what its container may use.
+        gpu: the number of its GPU, or None.
+        judge_volume: the volume with the judge's socket; "" for trials that nobody scores.
+    """
+
+    image: str
+    data_volume: str
+    train_seconds: float
+    limit_seconds: float
+    allowances: Allowances
+    output_bytes: int
+    sizes: Sizes
+    gpu: str | None
+    judge_volume: str = ""
+
+    def on(self, terms: Terms) -> Trainer:
+        """The same with the limits of a trial on these terms.
+
+        A check has `CHECK_SECONDS` and the allowance: two parts until it asks for its one batch,
+        one of them for its steps, and a part for that batch.
+        """
+        if terms.mode != "check":
+            return self
+        part = CHECK_SECONDS / 3
+        rest = part + self.allowances.start_seconds / 2
+        return replace(self, train_seconds=part, limit_seconds=rest)
+
+    @property
+    def training_limit(self) -> float:
+        """When a trial is ended that has not asked for its final score."""
+        return self.train_seconds + self.limit_seconds
+
+    @property
+    def whole_limit(self) -> float:
+        """When a trial is ended in any case."""
+        return self.training_limit + self.limit_seconds
+
+
+@dataclass
+class Seen:
+    """What was seen of one trial. Times are seconds, `began_at` since 1970 on the engine's clock.
+
+    Attributes:
+        session: the trial before the judge.
+        output: what it printed.
+        began_at: when train.py's process began; None until its PID 1 has said so.
+        exited: the last word of its PID 1.
+        state: its container, once it had ended.
+        overran: which limit the host ended it for.
+        abandoned: the run ended.
+        started_at: ISO 8601.
+        wall_seconds: from the making of its container to the judge's last word.
+        judge_deaths: how often the judge ended while it worked for this text.
+        mode: how the judge scores it, as in `ScoreOpen`.
+    """
+
+    session: Session
+    output: TrialOutput = field(default_factory=TrialOutput)
+    began_at: float | None = None
+    exited: TrialExited | None = None
+    state: ContainerState | None = None
+    overran: Overrun = ""
+    abandoned: bool = False
+    started_at: str = ""
+    wall_seconds: float = 0.0
+    judge_deaths: int = 0
+    mode: str = "trial"
+
+    @property
+    def finished(self) -> ScoreFinished | None:
+        """The judge's last word."""
+        return self.session.finished
+
+    @property
+    def seconds(self) -> float:
+        """From the start of train.py's process to its end."""
+        if self.exited is not None:
+            return max(0.0, self.exited.seconds)
+        return self.wall_seconds
+
+    @property
+    def moments(self) -> Moments:
+        """When train.py's process began, asked for its final score, and ended.
+
+        What its PID 1 could not say is made of what the host saw, and nothing is later than the
+        host saw it: a clock that was set back or forth in between charges nothing that was not.
+        """
+        began, asked = self.began_at, self.session.requested_at
+        if began is None:
+            return Moments(0.0, None, self.seconds)
+        if asked is not None:
+            asked = min(max(asked, began), began + self.wall_seconds)
+        return Moments(began, asked, began + self.seconds)
+
+
+def record_fields(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -> dict[str, Any]:
+    """The fields of `TrialRecord` that say how a trial ended and what was measured."""
+    status, reason = _status(seen, trainer, metric, train_py)
+    finished, exited = seen.finished, seen.exited
+    declared = seen.output.declared_seconds
+    found = _time_of(seen, trainer)
+    rejecting = next((verdict for verdict in found.verdicts if verdict.rejects), None)
+    if status == "ok" and rejecting is not None:
+        status, reason = "rejected", f"{rejecting.name}: {rejecting.text}"
+    counted = exited.measured if exited else {}
+    return {
+        "status": status,
+        "reason": reason[:MAX_REASON_CHARS],
+        "value": _value(finished, metric) if status == "ok" else None,
+        "judged": True,
+        "judge_seed": seen.session.seed,
+        "values": _values(finished, metric),
+        "started_at": seen.started_at,
+        "train_seconds": round(found.charged_seconds, 3),
+        "training_seconds": round(seen.moments.training_seconds, 3),
+        "declared_seconds": None if declared is None else round(declared, 3),
+        "scoring_seconds": round(scoring_seconds(seen), 3),
+        "wall_seconds": round(seen.wall_seconds, 3),
+        "exit_code": exited.exit_code if exited else None,
+        "peak_memory_bytes": exited.peak_memory_bytes if exited else 0,
+        "summary": seen.output.summary,
+        "estimates": _estimates(seen, metric),
+        "audit": dict(finished.audit) if finished else {},
+        "disturbed": found.disturbed,
+        "measured": _measured(counted, found),
+        "verdicts": found.verdicts,
+    }
+
+
+def _time_of(seen: Seen, trainer: Trainer) -> Found:
+    """What the trial's time tells."""
+    return judge_time(
+        seen.moments,
+        seen.output.declared_seconds,
+        trainer.train_seconds,
+        max(1, int(trainer.sizes["cpus"])),
+        seen.exited.measured if seen.exited else {},
+        trainer.allowances,
+    )
+
+
+def _measured(counted: Mapping[str, Any], found: Found) -> Measured:
+    """What the kernel counted, if that can be read; it comes from PID 1 and is believed."""
+    own = {
+        "cpu_seconds_training": found.cpu_seconds_training,
+        "lost_seconds": found.lost_seconds,
+    }
+    try:
+        return Measured.model_validate({**counted, **own})
+    except ValidationError:
+        return Measured.model_validate(own)
+
+
+def scoring_seconds(seen: Seen) -> float:
+    """From the first request for the final score to the judge's last word; 0 without a request."""
+    requested, finished = seen.session.requested_at, seen.finished
+    if requested is None or finished is None:
+        return 0.0
+    return max(0.0, finished.ended_at - requested)
+
+
+def _status(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -> tuple[TrialStatus, str]:
+    """The trial's status and its reason; the strongest evidence is asked for first."""
+    exited, finished = seen.exited, seen.finished
+    if seen.judge_deaths > 1:
+        return "rejected", TWICE
+    if finished is not None and finished.status == "rejected":
+        return "rejected", _why_rejected(finished)
+    if seen.abandoned and (exited is None or exited.exit_code != 0):
+        return "killed", "the run ended while the trial ran"
+    late = _late(seen, trainer)
+    if late:
+        return "timeout", late
+    if exited and exited.cause == "output":
+        return "killed", f"wrote more than {trainer.output_bytes >> 20} MB of output"
+    if _out_of_memory(seen):
+        return "oom", "out of memory"
+    if exited is None:
+        code = "" if seen.state is None else f", exit code {seen.state.exit_code}"
+        return "crash", f"the trial's container ended by itself{code}"
+    if exited.exit_code != 0 or seen.output.failed:
+        lines = train_py.count("\n") + 1
+        what = f"exit code {exited.exit_code}" if exited.exit_code else "it printed FAIL"
+        return "crash", seen.output.why_failed(lines) or what
+    return _scored(seen, metric)
+
+
+def _why_rejected(finished: ScoreFinished) -> str:
+    """The name of the audit or the fault, and the audit's numbers."""
+    numbers = finished.audit.get(finished.reason)
+    if not isinstance(numbers, dict):
+        return finished.reason or "no reason given"
+    shown = ", ".join(
+        f"{name} {value:.4g}"
+        for name, value in numbers.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    )
+    return f"{finished.reason}: {shown}" if shown else finished.reason
+
+
+def _scored(seen: Seen, metric: Metric) -> tuple[TrialStatus, str]:
+    """The status of a trial that went through to its end without an error."""
+    finished = seen.finished
+    if finished is None or (seen.session.requested_at is None and finished.status != "scored"):
+        return "crash", "unscored"
+    if finished.status != "scored":
+        return "crash", f"scoring failed: {finished.reason}"
+    if seen.mode == "check":  # its one batch has no score
+        return "ok", ""
+    if _value(finished, metric) is None:
+        return "crash", f"no {metric.name} that the task can have"
+    return "ok", ""
+
+
+def _late(seen: Seen, trainer: Trainer) -> str:
+    """Which limit the trial ran over, in words; "" for none."""
+    by_pid1 = seen.exited is not None and seen.exited.cause == "timeout"
+    if seen.overran == "training":
+        return f"not scored after {trainer.training_limit:.0f} s"
+    if seen.overran == "scoring":
+        return f"scoring not done after {trainer.limit_seconds:.0f} s"
+    return f"not done after {trainer.whole_limit:.0f} s" if seen.overran or by_pid1 else ""
+
+
+def _value(finished: ScoreFinished | None, metric: Metric) -> float | None:
+    value = finished.values.get(SPLIT) if finished else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return metric.measured(float(value)) if is_number and value is not None else None
+
+
+def _values(finished: ScoreFinished | None, metric: Metric) -> dict[str, float]:
+    """All scores of the judge, by what was scored."""
+    found = finished.values if finished else {}
+    numbers = {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    return {name: value for name, value in numbers.items() if metric.measured(value) is not None}
+
+
+def _estimates(seen: Seen, metric: Metric) -> list[dict[str, float]]:
+    """The scores on the way: the trial's own fraction, seconds since its start, and the value."""
+    began = seen.began_at
+    return [
+        {
+            "fraction": round(estimate.fraction, 6),
+            "train_seconds": round(max(0.0, estimate.at - began), 3) if began is not None else 0.0,
+            metric.name: value,
+        }
+        for estimate in seen.session.estimates
+        if (value := metric.measured(estimate.value)) is not None
+    ]
+
+
+def _out_of_memory(seen: Seen) -> bool:
+    exited = seen.exited
+    if exited is not None and exited.exit_code == 0:
+        return False
+    killed = (seen.state is not None and seen.state.oom_killed) or (
+        exited is not None and exited.oom_kills > 0
+    )
+    return killed or seen.output.out_of_memory

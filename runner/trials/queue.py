@@ -1,0 +1,313 @@
+"""Where requests become trials: accepted or refused, run one after the other, answered, recorded.
+
+The queue belongs to the run's loop. Its worker thread only runs the executor and puts events into
+the inbox; the loop hands them to `handle_event`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from runner.budget_clock import BudgetClock
+from runner.records.journal import Journal
+from runner.records.schema import TrialRecord
+from runner.trials.checks import Checks, is_check
+from runner.trials.executor import Executor, Watch
+from runner.trials.ledger import Ledger
+from runner.trials.order import TrialOrder
+from runner.trials.submission import Refusal, SubmissionReader
+from runner.trials.terms import CHECK
+from runner.wire.messages import CHECK as CHECK_NUMBER
+from runner.wire.messages import Message, TrialAccepted, TrialFinished, TrialLog, TrialRefused
+from runner.wire.messages import TrialRequested as Request
+
+MAX_QUEUED = 4
+REFUSALS_JOURNALLED = 100
+MAX_LOG_LINE_CHARS = 2000
+
+
+@dataclass(frozen=True)
+class TrialWaits:
+    """The trial is next, and waits for its device since `moment` of the clock's `now`."""
+
+    order: TrialOrder
+    moment: float
+
+
+@dataclass(frozen=True)
+class TrialBegan:
+    """The trial has its device since `moment`."""
+
+    order: TrialOrder
+    moment: float
+
+
+@dataclass(frozen=True)
+class TrialRepeats:
+    """The trial runs again: the attempt between these moments was nobody's fault."""
+
+    order: TrialOrder
+    reason: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """The trial is over; `began` is None when it never had its device."""
+
+    order: TrialOrder
+    record: TrialRecord
+    began: float | None
+    moment: float
+
+
+@dataclass(frozen=True)
+class TrialBroke:
+    """The engine or the disk failed under a trial: it has no record, and the run cannot go on."""
+
+    order: TrialOrder
+    error: BaseException
+
+
+TrialEvent = TrialWaits | TrialBegan | TrialRepeats | TrialEnded | TrialBroke
+
+
+class TrialQueue:
+    """Trials of one run, from request to record.
+
+    Args:
+        reader: makes orders of requests.
+        executor: runs the orders.
+        ledger: keeps the records.
+        clock: counts the trials, and tells the time.
+        journal: the run's.
+        inbox: where the worker's events go.
+        send: sends a message to the contestant.
+    """
+
+    def __init__(
+        self,
+        reader: SubmissionReader,
+        executor: Executor,
+        ledger: Ledger,
+        clock: BudgetClock,
+        journal: Journal,
+        inbox: queue.Queue[Any],
+        send: Callable[[Message], object],
+    ) -> None:
+        self._reader = reader
+        self._executor = executor
+        self._ledger = ledger
+        self._clock = clock
+        self._journal = journal
+        self._inbox = inbox
+        self._send = send
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        self._in_flight: dict[str, TrialOrder] = {}
+        self._number = ledger.highest_number()
+        self._refusals = 0
+        self._checks = Checks(journal)
+        self.told_last = False
+
+    def in_flight(self) -> int:
+        """How many trials and checks are queued or run."""
+        return len(self._in_flight)
+
+    def request(self, container: str, request: Request, over: str | None) -> bool:
+        """Make a trial of the request; True when it became one, and not only a check.
+
+        A request that was answered before (the contestant or the runner was restarted) gets the
+        same answer again and costs nothing.
+
+        Args:
+            container: whose file system holds the text.
+            request: what was asked for.
+            over: why the run takes no more trials, or None while it takes them.
+        """
+        known = self._ledger.of_request(request.request)
+        if known is not None:
+            self._answer(known)
+        if known is not None or request.request in self._in_flight:
+            return False
+        refused = self._refusal(request.request, over)
+        if refused is None and request.check:
+            refused = self._checks.refusal(request.request)
+        if refused is None:
+            number = CHECK_NUMBER if request.check else self._number + 1
+            order = self._reader.order(container, request, number)
+            if isinstance(order, TrialOrder):
+                if request.check:
+                    order = dataclasses.replace(order, terms=CHECK)
+                self._accept(order)
+                return not request.check
+            refused = _refused(request.request, order)
+        self._refuse(refused)
+        return False
+
+    def handle_event(self, event: TrialEvent) -> TrialRecord | None:
+        """Take up what the worker saw; returns the record when a trial has ended.
+
+        Raises:
+            BakeoffError: what broke the trial.
+        """
+        match event:
+            case TrialWaits(order=order, moment=moment):
+                self._clock.lease_wait_began(order.trial, moment)
+            case TrialBegan(order=order, moment=moment):
+                self._clock.lease_wait_ended(order.trial, moment)
+                if not is_check(order):
+                    self._journal.write("trial.started", trial=order.trial)
+            case TrialRepeats(order=order, reason=reason, began=began, ended=ended):
+                self._clock.give_back_attempt(began, ended)
+                self._journal.write(
+                    "trial.repeated", trial=order.trial, reason=reason, seconds=ended - began
+                )
+            case TrialEnded():
+                self._handle_end(event)
+                return event.record
+            case TrialBroke(order=order, error=error):
+                self._in_flight.pop(order.request, None)
+                self._clock.lease_wait_ended(order.trial, self._clock.now())
+                raise error
+        return None
+
+    def close(self) -> None:
+        """Kill what runs and wait until its records are in the inbox."""
+        self._executor.abandon()
+        self._pool.shutdown(wait=True)
+
+    def abandon(self) -> None:
+        """Kill what runs; nothing starts any more."""
+        self._executor.abandon()
+
+    def _refusal(self, request: str, over: str | None) -> TrialRefused | None:
+        if over is not None:
+            return TrialRefused(request, f"the run is over: {over}", final=True)
+        bound = self._clock.budget.trials
+        trials = sum(not is_check(order) for order in self._in_flight.values())
+        if bound is not None and self._clock.trials + trials >= bound:
+            return TrialRefused(request, "the budget has no further trial", final=True)
+        if len(self._in_flight) >= MAX_QUEUED:
+            reason = f"{MAX_QUEUED} trials are queued already"
+            return TrialRefused(request, reason, "wait for one of them: `trial list`")
+        return None
+
+    def _refuse(self, refused: TrialRefused) -> None:
+        """Refuse, and journal it, of many refusals only some: asking costs a contestant nothing."""
+        self._refusals += 1
+        if self._refusals <= REFUSALS_JOURNALLED or self._refusals % REFUSALS_JOURNALLED == 0:
+            self._journal.write(
+                "trial.refused",
+                request=refused.request[:80],
+                reason=refused.reason,
+                refusals=self._refusals,
+            )
+        self._send(refused)
+
+    def _accept(self, order: TrialOrder) -> None:
+        self._in_flight[order.request] = order
+        self._send(TrialAccepted(order.request, order.trial))
+        if is_check(order):
+            self._checks.queued(order)
+        else:
+            self._number = order.trial
+            self._checks.trial_queued()
+            self._journal_queued(order)
+        future = self._pool.submit(self._work, order)
+        future.add_done_callback(lambda done: self._report_break(order, done))
+
+    def _journal_queued(self, order: TrialOrder) -> None:
+        self._journal.write(
+            "trial.queued",
+            trial=order.trial,
+            request=order.request,
+            hypothesis=order.hypothesis,
+            knobs_changed={name: list(pair) for name, pair in order.knobs_changed.items()},
+            other_changes=order.other_changes,
+        )
+
+    def _work(self, order: TrialOrder) -> None:
+        """Run the trial and tell the loop; this runs in the worker thread."""
+        began: list[float] = []
+        attempts: list[float] = []  # when each of them began
+
+        def on_start() -> None:
+            began.append(self._clock.now())
+            attempts.append(began[0])
+            self._inbox.put(TrialBegan(order, began[0]))
+
+        def on_repeat(reason: str) -> None:
+            attempts.append(self._clock.now())
+            self._inbox.put(TrialRepeats(order, reason, *attempts[-2:]))
+
+        watch = Watch(
+            on_wait=lambda: self._inbox.put(TrialWaits(order, self._clock.now())),
+            on_start=on_start,
+            on_line=lambda line: self._send_line(order, line),
+            on_repeat=on_repeat,
+        )
+        record = self._executor.run(order, watch)
+        self._inbox.put(TrialEnded(order, record, began[0] if began else None, self._clock.now()))
+
+    def _send_line(self, order: TrialOrder, line: str) -> None:
+        self._send(TrialLog(order.request, line[:MAX_LOG_LINE_CHARS]))
+
+    def _report_break(self, order: TrialOrder, done: Future[None]) -> None:
+        """Hand the loop whatever the worker raised."""
+        error = done.exception()
+        if error is not None:
+            self._inbox.put(TrialBroke(order, error))
+
+    def _handle_end(self, event: TrialEnded) -> None:
+        record = event.record
+        self._in_flight.pop(event.order.request, None)
+        self._clock.lease_wait_ended(record.trial, event.moment)
+        if event.began is not None:
+            self._clock.trial_ran(event.began, event.moment)
+        if is_check(event.order):
+            self._clock.count_check(record.wall_seconds)
+            self._checks.finished(record)
+            self._answer(record)
+            return
+        self._clock.count_trial(record.train_seconds)
+        self._ledger.append(record)
+        self._journal.write(
+            "trial.finished",
+            trial=record.trial,
+            status=record.status,
+            value=record.value,
+            train_seconds=record.train_seconds,
+            wall_seconds=record.wall_seconds,
+            **({"disturbed": True} if record.disturbed else {}),
+            **({"reason": record.reason} if record.reason else {}),
+        )
+        self._answer(record)
+
+    def _answer(self, record: TrialRecord) -> None:
+        spent = self._clock.spent_budget()
+        self.told_last = self.told_last or spent is not None
+        note = f"left: {self._clock.left()}" if spent is None else f"the budget is spent: {spent}"
+        self._send(
+            TrialFinished(
+                request=record.request,
+                trial=record.trial,
+                status=record.status,
+                value=record.value,
+                train_seconds=record.train_seconds,
+                summary=dict(record.summary),
+                reason=record.reason,
+                budget_note=note,
+                last=spent is not None,
+                metric=self._ledger.metric.name,
+            )
+        )
+
+
+def _refused(request: str, refusal: Refusal) -> TrialRefused:
+    return TrialRefused(request, refusal.reason, refusal.hint)

@@ -1,0 +1,184 @@
+"""A trained model without its memory: fresh containers that answer one batch each and end.
+
+A model that remembers what it was shown can look ahead and still repeat its first answers. A fresh
+container has the text and the model, as it was before any scored row came. It has no data, nothing
+that it can write for another to read, and one socket. The judge sends the scored rows to one, and
+to others the same rows with other text after some place, and compares the logits up to there. It
+answers one call for each container, and the next one only when the runner has started the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from inspect import getsource
+
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, Mount
+from runner.errors import EngineError
+from runner.records.layout import volume_name
+from runner.records.verification import Memory
+from runner.referee.audits import failed_audit
+from runner.trials import judge_container
+from runner.trials.judging import Session
+from runner.trials.terms import HAND_OUT_FOLDER
+from runner.verification import copying
+from runner.verification.bench import Bench
+
+CONTAINERS = 4  # that serve one batch each: the scored rows, twice with other tails, and once more
+AUDIT = "without memory"
+FRESH_FOLDER = "/fresh"
+SERVE = ["python", "-u", "/opt/bakeoff/serve.py"]
+COPY_SECONDS = 120.0
+SERVE_SECONDS = 300.0  # to load the text and the model, and to answer one batch
+POLL_SECONDS = 1.0
+STOP_SECONDS = 30.0  # beyond the time that PID 1 of a fresh container keeps itself
+MAX_SAID_CHARS = 200
+
+
+def compare(
+    bench: Bench, train_py: str, digest: str, hand_out: str, abandon: threading.Event
+) -> Memory:
+    """Serve batches from fresh containers and let the judge compare the logits.
+
+    Args:
+        bench: the referee's judge.
+        train_py: the text whose classes the model is of.
+        digest: the SHA-256 of the model's file, as the trial told the judge before it was scored.
+        hand_out: the volume that the trial saved the model to.
+        abandon: is set when somebody asks to stop.
+
+    Raises:
+        EngineError: the engine failed.
+        SandboxError: the judge cannot be started.
+    """
+    judging = bench.context.judging
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(bench.lease.held(abandon))
+        volume = stack.enter_context(_fresh_volume(bench))
+        session = stack.enter_context(judging.session(mode="fresh", hidden=CONTAINERS))
+        refused = _filled(bench, volume, hand_out, digest, train_py, session)
+        for number in range(CONTAINERS):
+            if number:  # the first call begins as every trial's does
+                judging.begin_again(session)
+            refused = refused or _served(bench, volume, number, abandon)
+        if refused:
+            return Memory(state="not handed out", why=refused)
+        judging.finish(session)
+        return _concluded(session)
+
+
+def _concluded(session: Session) -> Memory:
+    finished = session.finished
+    numbers = (finished.audit if finished else {}).get(AUDIT)
+    if finished is None or not isinstance(numbers, dict) or "passed" not in numbers:
+        reason = finished.reason if finished else "the judge ended"
+        return Memory(state="not done", why=f"the fresh containers could not be compared: {reason}")
+    if numbers["passed"]:
+        return Memory(state="equal")
+    return Memory(state="differs", verdict=failed_audit(AUDIT, numbers, rejects=True))
+
+
+@contextlib.contextmanager
+def _fresh_volume(bench: Bench) -> Iterator[str]:
+    """A volume for the text and the model; the containers that need it are gone at the end."""
+    engine, run_id = bench.context.engine, bench.context.spec.run_id
+    name = volume_name(run_id, "fresh")
+    engine.remove_volume(name)  # left by a runner that was killed
+    engine.create_volume(name, run_id=run_id)
+    try:
+        yield name
+    finally:
+        engine.remove_volume(name)
+
+
+def _filled(
+    bench: Bench, volume: str, hand_out: str, digest: str, train_py: str, session: Session
+) -> str:
+    """Put everything into the fresh volume; says why the model could not be, or nothing."""
+    mounts = (Mount(hand_out, HAND_OUT_FOLDER, read_only=True), Mount(volume, FRESH_FOLDER))
+    arguments = [f"{HAND_OUT_FOLDER}/model.pt", f"{FRESH_FOLDER}/model.pt", digest]
+    told = {
+        "task": bench.context.task.name,
+        "token": session.token,
+        "threads": max(1, int(bench.trainer.sizes["cpus"])),
+        "seconds": SERVE_SECONDS,
+    }
+    text = train_py.encode("utf-8", "surrogatepass")
+    files = {"train.py": text, "serve.json": json.dumps(told).encode()}
+    spec = _spec(bench, "copy", mounts, ["python3", "-c", getsource(copying), *arguments])
+    exit_code, said = _run_once(bench.context.engine, spec, COPY_SECONDS, files, threading.Event())
+    return "" if exit_code == 0 else said or "the model could not be copied"
+
+
+def _served(bench: Bench, volume: str, number: int, abandon: threading.Event) -> str:
+    """Serve one batch from one container; says why it could not, or nothing."""
+    mounts = (
+        Mount(volume, FRESH_FOLDER, read_only=True),
+        Mount(bench.trainer.judge_volume, judge_container.FOLDER, read_only=True),
+    )
+    spec = _spec(bench, f"fresh-{number}", mounts, SERVE)
+    exit_code, said = _run_once(
+        bench.context.engine, spec, SERVE_SECONDS + STOP_SECONDS, {}, abandon
+    )
+    if exit_code == 0:
+        return ""
+    late = "it did not answer in time" if exit_code is None else f"exit code {exit_code}"
+    return said or late
+
+
+def _spec(
+    bench: Bench, name: str, mounts: tuple[Mount, ...], entrypoint: list[str]
+) -> ContainerSpec:
+    trainer, run_id = bench.trainer, bench.context.spec.run_id
+    sizes = trainer.sizes
+    return ContainerSpec(
+        name=f"bakeoff-{run_id}-{name}",
+        image=trainer.image,
+        run_id=run_id,
+        role="fresh",
+        entrypoint=entrypoint,
+        mounts=mounts,
+        gpu=trainer.gpu,
+        memory_bytes=sizes["memory_bytes"],
+        cpus=sizes["cpus"],
+        pids=sizes["pids"],
+        shm_bytes=sizes["shm_bytes"],
+    )
+
+
+def _run_once(
+    engine: Engine,
+    spec: ContainerSpec,
+    seconds: float,
+    files: dict[str, bytes],
+    abandon: threading.Event,
+) -> tuple[int | None, str]:
+    """Run a container to its end: its exit code, None past its time; and its last line."""
+    until = time.monotonic() + seconds
+    engine.remove(spec.name)  # left by a runner that was killed
+    container = engine.create(spec)
+    try:
+        if files:
+            engine.put_files(container, FRESH_FOLDER, files)
+        engine.start(container)
+        state = None
+        while state is None and time.monotonic() < until and not abandon.is_set():
+            state = engine.wait_exit(container, POLL_SECONDS)
+        return (state.exit_code if state else None), _last_line(engine, container)
+    finally:
+        with contextlib.suppress(EngineError):
+            engine.remove(container)
+
+
+def _last_line(engine: Engine, container: str) -> str:
+    """The end of what a container printed, short and harmless: a contestant may have written it."""
+    tail = b""
+    for chunk in engine.logs(container):
+        tail = (tail + chunk)[-4 * MAX_SAID_CHARS :]
+    lines = tail.decode("utf-8", "replace").strip().splitlines()
+    said = lines[-1] if lines else ""
+    return "".join(char if char.isprintable() else "?" for char in said)[:MAX_SAID_CHARS]

@@ -1,0 +1,350 @@
+"""The messages between the runner and PID 1 of every container. protocol.py makes lines of them.
+
+Standard library only: this file is copied into every image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+VERSION = 1
+MAX_TRAIN_PY_BYTES = 1024 * 1024
+MAX_HYPOTHESIS_CHARS = 2000
+# The kinds of change that an agent may name with a trial.
+CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")
+CHECK = 0  # the number of a trial that is only a check
+MAX_PHRASES, MAX_PHRASE_CHARS = 12, 300  # of `wrong` and of `restored` in `TurnFinished`
+
+
+@dataclass(frozen=True)
+class Message:
+    """Base of all messages. `event` is the name on the wire."""
+
+    event: ClassVar[str] = ""
+
+
+# --- container → runner -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ready(Message):
+    """PID 1 is up and waits for `Start` (again after every restart of the container)."""
+
+    event: ClassVar[str] = "ready"
+    program: str
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class Started(Message):
+    """`Start` was taken; the container does its work now (a gateway: its socket answers)."""
+
+    event: ClassVar[str] = "started"
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TurnFinished(Message):
+    """A CLI invocation ended. `transcript` is the path of its raw stdout inside the container.
+
+    `wrong` says what the agent had broken of its sandbox, a phrase each, and `restored` what of it
+    is well again.
+    """
+
+    event: ClassVar[str] = "turn.finished"
+    turn: int
+    exit_code: int
+    seconds: float
+    transcript: str
+    stderr_tail: str = ""
+    wrong: list[str] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TrialRequested(Message):
+    """The contestant asks for one training.
+
+    An agent sends `sha256` and `path`: the runner fetches that file (at most `MAX_TRAIN_PY_BYTES`)
+    and refuses it when the digest differs. An optimiser sends `knobs` (name → value) instead.
+    With `check` it is no trial: the first steps of the training and one batch of random rows run,
+    and the answers name it trial 0.
+    """
+
+    event: ClassVar[str] = "trial.requested"
+    request: str
+    sha256: str = ""
+    path: str = ""
+    commit: str = ""
+    hypothesis: str = ""
+    category: str = "other"
+    knobs: dict[str, Any] = field(default_factory=dict)
+    check: bool = False
+
+
+@dataclass(frozen=True)
+class TrialExited(Message):
+    """The trainer's PID 1 saw `train.py` end. `cause`: exited, timeout, output or signal.
+
+    `began_at` and `ended_at` are when train.py's process began and ended, in seconds since 1970.
+    `Started.details` of a trial has `began_at` as well, for a trial that is killed.
+    `measured` is what the kernel counted meanwhile; `Measured` in runner/records/schema.py has the
+    names.
+    """
+
+    event: ClassVar[str] = "trial.exited"
+    exit_code: int
+    cause: str
+    seconds: float
+    peak_memory_bytes: int = 0
+    oom_kills: int = 0
+    began_at: float = 0.0
+    ended_at: float = 0.0
+    measured: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoreRequested(Message):
+    """A trial asked the judge for a score, at `at` (seconds since 1970).
+
+    `purpose` is final or estimate. The first final request ends the trial's training.
+    """
+
+    event: ClassVar[str] = "score.requested"
+    session: str
+    purpose: str
+    at: float
+
+
+@dataclass(frozen=True)
+class ScoreEstimated(Message):
+    """An intermediate score, in the metric's unit. `fraction` is the trial's own claim."""
+
+    event: ClassVar[str] = "score.estimated"
+    session: str
+    fraction: float
+    value: float
+    tokens: int
+    at: float
+
+
+@dataclass(frozen=True)
+class ScoreFinished(Message):
+    """The judge is done with the final score of a session.
+
+    `status` is scored, rejected (by the audit, or for a fault of the trial's) or failed (the trial
+    went away, or its model raised an error). `reason` names why it is not scored, in the judge's
+    own words: no text of the trial's is in it. `values` is split
+    → score, and has the splits that were scored even where the audit rejected them. `audit` is the
+    name of each audit → its numbers. `ended_at` is in seconds since 1970. `tokens` counts the
+    targets that were scored, in mode reference all that were sent.
+    """
+
+    event: ClassVar[str] = "score.finished"
+    session: str
+    status: str
+    reason: str
+    ended_at: float
+    tokens: int = 0
+    values: dict[str, Any] = field(default_factory=dict)
+    audit: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Usage(Message):
+    """The gateway settled one model request; `record` is a line of `usage.jsonl`."""
+
+    event: ClassVar[str] = "usage"
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Denied(Message):
+    """The gateway refused a request by policy, cap or missing token; nothing went upstream."""
+
+    event: ClassVar[str] = "request.denied"
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Outage(Message):
+    """The gateway saw no provider from `began` to `ended` (unix seconds)."""
+
+    event: ClassVar[str] = "outage"
+    began: float
+    ended: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class CapReached(Message):
+    """No further model request fits the run's cap: `budget` is usd or tokens."""
+
+    event: ClassVar[str] = "cap.reached"
+    budget: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Problem(Message):
+    """Something for the journal that did not end the container."""
+
+    event: ClassVar[str] = "problem"
+    during: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Stopped(Message):
+    """PID 1 is done and exits next."""
+
+    event: ClassVar[str] = "stopped"
+    reason: str
+
+
+# --- runner → container -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Start(Message):
+    """The first message to every container; start_config.py says what `config` holds."""
+
+    event: ClassVar[str] = "start"
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TurnStart(Message):
+    """Run one CLI invocation: `argv` with `env` added, standard input empty, in /workspace."""
+
+    event: ClassVar[str] = "turn.start"
+    turn: int
+    argv: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TurnInterrupt(Message):
+    """End the running turn: SIGTERM to its process group, SIGKILL after a few seconds."""
+
+    event: ClassVar[str] = "turn.interrupt"
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrialAccepted(Message):
+    """The request became trial number `trial`, 0 for a check; it may wait for the device."""
+
+    event: ClassVar[str] = "trial.accepted"
+    request: str
+    trial: int
+
+
+@dataclass(frozen=True)
+class TrialRefused(Message):
+    """No trial was made; `final` means that no later request of this run will be taken either."""
+
+    event: ClassVar[str] = "trial.refused"
+    request: str
+    reason: str
+    hint: str = ""
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class TrialLog(Message):
+    """One line of the trial's output, without its newline."""
+
+    event: ClassVar[str] = "trial.log"
+    request: str
+    line: str
+
+
+@dataclass(frozen=True)
+class TrialFinished(Message):
+    """What the ledger says of a trial.
+
+    `value` is what it measured of the task's metric, which `metric` names; it is None unless
+    `status` is ok or pruned.
+    """
+
+    event: ClassVar[str] = "trial.finished"
+    request: str
+    trial: int
+    status: str
+    value: float | None
+    train_seconds: float
+    summary: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    budget_note: str = ""
+    last: bool = False
+    metric: str = ""
+
+
+@dataclass(frozen=True)
+class Stop(Message):
+    """The run is over: finish within `grace_seconds`, then exit."""
+
+    event: ClassVar[str] = "stop"
+    reason: str
+    grace_seconds: float
+
+
+@dataclass(frozen=True)
+class ScoreOpen(Message):
+    """Let a trial be scored: whoever presents `token` on the judge's socket is `session`.
+
+    `mode` is trial, check (random ids, shape and finiteness only, no score), reference (all rows;
+    their losses are kept), referee, or fresh (`hidden` calls, each after a `score.begin` of its
+    own). `splits` are val or test. `hidden` is the number of hidden rows; 0: the judge's own.
+    """
+
+    event: ClassVar[str] = "score.open"
+    session: str
+    token: str
+    mode: str
+    seed: int
+    splits: list[str] = field(default_factory=lambda: ["val"])
+    hidden: int = 0
+
+
+@dataclass(frozen=True)
+class ScoreBegin(Message):
+    """The answer to the first final `ScoreRequested` of a session.
+
+    The judge sends no row of that call before: the runner has stopped passing on what the trial
+    prints, so that no held-out token can get into a log.
+    """
+
+    event: ClassVar[str] = "score.begin"
+    session: str
+
+
+@dataclass(frozen=True)
+class ScoreClose(Message):
+    """The trial of the session has ended: nobody may use its token any more.
+
+    The judge answers with the session's `ScoreFinished`, unless it was sent before: `failed`, with
+    the reason `unscored` where no final score was asked for. So nothing is still on its way then.
+    """
+
+    event: ClassVar[str] = "score.close"
+    session: str
+
+
+@dataclass(frozen=True)
+class ReferenceKeep(Message):
+    """Write the losses of the reference session, and `facts` about its trial, to /heldout.
+
+    The judge answers with `Problem` if it cannot, else with `Stopped` once both are there.
+    """
+
+    event: ClassVar[str] = "reference.keep"
+    session: str
+    key: str
+    facts: dict[str, Any]
+
+
+MESSAGES: dict[str, type[Message]] = {cls.event: cls for cls in Message.__subclasses__()}

@@ -1,0 +1,3 @@
+"""One layer in place of more, and narrow."""
+
+DEPTH, HEAD_DIM, ASPECT_RATIO = 1, 32, 32

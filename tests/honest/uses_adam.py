@@ -1,0 +1,3 @@
+"""Adam for everything."""
+
+Optimizers = PlainOptimizers

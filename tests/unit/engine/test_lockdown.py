@@ -1,0 +1,76 @@
+"""The lock's own decisions: who may have a network, and what size a role has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from runner.engine import lockdown
+from runner.engine.containers import ContainerSpec, EngineInfo
+from runner.errors import SandboxError
+from runner.limits import limits
+from runner.records.layout import ROOT
+
+MACHINE = EngineInfo(id="x", version="27.0", cpus=8, memory_bytes=10 << 30, gpus=False)
+SPEC = ContainerSpec(name="bakeoff-x", image="bakeoff/base:0", run_id="x", role="agent")
+
+
+def test_three_roles_may_have_a_bridge_and_each_has_its_reason() -> None:
+    """Nothing that runs a contestant's code is among them."""
+    assert set(lockdown.BRIDGE_ROLES) == {"gateway", "reach", "prepare"}
+    assert all(lockdown.BRIDGE_ROLES.values())
+
+
+@pytest.mark.parametrize("role", sorted({*limits(), "cleanup", "nobody", ""}))
+def test_a_bridge_is_for_the_roles_of_the_table_alone(role: str) -> None:
+    """Every role may be without a network; one that is not in the table cannot get any."""
+    assert lockdown.host_config(replace(SPEC, role=role))["network_mode"] == "none"
+    asking = replace(SPEC, role=role, network="bridge")
+    if role in lockdown.BRIDGE_ROLES:
+        assert lockdown.host_config(asking)["network_mode"] == "bridge"
+        return
+    with pytest.raises(SandboxError, match="bakeoff-x") as caught:
+        lockdown.host_config(asking)
+    assert repr(role) in caught.value.message
+    assert "lockdown.py" in caught.value.hint
+
+
+@pytest.mark.parametrize("network", ["host", "container:other", "default", "mine", ""])
+@pytest.mark.parametrize("role", ["agent", "gateway"])
+def test_no_role_may_have_another_network(role: str, network: str) -> None:
+    """Neither the host's, nor another container's, nor one that somebody made."""
+    with pytest.raises(SandboxError, match="network"):
+        lockdown.host_config(replace(SPEC, role=role, network=network))
+
+
+def test_one_place_makes_containers() -> None:
+    """No module but the engine's client asks for one, so none gets around the lock."""
+    makers = [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "runner").rglob("*.py"))
+        if re.search(
+            r"\.(create_container|create_host_config|containers\.(run|create))\(", path.read_text()
+        )
+    ]
+    assert makers == ["runner/engine/client.py"]
+
+
+def test_sizes_are_those_of_the_table_of_limits() -> None:
+    """Shares are of the engine's machine, absolute numbers are as they stand."""
+    limit = limits()["agent"]
+    assert lockdown.sizes(limits()["agent"], MACHINE) == {
+        "tmpfs": {"/tmp": limit.tmp_mb << 20},
+        "memory_bytes": limit.memory_bytes(MACHINE.memory_bytes),
+        "cpus": 8 * limit.cpu_share,
+        "cpu_weight": limit.cpu_weight,
+        "pids": limit.pids,
+        "shm_bytes": limit.shm_mb << 20,
+    }
+    trial = limits()["trial"]
+    assert trial.trial_mb is not None
+    assert lockdown.sizes(limits()["trial"], MACHINE)["tmpfs"] == {
+        "/tmp": trial.tmp_mb << 20, "/trial": trial.trial_mb << 20,
+    }  # fmt: skip
+    assert lockdown.sizes(limit, MACHINE)["pids"] == limit.pids

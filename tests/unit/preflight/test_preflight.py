@@ -1,0 +1,103 @@
+"""The checks before a run: each finding is true, and nothing is started or changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.engine.address import check_version, machine_address
+from runner.engine.client import Engine
+from runner.errors import EngineError, HostError, UserError
+from runner.preflight import checks
+from runner.records.layout import RunDir
+
+NOWHERE = "tcp://127.0.0.1:1"
+
+
+def test_a_new_run_passes(tmp_path: Path) -> None:
+    """Checking an id that is free does not take it."""
+    checks.check_new(RunDir(tmp_path / "gpt-s1"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unfinished_run_is_not_overwritten(run_dir: RunDir) -> None:
+    """The hint says how to resume it, how to start another and how to delete it."""
+    with pytest.raises(UserError, match="gpt-s1: that run exists") as caught:
+        checks.check_new(run_dir)
+    for way in ("make resume RUN=gpt-s1", "another SEED", "make clean-runs RUN=gpt-s1"):
+        assert way in caught.value.hint
+
+
+def test_a_finished_run_is_not_overwritten(run_dir: RunDir) -> None:
+    """The hint does not offer to resume a run that is done."""
+    run_dir.result.write_text("{}")
+    with pytest.raises(UserError, match="that run is done") as caught:
+        checks.check_new(run_dir)
+    assert "resume" not in caught.value.hint
+    assert run_dir.result.read_text() == "{}"
+
+
+def test_free_space_is_checked_where_the_runs_will_be(tmp_path: Path) -> None:
+    """For a folder that does not exist yet, that is the disk that it would be on."""
+    checks.check_disk(tmp_path / "not" / "there" / "yet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_refused() -> None:
+    """No run starts there: /proc is a file system without free space."""
+    with pytest.raises(HostError, match=r"0\.0 GB are free") as caught:
+        checks.check_disk(Path("/proc/runs"))
+    assert "make room" in caught.value.hint
+
+
+@pytest.mark.parametrize("version", ["19.03.15", "20.9.1", "1.13"])
+def test_an_engine_that_is_too_old_is_refused(version: str) -> None:
+    """The error names its version, the hint the oldest that will do."""
+    with pytest.raises(EngineError, match=version) as caught:
+        check_version(version)
+    assert "20.10" in caught.value.hint
+
+
+@pytest.mark.parametrize("version", ["20.10.24+dfsg1", "27.0.1", "29.1", "dev", "", "v"])
+def test_a_newer_or_unreadable_version_passes(version: str) -> None:
+    """Only a version that is certainly too old is refused."""
+    check_version(version)
+
+
+@pytest.mark.parametrize(
+    ("info", "gateways", "address"),
+    [
+        ({"OperatingSystem": "Debian GNU/Linux 12"}, ["172.17.0.1"], "172.17.0.1"),
+        ({"OperatingSystem": "Fedora"}, ["fd00::1", "10.1.0.1"], "10.1.0.1"),
+        ({"OperatingSystem": "Docker Desktop"}, ["172.17.0.1"], "host.docker.internal"),
+        ({"OperatingSystem": "Ubuntu", "Name": "colima"}, ["172.17.0.1"], "host.docker.internal"),
+        ({"SecurityOptions": ["name=seccomp", "name=rootless"]}, ["172.17.0.1"], ""),
+        ({"SecurityOptions": None}, [], ""),
+    ],
+)
+def test_the_engines_machine_has_the_address_that_its_kind_gives_it(
+    info: dict[str, object], gateways: list[str], address: str
+) -> None:
+    """The bridge's gateway, a name in a virtual machine, and nothing for a rootless engine."""
+    bridge = {"IPAM": {"Config": [{"Gateway": each} for each in gateways]}}
+    assert machine_address(info, bridge) == address
+
+
+def test_the_doctor_says_that_there_is_no_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing engine is a finding with a hint, and not an error of the doctor."""
+    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    found = {row.subject: row for row in checks.doctor({"OPENAI_API_KEY": "sk-secret"}, tmp_path)}
+    assert found["disk for records"].ok
+    assert not found["engine"].ok
+    assert "DOCKER_HOST" in found["engine"].detail
+
+
+def test_an_engine_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hint says how to get an engine."""
+    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    with pytest.raises(EngineError, match="none answers") as caught:
+        Engine.connect()
+    assert "make setup" in caught.value.hint

@@ -1,0 +1,42 @@
+"""How an optimiser is driven to its end, against a scripted container."""
+
+from __future__ import annotations
+
+from runner.run.baseline_driver import OPTIMIZER_GRACE_SECONDS, OptimizerDriver
+from runner.run.driver import Closing
+from runner.wire.messages import Stopped
+from tests.unit.run.rig import Hands, ScriptedPeer
+
+
+def test_an_optimiser_is_told_and_closes() -> None:
+    """A sampler is sent one stop and is closed by its answer."""
+    peer = ScriptedPeer()
+    driver = OptimizerDriver(peer, Hands())
+    driver.begin()
+    driver.handle_trial_accepted()
+    driver.tick(0)
+    assert peer.told == []
+    assert driver.gave_up() is None
+    driver.close(Closing("trials", told=True, can_think=False))
+    assert peer.kinds() == ["stop"]
+    assert not driver.closed()
+    driver.handle_message(Stopped("stop"))
+    assert driver.closed()
+
+
+def test_a_sampler_that_has_nothing_left_to_ask_gives_up() -> None:
+    """An exhausted grid ends its run with its reason."""
+    driver = OptimizerDriver(ScriptedPeer(), Hands())
+    driver.handle_message(Stopped("the grid is exhausted"))
+    assert "exhausted" in (driver.gave_up() or "")
+
+
+def test_a_silent_optimiser_does_not_hold_up_the_end() -> None:
+    """It answers no stop: it is given up when its grace period is over."""
+    hands = Hands(100.0)
+    driver = OptimizerDriver(ScriptedPeer(), hands)
+    driver.close(Closing("trials", told=True, can_think=False))
+    hands.at += OPTIMIZER_GRACE_SECONDS - 1
+    assert not driver.closed()
+    hands.at += 1
+    assert driver.closed()

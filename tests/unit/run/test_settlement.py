@@ -1,0 +1,149 @@
+"""What is settled with a gateway at the end: its own book, against what the run knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+
+import pytest
+
+from runner.budget_clock import BudgetClock
+from runner.engine.client import Engine
+from runner.errors import EngineError
+from runner.metrics import VAL_BPB
+from runner.records.files import read_lines
+from runner.records.layout import RunDir
+from runner.records.schema import UsageRecord
+from runner.run.context import RunContext, open_context
+from runner.run.settlement import UsageLog, settle, settle_abandoned
+from runner.run.spent import last_spent
+from runner.spec import Budget, RunSpec
+from runner.tasks import load_task
+
+
+class BookEngine(Engine):
+    """An engine that has nothing but a gateway's book, or does not answer at all."""
+
+    def __init__(self, book: bytes | None) -> None:
+        self._book = book
+
+    def get_file(self, container: str, path: str, limit: int) -> bytes | None:
+        if self._book is None:
+            raise EngineError(f"reading {path} of {container}: the engine does not answer")
+        assert path.endswith("/ledger.jsonl")
+        return self._book[:limit]
+
+    def get_archive(self, container: str, path: str) -> Generator[bytes]:
+        yield from ()
+        raise EngineError(f"reading {path} of {container}: the engine does not answer")
+
+
+def settled(name: str, cost_usd: float, **fields: object) -> dict[str, object]:
+    """A usage record as the gateway writes it."""
+    return {
+        "at": "2026-01-01T00:00:00.000Z", "request": name, "provider": "openai", "model": "gpt",
+        "status": 200, "cost_usd": cost_usd, "input_tokens": 10, **fields,
+    }  # fmt: skip
+
+
+def book(*records: Mapping[str, object]) -> bytes:
+    """The gateway's book: each request is reserved and then settled; its last line is torn."""
+    lines = [
+        {"kind": kind, **({"record": record} if kind == "settled" else {})}
+        for record in records
+        for kind in ("reserved", "settled")
+    ]
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines) + b'{"kind":"settled","re'
+
+
+def context(
+    run_dir: RunDir, engine: Engine, contestant: str = "gpt", *, record: bool = False
+) -> RunContext:
+    spec = RunSpec(
+        run_id="gpt-s1", kind="agent" if contestant == "gpt" else "baseline",
+        contestant=contestant, seed=1, task="pystdlib", metric=VAL_BPB,
+        budget=Budget(usd=5), trial_seconds=1, record=record,
+    )  # fmt: skip
+    return open_context(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
+
+
+def usage_log(of: RunContext) -> tuple[UsageLog, BudgetClock]:
+    clock = BudgetClock(of.spec.budget, last_spent(of.run_dir))
+    return UsageLog(of.run_dir, of.journal, clock), clock
+
+
+def test_what_the_run_does_not_know_is_taken_up(run_dir: RunDir) -> None:
+    """Each request once, in usage.jsonl and on the clock; a second settlement changes nothing."""
+    run = context(run_dir, BookEngine(book(settled("1", 0.25), settled("2", 0.5))))
+    usage, clock = usage_log(run)
+    usage.add(settled("1", 0.25))
+    for _ in range(2):
+        assert settle(run, usage, "gateway") == []
+        assert [r.request for r in read_lines(run_dir.usage, UsageRecord)] == ["1", "2"]
+        spent = clock.spent()
+        assert (spent.usd, spent.tokens, spent.requests) == (0.75, 20, 2)
+
+
+def test_an_abandoned_run_counts_the_same(run_dir: RunDir) -> None:
+    """Another process settles, with what the first one left on record."""
+    run = context(run_dir, BookEngine(book(settled("1", 0.25), settled("2", 0.5))))
+    usage_log(run)[0].add(settled("1", 0.25))
+    usage, clock = usage_log(run)
+    assert settle(run, usage, "gateway") == []
+    assert clock.spent().usd == 0.75
+    assert last_spent(run_dir).usd == 0.75
+
+
+def test_a_record_that_cannot_be_read_hides_no_other(run_dir: RunDir) -> None:
+    """It is told of in the result and in the journal, and the rest is counted."""
+    wrong = settled("1", 0.25, model=None)
+    run = context(run_dir, BookEngine(book(wrong, settled("2", 0.5))))
+    usage, clock = usage_log(run)
+    (problem,) = settle(run, usage, "gateway")
+    assert "1 of the requests" in problem
+    assert clock.spent().usd == 0.5
+    assert [e.event for e in run.journal.events()] == ["gateway.usage_unreadable"]
+
+
+def test_an_engine_that_does_not_answer_closes_no_run(run_dir: RunDir) -> None:
+    """The error leaves, so the volumes with the gateway's book are kept for a resume."""
+    run = context(run_dir, BookEngine(None))
+    usage, clock = usage_log(run)
+    usage.add(settled("1", 0.25))
+    with pytest.raises(EngineError, match="does not answer"):
+        settle(run, usage, "gateway")
+    assert clock.spent().usd == 0.25
+
+
+def test_an_abandoned_run_is_closed_without_what_the_engine_does_not_give(run_dir: RunDir) -> None:
+    """The user ends it for good: what was known is counted, what is missing is a problem."""
+    run = context(run_dir, BookEngine(None))
+    usage, clock = usage_log(run)
+    usage.add(settled("1", 0.25))
+    (problem,) = settle_abandoned(run, usage, lambda: "gateway")
+    assert "does not answer" in problem
+    assert clock.spent().usd == 0.25
+
+
+def test_what_an_abandoned_run_recorded_is_named_when_it_is_lost(run_dir: RunDir) -> None:
+    """With RECORD=1 the problem says that the recorded requests are missing too."""
+    run = context(run_dir, BookEngine(None), record=True)
+    (problem,) = settle_abandoned(run, usage_log(run)[0], lambda: "gateway")
+    assert "its recorded requests" in problem
+
+
+def test_records_that_the_engine_does_not_give_are_one_sentence(run_dir: RunDir) -> None:
+    """The book was read, so the run ends; the sentence and an event say what is missing."""
+    run = context(run_dir, BookEngine(book()), record=True)
+    (problem,) = settle(run, usage_log(run)[0], "gateway")
+    assert problem.startswith("records: not all could be fetched")
+    assert [e.event for e in run.journal.events()] == ["records.unreadable"]
+
+
+@pytest.mark.parametrize(("contestant", "gateway"), [("gpt", ""), ("random", "gateway")])
+def test_without_a_gateway_nothing_is_settled(
+    run_dir: RunDir, contestant: str, gateway: str
+) -> None:
+    """An agent's run whose gateway left nothing, and a baseline, which never had one."""
+    run = context(run_dir, BookEngine(None), contestant)
+    assert settle_abandoned(run, usage_log(run)[0], lambda: gateway) == []

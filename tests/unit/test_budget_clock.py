@@ -1,0 +1,276 @@
+"""The budget clock: interval algebra, budgets, and time that is given back once and no more."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.budget_clock import BudgetClock, Interval, length, minus, union
+from runner.records.schema import Spent
+from runner.spec import Budget
+from tests.unit.run.rig import Hands
+
+MOMENT = st.integers(min_value=0, max_value=30)
+INTERVALS = st.lists(st.tuples(MOMENT, MOMENT), max_size=6)
+
+
+def cells(intervals: list[Interval]) -> set[int]:
+    """The unit cells that intervals with whole ends cover: the slow and obvious reference."""
+    return {cell for begin, end in intervals for cell in range(int(begin), int(end))}
+
+
+def disjoint_and_in_order(intervals: list[Interval]) -> bool:
+    ends = [moment for interval in intervals for moment in interval]
+    return ends == sorted(ends) and all(begin < end for begin, end in intervals)
+
+
+@given(INTERVALS)
+def test_union_covers_the_same_points(intervals: list[Interval]) -> None:
+    """The union covers what its parts cover, in disjoint intervals."""
+    assert cells(union(intervals)) == cells(intervals)
+    assert disjoint_and_in_order(union(intervals))
+
+
+@given(INTERVALS, INTERVALS)
+def test_minus_takes_exactly_what_is_taken(
+    intervals: list[Interval], taken: list[Interval]
+) -> None:
+    """What is left is covered by the first and by none of the second."""
+    assert cells(minus(intervals, taken)) == cells(intervals) - cells(taken)
+    assert disjoint_and_in_order(minus(intervals, taken))
+
+
+@given(INTERVALS)
+def test_length_counts_an_overlap_once(intervals: list[Interval]) -> None:
+    """The length of intervals is that of their union."""
+    assert length(intervals) == len(cells(intervals))
+
+
+@given(
+    waits=INTERVALS,
+    outages=st.lists(st.tuples(MOMENT, st.integers(min_value=0, max_value=60)), max_size=6),
+    ran=INTERVALS,
+    asked=st.lists(st.tuples(MOMENT, st.integers(min_value=0, max_value=60)), max_size=6),
+)
+def test_no_moment_is_given_back_twice(
+    waits: list[Interval],
+    outages: list[tuple[int, int]],
+    ran: list[Interval],
+    asked: list[tuple[int, int]],
+) -> None:
+    """In any order of waits, outages, trials and requests, each moment is in one account."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    for trial, (began, ended) in enumerate(waits):
+        clock.lease_wait_began(trial, began)
+        clock.lease_wait_ended(trial, max(began, ended))
+    for began, ended in ran:
+        clock.trial_ran(began, ended)
+    seen: list[Interval] = []
+    for ended, seconds in sorted(outages):
+        hands.at = ended
+        clock.give_back_outage(seconds)
+        seen.append((max(0, ended - seconds), ended))
+    worked: list[Interval] = []
+    for settled, seconds in sorted(asked):
+        hands.at = settled
+        clock.model_answered(seconds)
+        worked.append((max(0, settled - seconds), settled))
+    hands.at = 40
+    spent = clock.spent()
+    most = cells(waits) - cells(worked)
+    assert spent.lease_wait_seconds <= len(most)
+    if not asked:
+        assert spent.lease_wait_seconds == len(cells(waits))
+        assert spent.outage_seconds == len(cells(seen) - cells(ran) - cells(waits))
+    assert spent.outage_seconds <= len(cells(seen) - cells(ran))
+    assert spent.elapsed_seconds == 40
+    assert spent.wall_seconds == 40 - spent.lease_wait_seconds - spent.outage_seconds
+    assert spent.wall_seconds >= 40 - len(most | (cells(seen) - cells(ran)))
+    assert spent.wall_seconds >= 0
+
+
+def test_a_wait_that_goes_on_spends_nothing() -> None:
+    """While a trial waits for its device the wall budget stands still."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    hands.at = 100
+    clock.lease_wait_began(1, 100)
+    hands.at = 100 + 7200
+    assert clock.spent().wall_seconds == 100
+    assert clock.spent_budget() is None
+    clock.lease_wait_ended(1, hands.at)
+    hands.at += 50
+    assert clock.spent().wall_seconds == 150
+    assert clock.spent().lease_wait_seconds == 7200
+
+
+def test_an_attempt_that_has_to_be_repeated_is_a_wait() -> None:
+    """It costs nothing, but for what the agent worked meanwhile."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    hands.at = 50
+    clock.model_answered(10)
+    hands.at = 100
+    clock.give_back_attempt(20, 100)
+    assert clock.spent().lease_wait_seconds == 70
+    assert clock.spent().wall_seconds == 30
+
+
+def waited(requests: list[Interval], until: float = 1000.0) -> tuple[BudgetClock, Hands]:
+    """A clock of which a trial waited for its device from 100 to 900, with these model requests."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    clock.lease_wait_began(1, 100)
+    for began, settled in requests:
+        hands.at = settled
+        clock.model_answered(settled - began)
+    clock.lease_wait_ended(1, 900)
+    hands.at = until
+    return clock, hands
+
+
+def test_an_agent_that_goes_on_working_gets_no_wait_back() -> None:
+    """It detached its trial: its requests follow each other while the trial waits."""
+    steps: list[Interval] = [(at, at + 20) for at in range(60, 960, 40)]
+    clock, _ = waited(steps)
+    assert clock.spent().lease_wait_seconds == 0
+    assert clock.spent().wall_seconds == 1000
+
+
+def test_an_agent_that_waits_for_its_trial_gets_the_wait_back() -> None:
+    """The request that led to the trial, and the one after its end, are no work meanwhile."""
+    clock, hands = waited([(80, 99.5)])
+    assert clock.spent().lease_wait_seconds == 800
+    clock.trial_ran(900, 910)
+    hands.at = 930
+    clock.model_answered(15)
+    assert clock.spent().lease_wait_seconds == 800
+
+
+def test_a_short_trial_that_was_waited_for_was_no_work() -> None:
+    """Two requests close to each other with the trial's whole life between them: it waited."""
+    hands = Hands(10.0)
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    clock.model_answered(5)
+    clock.lease_wait_began(1, 10)
+    clock.lease_wait_ended(1, 30)
+    clock.trial_ran(30, 35)
+    hands.at = 40
+    clock.model_answered(4)
+    assert clock.spent().lease_wait_seconds == 20
+
+
+def test_the_wait_after_the_last_work_is_given_back() -> None:
+    """It works for a while and then ends its turn: from there on it waits, and only there."""
+    clock, _ = waited([(90, 120), (150, 200), (230, 300)])
+    assert clock.spent().lease_wait_seconds == 600
+    clock, _ = waited([(90, 120), (700, 750)])
+    assert clock.spent().lease_wait_seconds == 800 - 20 - 50
+
+
+def test_an_answer_that_takes_long_is_counted_when_it_comes() -> None:
+    """What was given back while the model was still answering is taken back, and no more."""
+    clock, _ = waited([])
+    assert clock.spent().wall_seconds == 200
+    clock.model_answered(2000)
+    assert clock.spent().wall_seconds == 1000
+    assert clock.spent().lease_wait_seconds == 0
+
+
+def test_an_outage_under_a_request_is_given_back_once() -> None:
+    """The model was out of reach while a trial waited too: that time is an outage, and no wait."""
+    clock, hands = waited([], until=500)
+    hands.at = 500
+    clock.give_back_outage(100)
+    clock.model_answered(110)
+    hands.at = 1000
+    assert clock.spent().outage_seconds == 100
+    assert clock.spent().lease_wait_seconds == 800 - 110
+    assert clock.spent().wall_seconds == 1000 - 100 - 690
+
+
+def test_the_end_of_a_wait_that_never_began_counts_nothing() -> None:
+    """A trial that ends twice, or never waited, gives no time back."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    clock.lease_wait_began(1, 0)
+    clock.lease_wait_ended(1, 10)
+    clock.lease_wait_ended(1, 90)
+    clock.lease_wait_ended(2, 90)
+    hands.at = 100
+    assert clock.spent().lease_wait_seconds == 10
+
+
+def test_an_outage_under_a_running_trial_gives_nothing_back() -> None:
+    """The contestant lost no time to an outage while its trial had the device."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    hands.at = 60
+    clock.trial_ran(10, 60)
+    clock.give_back_outage(50)
+    assert clock.spent().outage_seconds == 0
+    hands.at = 80
+    clock.give_back_outage(30)
+    assert clock.spent().outage_seconds == 20
+
+
+def test_an_outage_reaches_back_no_further_than_the_run() -> None:
+    """An outage that is said to be longer than the run gives back the run's time at most."""
+    hands = Hands(1000.0)
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    hands.at = 1010
+    clock.give_back_outage(1e9)
+    clock.give_back_outage(-5.0)
+    assert clock.spent().outage_seconds == 10
+    assert clock.spent().wall_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent"),
+    [
+        (Budget(hours=2), Spent(wall_seconds=7200)),
+        (Budget(train_hours=0.5), Spent(train_seconds=1800)),
+        (Budget(trials=3), Spent(trials=3)),
+        (Budget(usd=1.5), Spent(usd=1.5)),
+        (Budget(tokens=10), Spent(tokens=10)),
+    ],
+)
+def test_a_budget_is_spent_when_it_is_used_up(budget: Budget, spent: Spent) -> None:
+    """Each budget ends the run at its bound and not before, under its own name."""
+    (name,) = (name for name, bound in budget.as_dict().items() if bound is not None)
+    less = Spent.model_validate(
+        {
+            k: v * 0.5 if isinstance(v, float) else max(0, v - 1)
+            for k, v in spent.model_dump(exclude={"schema_version"}).items()
+        }
+    )
+    assert BudgetClock(budget, spent, Hands()).spent_budget() == name
+    assert BudgetClock(budget, less, Hands()).spent_budget() is None
+
+
+def test_the_clock_of_a_resumed_run_goes_on_from_its_last_reading() -> None:
+    """What earlier lives spent counts, and so does what was given back to them."""
+    before = Spent(
+        wall_seconds=100, elapsed_seconds=150, lease_wait_seconds=30, outage_seconds=20,
+        train_seconds=60, trials=4, usd=0.5, tokens=99, requests=7, turns=2,
+    )  # fmt: skip
+    hands = Hands(5000.0)
+    clock = BudgetClock(Budget(trials=5), before, hands)
+    assert clock.spent() == before
+    hands.at += 10
+    clock.count_trial(train_seconds=2.5)
+    assert clock.spent().wall_seconds == 110
+    assert clock.spent().train_seconds == 62.5
+    assert clock.spent().elapsed_seconds == 160
+    assert clock.spent_budget() == "trials"
+
+
+def test_what_is_left_is_said_in_words() -> None:
+    """Every bound that is set is in the sentence, never below zero, and no other."""
+    budget = Budget(hours=2, train_hours=1, trials=3, usd=2.5, tokens=1000)
+    spent = Spent(wall_seconds=1800, train_seconds=7200, trials=1, usd=0.5, tokens=400)
+    left = BudgetClock(budget, spent, Hands()).left()
+    assert left == ("2 trials, 1.50 hours, 0.00 training hours, 2.00 US dollars, 600 tokens")
+    assert BudgetClock(Budget(trials=2), Spent(trials=5), Hands()).left() == "0 trials"

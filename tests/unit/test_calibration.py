@@ -1,0 +1,87 @@
+"""What is made of a measurement of the pristine train.py."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from runner.calibration import Calibration, Facts, key_of, scored_share, will_do
+from runner.metrics import VAL_BPB
+from runner.spec import Budget, RunSpec
+from runner.tasks import load_task
+
+FACTS = Facts(
+    train_seconds=20, declared_seconds=20.1, overhead_seconds=4, scoring_seconds=3, tokens=350_000,
+    lost_share=0.02,
+)  # fmt: skip
+TASK = load_task("pystdlib")
+
+
+def spec(**fields: Any) -> RunSpec:
+    given: dict[str, Any] = {
+        "run_id": "random-s1", "kind": "baseline", "contestant": "random", "seed": 1,
+        "task": "pystdlib", "metric": VAL_BPB, "budget": Budget(trials=1), "trial_seconds": 60,
+    }  # fmt: skip
+    return RunSpec.model_validate(given | fields)
+
+
+def test_the_allowance_has_a_margin_and_a_bound() -> None:
+    """Half as much again and two seconds, and never more than the task allows."""
+    allowed = FACTS.allowances(60)
+    assert (allowed.start_seconds, allowed.scoring_seconds, allowed.lost_share) == (8, 3, 0.02)
+    assert FACTS.allowances(5).start_seconds == 5
+
+
+def test_a_disturbed_measurement_excuses_no_load() -> None:
+    """What other load cost the pristine train.py is taken off only where that was little."""
+    slowed = FACTS.model_copy(update={"disturbed": True, "lost_share": 0.7})
+    assert slowed.allowances(60).lost_share == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "wanted_seconds", "good"),
+    [
+        ({}, 20, True),
+        ({"train_seconds": 10}, 20, True),
+        ({"train_seconds": 5}, 20, False),
+        ({"train_seconds": 5}, 5, True),
+        ({"disturbed": True}, 20, False),
+        ({"disturbed": True, "measurements": 3}, 20, True),
+    ],
+)
+def test_which_measurement_is_made_again(
+    changed: dict[str, Any], wanted_seconds: float, good: bool
+) -> None:
+    """One of far shorter trials, and one that was disturbed, but that three times at most."""
+    assert will_do(FACTS.model_copy(update=changed), wanted_seconds) == good
+
+
+def test_the_scoring_of_a_trial_is_a_share_of_the_references() -> None:
+    """Its final rows, 64 hidden ones or a quarter as many, and eight probes, of all rows."""
+    rows = TASK.judged_tokens / TASK.sequence_tokens
+    sent = 1374 * TASK.sequence_tokens
+    assert scored_share(TASK, sent) == pytest.approx((rows + max(64, rows / 4) + 8) / 1374)
+    assert scored_share(TASK, 1) == 1
+
+
+def test_the_key_stands_for_what_decides_a_measurement() -> None:
+    """Another image, text, machine, GPU or number of threads is measured on its own."""
+    same = ("sha256:a", "DEPTH = 4", "machine", None, 2)
+    others: list[tuple[str, str, str, str | None, int]] = [
+        ("sha256:b", *same[1:]), ("sha256:a", "DEPTH = 5", *same[2:]),
+        (*same[:2], "another", *same[3:]), (*same[:3], "0", 2), (*same[:4], 4),
+    ]  # fmt: skip
+    keys = {key_of(*same), *(key_of(*other) for other in others)}
+    assert len(keys) == 6
+    assert all(re.fullmatch(r"[0-9a-f]{16}", key) for key in keys)
+    assert key_of(*same) in keys
+
+
+def test_a_resumed_run_has_the_same_calibration() -> None:
+    """It stands in spec.json; a run of before there was one has none."""
+    kept = Calibration("abc", FACTS)
+    made = spec(versions={"calibration": kept.as_version()})
+    assert Calibration.of(RunSpec.model_validate_json(made.model_dump_json())) == kept
+    assert Calibration.of(spec()) is None

@@ -1,0 +1,197 @@
+"""The sessions of the judge, in every order of messages, and when the judge ends under them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from runner.errors import SandboxError
+from runner.trials.judging import MAX_ESTIMATES, Judging, Session
+from runner.wire.messages import (
+    Message,
+    Problem,
+    ScoreBegin,
+    ScoreClose,
+    ScoreEstimated,
+    ScoreFinished,
+    ScoreOpen,
+    ScoreRequested,
+)
+
+SOON = 10.0
+
+
+class ScriptedJudge:
+    """A judge's container that answers each message by a script, in a thread of its own."""
+
+    def __init__(self, judging: Judging) -> None:
+        self.told: list[Message] = []
+        self.answers: Callable[[Message], list[Message]] = lambda _: []
+        self.reopened = 0
+        self.fault: SandboxError | None = None
+        self._judging = judging
+        judging.connect(self)
+
+    def send(self, message: Message) -> bool:
+        self.told.append(message)
+        for answer in self.answers(message):
+            threading.Thread(target=self._judging.take, args=(answer,)).start()
+        return True
+
+    def reopen(self) -> None:
+        self.reopened += 1
+        if self.fault is not None:
+            raise self.fault
+
+    def of(self, kind: type[Message]) -> list[Message]:
+        return [message for message in self.told if isinstance(message, kind)]
+
+
+@pytest.fixture
+def judging() -> Judging:
+    return Judging(finish_seconds=0.2)
+
+
+@pytest.fixture
+def judge(judging: Judging) -> ScriptedJudge:
+    return ScriptedJudge(judging)
+
+
+def requested(session: Session, at: float, purpose: str = "final") -> ScoreRequested:
+    return ScoreRequested(session.name, purpose, at)
+
+
+def finished(session: Session, status: str = "scored") -> ScoreFinished:
+    return ScoreFinished(session.name, status, "", 20.0, values={"val": 1.5})
+
+
+def test_a_session_is_opened_scored_and_over(judging: Judging, judge: ScriptedJudge) -> None:
+    """Its token and seed go to the judge, its score comes back, and then its name means nothing."""
+    done: list[str] = []
+    with judging.session(on_finish=lambda: done.append("done")) as session:
+        opened = judge.told[0]
+        assert isinstance(opened, ScoreOpen)
+        assert (opened.session, opened.token) == (session.name, session.token)
+        assert (opened.mode, opened.seed, opened.splits) == ("trial", session.seed, ["val"])
+        assert judging.take(requested(session, 12.5))
+        assert judging.take(finished(session))
+        judging.finish(session)
+    assert session.requested_at == 12.5
+    assert session.finished is not None
+    assert session.finished.values == {"val": 1.5}
+    assert not session.lost
+    judging.take(ScoreFinished(session.name, "rejected", "late", 21.0))
+    assert session.finished.status == "scored"
+    assert done == ["done"]
+
+
+def test_the_log_is_closed_before_the_judge_sends_a_row(
+    judging: Judging, judge: ScriptedJudge
+) -> None:
+    """`score.begin` follows the end of the log, once, and an estimate has none."""
+    order: list[str] = []
+    with judging.session(on_request=lambda: order.append("closed")) as session:
+
+        def note(message: Message) -> list[Message]:
+            if isinstance(message, ScoreBegin):
+                order.append("begun")
+            return []
+
+        judge.answers = note
+        judging.take(requested(session, 1.0, "estimate"))
+        assert order == []
+        assert session.asked
+        assert session.requested_at is None
+        judging.take(requested(session, 2.0))
+        judging.take(requested(session, 3.0))
+        assert order == ["closed", "begun"]
+        assert session.requested_at == 2.0
+
+
+def test_a_score_may_come_after_the_trial_has_ended(judging: Judging, judge: ScriptedJudge) -> None:
+    """The judge's last word is waited for, and asking for it twice does no harm."""
+    patient = Judging(finish_seconds=SOON)
+    late = ScriptedJudge(patient)
+    with patient.session() as session:
+        late.answers = lambda m: [finished(session)] if isinstance(m, ScoreClose) else []
+        patient.finish(session)
+        assert session.finished is not None
+        patient.finish(session)
+    assert not session.lost
+    assert late.reopened == 0
+
+
+def test_a_judge_without_a_last_word_is_taken_for_dead(
+    judging: Judging, judge: ScriptedJudge
+) -> None:
+    """The trial is lost, and the next one opens the judge again, once."""
+    with judging.session() as session:
+        judging.finish(session)
+        assert session.lost
+        assert session.finished is None
+    for _ in range(2):
+        with judging.session():
+            assert judge.reopened == 1
+
+
+def test_a_judge_that_ends_loses_what_it_had_not_finished(
+    judging: Judging, judge: ScriptedJudge
+) -> None:
+    """Each open session is told once; one that has its score keeps it."""
+    lost: list[str] = []
+    with (
+        judging.session(on_lost=lambda: lost.append("first")) as first,
+        judging.session(on_lost=lambda: lost.append("second")) as second,
+    ):
+        judging.take(finished(second))
+        judging.gone()
+        judging.gone()
+        judging.finish(first)
+        assert lost == ["first"]
+        assert first.lost
+        assert not second.lost
+        assert second.finished is not None
+
+
+def test_a_judge_that_cannot_be_started_is_an_error_each_time(
+    judging: Judging, judge: ScriptedJudge
+) -> None:
+    """Nothing is scored by a judge that is not there."""
+    judging.gone()
+    judge.fault = SandboxError("starting the judge: it ended")
+    for _ in range(2):
+        with pytest.raises(SandboxError, match="starting the judge"), judging.session():
+            pass
+    judge.fault = None
+    with judging.session() as session:
+        assert not session.lost
+
+
+def test_several_sessions_are_kept_apart(judging: Judging, judge: ScriptedJudge) -> None:
+    """Each has a token, a name and a seed of its own, and gets what is said of it alone."""
+    with judging.session() as one, judging.session() as other:
+        judging.take(ScoreEstimated(one.name, 0.25, 2.5, 1000, 5.0))
+        judging.take(finished(other))
+        assert [each.value for each in one.estimates] == [2.5]
+        assert (one.finished, other.estimates) == (None, [])
+        assert len({one.token, other.token}) == len({one.name, other.name}) == 2
+
+
+def test_what_is_not_about_a_session_is_left_to_the_loop(
+    judging: Judging, judge: ScriptedJudge
+) -> None:
+    """A problem is not taken; a word about an unknown session is, and changes nothing."""
+    assert not judging.take(Problem("scoring", "a fault"))
+    assert judging.take(ScoreFinished("s-unknown", "scored", "", 1.0))
+    assert judging.take(ScoreRequested("s-unknown", "final", 1.0))
+    assert judge.told == []
+
+
+def test_estimates_without_an_end_are_bounded(judging: Judging, judge: ScriptedJudge) -> None:
+    """A judge that says too much fills no memory."""
+    with judging.session() as session:
+        for number in range(10 * MAX_ESTIMATES):
+            judging.take(ScoreEstimated(session.name, 0.5, float(number), 1, 1.0))
+        assert len(session.estimates) == MAX_ESTIMATES
