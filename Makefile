@@ -103,8 +103,8 @@ test-setup: ## tests of the set-up, on machines of all kinds and in a later year
 	@$(PYTEST) -n 2 tests/setup
 
 test-docker: setup images ## tests that use the engine
-	@$(PYTEST) -n 3 --dist loadscope -m "not alone" tests/docker
 	@$(PYTEST) -m alone tests/docker
+	@$(PYTEST) -n 3 --dist loadscope -m "not alone" tests/docker
 
 lock: ## choose the versions of all packages again: WHAT=gateway, UPGRADE=1
 	@scripts/setup dev
