@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from runner.spec import Frozen, RunSpec
+from runner.spec import RunSpec
 from runner.tasks import Task
 from runner.timing.findings import Allowances
 
@@ -20,32 +20,28 @@ MARGIN_SECONDS, MARGIN = 2.0, 1.5  # the allowance is the pristine train.py's ti
 HIDDEN_SHARE, LEAST_HIDDEN, PROBES = 0.25, 64, 8
 
 
-class Facts(Frozen):
+class Facts(BaseModel):
     """What was measured, as `calibration-<key>.json` beside the reference holds it.
+
+    That file, and a run's `spec.json`, may be of another version, which knew other facts as well.
 
     Args:
         train_seconds: the training that the pristine train.py was given.
-        declared_seconds: what it said that it trained.
-        overhead_seconds: from its start to its first request for the final score, beyond that.
+        overhead_seconds: from its start to its first request for the final score, beyond the
+            training that it said.
         scoring_seconds: what the scoring of one trial takes, by the rows that it sends.
-        tokens: the targets that were sent for the reference.
-        cpu_share: processor time of its training by the time that the training took.
         lost_share: the share of the processor time it needed that other load had.
         disturbed: other load slowed it.
         measurements: how often it was measured in a row because other load had slowed it.
-        peak_memory_bytes: of its container.
     """
 
+    model_config = ConfigDict(frozen=True, extra="ignore")
     train_seconds: float
-    declared_seconds: float
     overhead_seconds: float
     scoring_seconds: float
-    tokens: int
-    cpu_share: float | None = None
     lost_share: float | None = Field(default=None, ge=0, le=1)
     disturbed: bool = False
     measurements: int = 1
-    peak_memory_bytes: int = 0
 
     def allowances(self, longest_seconds: float) -> Allowances:
         """What a trial is allowed, given the task's own limit on what it may take.

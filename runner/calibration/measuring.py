@@ -254,16 +254,12 @@ def _facts(place: Place, record: TrialRecord, scored: ScoreFinished) -> Facts:
     cpu, lost = measured.cpu_seconds_training, measured.lost_seconds
     return Facts(
         train_seconds=place.train_seconds,
-        declared_seconds=declared,
         overhead_seconds=round(training - declared, 3),
         scoring_seconds=round(
             record.scoring_seconds * scored_share(place.task, scored.tokens) + ENDING_SECONDS, 3
         ),
-        tokens=scored.tokens,
-        cpu_share=None if cpu is None or training <= 0 else round(cpu / training, 3),
         lost_share=None if cpu is None or lost is None else round(lost / (cpu + lost or 1.0), 3),
         disturbed=record.disturbed,
-        peak_memory_bytes=record.peak_memory_bytes,
     )
 
 

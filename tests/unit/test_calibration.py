@@ -6,16 +6,14 @@ import re
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from runner.calibration import Calibration, Facts, key_of, scored_share, will_do
 from runner.metrics import VAL_BPB
 from runner.spec import Budget, RunSpec
 from runner.tasks import load_task
 
-FACTS = Facts(
-    train_seconds=20, declared_seconds=20.1, overhead_seconds=4, scoring_seconds=3, tokens=350_000,
-    lost_share=0.02,
-)  # fmt: skip
+FACTS = Facts(train_seconds=20, overhead_seconds=4, scoring_seconds=3, lost_share=0.02)
 TASK = load_task("pystdlib")
 
 
@@ -85,3 +83,13 @@ def test_a_resumed_run_has_the_same_calibration() -> None:
     made = spec(versions={"calibration": kept.as_version()})
     assert Calibration.of(RunSpec.model_validate_json(made.model_dump_json())) == kept
     assert Calibration.of(spec()) is None
+
+
+def test_facts_of_another_version_are_read() -> None:
+    """What only that version knew is passed over; a fact that is missing makes it unreadable."""
+    told = FACTS.model_dump()
+    assert Facts.model_validate(told | {"declared_seconds": 20.1, "tokens": 350_000}) == FACTS
+    kept = {"key": "abc", "facts": told | {"peak_memory_bytes": 1 << 30}}
+    assert Calibration.of(spec(versions={"calibration": kept})) == Calibration("abc", FACTS)
+    with pytest.raises(ValidationError, match="overhead_seconds"):
+        Facts.model_validate({"train_seconds": 20, "scoring_seconds": 3})
