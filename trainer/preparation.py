@@ -231,8 +231,6 @@ def write_rows(
         for row in pack_best_fit(documents, row_tokens, counts, carry_on=carry_on):
             counts.bytes_lost -= int(sizes[row].sum())
             file.write(row.astype(token_type(task)).tobytes())
-        file.flush()
-        os.fsync(file.fileno())
     if path.stem in SHUFFLED:
         _choose_held_out_rows(path, task, counts, sizes)
     counts.bytes_lost += counts.bytes_in
@@ -294,8 +292,7 @@ def _encoded(tokenizer: Tokenizer, texts: Iterable[str], counts: Packed) -> Iter
 def _publish(aside: Path, folder: Path, names: list[str], task: Task, made: dict[str, Any]) -> None:
     """Copies finished files into place and writes `task.json` after all others.
 
-    Each step is on the disk before the next begins, so a machine that fails leaves no `task.json`
-    beside files of which a part is missing.
+    Each step is on the disk before the next begins, whenever the machine may fail.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "task.json").unlink(missing_ok=True)
