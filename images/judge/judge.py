@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import pid1
 from config_reader import read_config
+from judge_terms import JUDGE_SOCKET
 from messages import Problem, Ready, ReferenceKeep, Start, Started, Stop, Stopped
 from pid1 import say, send
 from service import Judge, KeepError, facts_of
@@ -27,7 +28,6 @@ from start_config import JudgeConfig
 
 HELD_OUT = Path("/heldout")
 TEST = Path("/test")
-SOCKET = Path("/run/judge/judge.sock")
 EXIT_DONE, EXIT_BAD_CONFIG, EXIT_SIGTERM = 0, 2, 128 + signal.SIGTERM
 
 
@@ -62,7 +62,7 @@ def _started(start: Start) -> Judge:
         missing = [file for file in ("task.json", "val.bin") if not (HELD_OUT / file).is_file()]
         if missing:
             raise ValueError(f"{HELD_OUT} has no {missing[0]}")
-        judge = Judge(SOCKET, _settings(config), send)
+        judge = Judge(Path(JUDGE_SOCKET), _settings(config), send)
     except (ValueError, OSError) as error:
         send(Problem("reading the start message", str(error)))
         sys.exit(EXIT_BAD_CONFIG)
@@ -70,7 +70,7 @@ def _started(start: Start) -> Judge:
     pid1.exit_if_stuck(config.deadline_seconds)
     facts = facts_of(HELD_OUT, config.reference) if config.reference else None
     send(Started({"reference": facts}))
-    say(f"serving {SOCKET}, {'with' if facts else 'without'} a reference")
+    say(f"serving {JUDGE_SOCKET}, {'with' if facts else 'without'} a reference")
     return judge
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import plan
 import torch
 from arithmetic import FaultError, ModelError
+from judge_terms import WENT_AWAY
 from plan import Sent, Split
 from results import Collected
 
@@ -74,7 +75,7 @@ class Session:
             self._finish("rejected", "stalled")
         except OSError:
             if final:
-                self._finish("failed", "the trial went away")
+                self._finish("failed", WENT_AWAY)
 
     def _answer_nothing(self, connection: socket.socket) -> None:
         try:

@@ -11,11 +11,11 @@ from runner.engine.client import Engine
 from runner.sandbox.peer import ContainerExited, Inbox, Show
 from runner.sandbox.sandbox import ContainerPlan, Sandbox
 from runner.trials.judging import Judging
+from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.start_config import JudgeConfig, as_config
 
 ROLE = "judge"
 PURPOSE = "judge"  # of the run's volume that holds the judge's socket
-FOLDER = "/run/judge"  # of that volume, in the judge and in every trial
 COMMAND = ["python", "/opt/judge/judge.py"]  # in the trainer's image
 
 
@@ -31,7 +31,7 @@ def judge_plan(
         judging: the sessions of this judge.
     """
     return ContainerPlan(
-        ROLE, image, as_config(config), {PURPOSE: (FOLDER, False)},
+        ROLE, image, as_config(config), {PURPOSE: (JUDGE_FOLDER, False)},
         command=COMMAND, data=data, take=judging.take,
     )  # fmt: skip
 

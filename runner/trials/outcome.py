@@ -20,6 +20,7 @@ from runner.timing.findings import Allowances, Found, Moments, judge_time
 from runner.trials.judging import Session
 from runner.trials.output import TrialOutput
 from runner.trials.terms import CHECK_SECONDS, Terms
+from runner.wire.judge_terms import UNSCORED
 from runner.wire.messages import ScoreFinished, TrialExited
 
 Overrun = Literal["", "training", "scoring", "all"]
@@ -245,7 +246,7 @@ def _scored(seen: Seen, metric: Metric) -> tuple[TrialStatus, str]:
     """The status of a trial that went through to its end without an error."""
     finished = seen.finished
     if finished is None or (seen.session.requested_at is None and finished.status != "scored"):
-        return "crash", "unscored"
+        return "crash", UNSCORED
     if finished.status != "scored":
         return "crash", f"scoring failed: {finished.reason}"
     if seen.mode == "check":  # its one batch has no score

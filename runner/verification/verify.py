@@ -38,12 +38,12 @@ from runner.verification import summing, texts, without_memory
 from runner.verification.bench import Bench, opened
 from runner.verification.result import with_verified
 from runner.verification.without_memory import CONTAINERS
+from runner.wire.judge_terms import HANDED_OUT
 
 SPLITS = ("val", "test")
 HIDDEN_ROWS = 2000  # as many as the pool has, if it has fewer
 FOLDER = "verification"  # of a run's directory: the logs of the referee's trials
 
-HANDED_OUT = "model handed out"  # in the audit of a trial
 FINAL_STATUSES = ("ok", "rejected")  # of a referee's trial; after any other it is run again
 DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -22,14 +22,13 @@ from runner.errors import EngineError
 from runner.records.layout import volume_name
 from runner.records.verification import Memory
 from runner.referee.audits import failed_audit
-from runner.trials import judge_container
 from runner.trials.judging import Session
 from runner.trials.terms import HAND_OUT_FOLDER
 from runner.verification import copying
 from runner.verification.bench import Bench
+from runner.wire.judge_terms import JUDGE_FOLDER, WITHOUT_MEMORY
 
 CONTAINERS = 4  # that serve one batch each: the scored rows, twice with other tails, and once more
-AUDIT = "without memory"
 FRESH_FOLDER = "/fresh"
 SERVE = ["python", "-u", "/opt/bakeoff/serve.py"]
 COPY_SECONDS = 120.0
@@ -73,13 +72,13 @@ def compare(
 
 def _concluded(session: Session) -> Memory:
     finished = session.finished
-    numbers = (finished.audit if finished else {}).get(AUDIT)
+    numbers = (finished.audit if finished else {}).get(WITHOUT_MEMORY)
     if finished is None or not isinstance(numbers, dict) or "passed" not in numbers:
         reason = finished.reason if finished else "the judge ended"
         return Memory(state="not done", why=f"the fresh containers could not be compared: {reason}")
     if numbers["passed"]:
         return Memory(state="equal")
-    return Memory(state="differs", verdict=failed_audit(AUDIT, numbers, rejects=True))
+    return Memory(state="differs", verdict=failed_audit(WITHOUT_MEMORY, numbers, rejects=True))
 
 
 @contextlib.contextmanager
@@ -118,7 +117,7 @@ def _served(bench: Bench, volume: str, number: int, abandon: threading.Event) ->
     """Serve one batch from one container; says why it could not, or nothing."""
     mounts = (
         Mount(volume, FRESH_FOLDER, read_only=True),
-        Mount(bench.trainer.judge_volume, judge_container.FOLDER, read_only=True),
+        Mount(bench.trainer.judge_volume, JUDGE_FOLDER, read_only=True),
     )
     spec = _spec(bench, f"fresh-{number}", mounts, SERVE)
     exit_code, said = _run_once(
