@@ -51,6 +51,7 @@ from runner.trials.lease import DeviceLease
 from runner.trials.order import TrialOrder
 from runner.trials.outcome import Trainer
 from runner.trials.terms import Terms
+from runner.wire.judge_terms import facts_file
 from runner.wire.messages import Message, Problem, ReferenceKeep, ScoreFinished, Stopped
 from runner.wire.start_config import JudgeConfig
 
@@ -143,7 +144,7 @@ def read_facts(place: Place) -> Facts | None:
         role=ROLE,
         mounts=(Mount(volume, "/heldout", read_only=True),),
     )
-    path = f"/heldout/calibration-{place.key}.json"
+    path = f"/heldout/{facts_file(place.key)}"
     content = one_off.read_file(place.engine, spec, path, MAX_FACTS_BYTES)
     try:
         return None if content is None else Facts.model_validate_json(content)

@@ -14,3 +14,8 @@ UNSCORED = "unscored"  # it never asked for a final score
 # Names in the audit of `ScoreFinished`.
 HANDED_OUT = "model handed out"  # the digest that the trial told before it was scored
 WITHOUT_MEMORY = "without memory"  # fresh containers compared
+
+
+def facts_file(key: str) -> str:
+    """The name of the file with the facts of a calibration, beside the losses of its reference."""
+    return f"calibration-{key}.json"
