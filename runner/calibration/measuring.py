@@ -256,9 +256,7 @@ def _facts(place: Place, record: TrialRecord, scored: ScoreFinished) -> Facts:
     return Facts(
         train_seconds=place.train_seconds,
         overhead_seconds=round(training - declared, 3),
-        scoring_seconds=round(
-            record.scoring_seconds * scored_share(place.task, scored.tokens) + ENDING_SECONDS, 3
-        ),
+        scoring_seconds=round(record.scoring_seconds * scored_share(scored) + ENDING_SECONDS, 3),
         lost_share=None if cpu is None or lost is None else round(lost / (cpu + lost or 1.0), 3),
         disturbed=record.disturbed,
     )

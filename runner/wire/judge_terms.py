@@ -14,6 +14,7 @@ UNSCORED = "unscored"  # it never asked for a final score
 # Names in the audit of `ScoreFinished`.
 HANDED_OUT = "model handed out"  # the digest that the trial told before it was scored
 WITHOUT_MEMORY = "without memory"  # fresh containers compared
+OF_A_TRIAL = "of a trial"  # in mode reference: the `tokens` that a trial would be sent
 
 
 def facts_file(key: str) -> str:
