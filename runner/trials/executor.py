@@ -254,7 +254,7 @@ class Executor:
             train_seconds=trainer.train_seconds,
             limit_seconds=trainer.whole_limit,
             output_bytes=trainer.output_bytes,
-            threads=max(1, int(trainer.sizes["cpus"])),
+            threads=trainer.threads,
             deadline_seconds=trainer.whole_limit + HOST_MARGIN_SECONDS,
             judge_token=session.token,
             seed=order.terms.seed,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from runner.engine import lockdown
 from runner.engine.containers import ContainerState
 from runner.engine.lockdown import Sizes
 from runner.metrics import Metric
@@ -68,6 +69,11 @@ class Trainer:
         part = CHECK_SECONDS / 3
         rest = part + self.allowances.start_seconds / 2
         return replace(self, train_seconds=part, limit_seconds=rest)
+
+    @property
+    def threads(self) -> int:
+        """How many threads train.py is told to use on a CPU."""
+        return lockdown.threads(self.sizes)
 
     @property
     def training_limit(self) -> float:
@@ -177,7 +183,7 @@ def _time_of(seen: Seen, trainer: Trainer) -> Found:
         seen.moments,
         seen.output.declared_seconds,
         trainer.train_seconds,
-        max(1, int(trainer.sizes["cpus"])),
+        trainer.threads,
         seen.exited.measured if seen.exited else {},
         trainer.allowances,
     )

@@ -103,7 +103,7 @@ def _filled(
     told = {
         "task": bench.context.task.name,
         "token": session.token,
-        "threads": max(1, int(bench.trainer.sizes["cpus"])),
+        "threads": bench.trainer.threads,
         "seconds": SERVE_SECONDS,
     }
     text = train_py.encode("utf-8", "surrogatepass")
