@@ -12,13 +12,11 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Iterator
-from inspect import getsource
+from dataclasses import replace
 
-from runner.engine.client import Engine
+from runner.engine import one_off
 from runner.engine.containers import ContainerSpec, Mount
-from runner.errors import EngineError
 from runner.records.layout import volume_name
 from runner.records.verification import Memory
 from runner.referee.audits import failed_audit
@@ -33,7 +31,6 @@ FRESH_FOLDER = "/fresh"
 SERVE = ["python", "-u", "/opt/bakeoff/serve.py"]
 COPY_SECONDS = 120.0
 SERVE_SECONDS = 300.0  # to load the text and the model, and to answer one batch
-POLL_SECONDS = 1.0
 STOP_SECONDS = 30.0  # beyond the time that PID 1 of a fresh container keeps itself
 MAX_SAID_CHARS = 200
 
@@ -108,9 +105,13 @@ def _filled(
     }
     text = train_py.encode("utf-8", "surrogatepass")
     files = {"train.py": text, "serve.json": json.dumps(told).encode()}
-    spec = _spec(bench, "copy", mounts, ["python3", "-c", getsource(copying), *arguments])
-    exit_code, said = _run_once(bench.context.engine, spec, COPY_SECONDS, files, threading.Event())
-    return "" if exit_code == 0 else said or "the model could not be copied"
+    copied = one_off.run_module(
+        bench.context.engine, _spec(bench, "copy", mounts), copying, *arguments,
+        timeout_seconds=COPY_SECONDS, files={FRESH_FOLDER: files},
+    )  # fmt: skip
+    if copied.exit_code == 0:
+        return ""
+    return _last_line(copied.output) or "the model could not be copied"
 
 
 def _served(bench: Bench, volume: str, number: int, abandon: threading.Event) -> str:
@@ -119,19 +120,17 @@ def _served(bench: Bench, volume: str, number: int, abandon: threading.Event) ->
         Mount(volume, FRESH_FOLDER, read_only=True),
         Mount(bench.trainer.judge_volume, JUDGE_FOLDER, read_only=True),
     )
-    spec = _spec(bench, f"fresh-{number}", mounts, SERVE)
-    exit_code, said = _run_once(
-        bench.context.engine, spec, SERVE_SECONDS + STOP_SECONDS, {}, abandon
-    )
-    if exit_code == 0:
+    spec = replace(_spec(bench, f"fresh-{number}", mounts), entrypoint=SERVE)
+    bounds = one_off.Bounds(SERVE_SECONDS + STOP_SECONDS, abandon)
+    served = one_off.run(bench.context.engine, spec, bounds)
+    if served.exit_code == 0:
         return ""
-    late = "it did not answer in time" if exit_code is None else f"exit code {exit_code}"
-    return said or late
+    late = served.exit_code is None
+    why = "it did not answer in time" if late else f"exit code {served.exit_code}"
+    return _last_line(served.output) or why
 
 
-def _spec(
-    bench: Bench, name: str, mounts: tuple[Mount, ...], entrypoint: list[str]
-) -> ContainerSpec:
+def _spec(bench: Bench, name: str, mounts: tuple[Mount, ...]) -> ContainerSpec:
     trainer, run_id = bench.trainer, bench.context.spec.run_id
     sizes = trainer.sizes
     return ContainerSpec(
@@ -139,7 +138,6 @@ def _spec(
         image=trainer.image,
         run_id=run_id,
         role="fresh",
-        entrypoint=entrypoint,
         mounts=mounts,
         gpu=trainer.gpu,
         memory_bytes=sizes["memory_bytes"],
@@ -149,35 +147,8 @@ def _spec(
     )
 
 
-def _run_once(
-    engine: Engine,
-    spec: ContainerSpec,
-    seconds: float,
-    files: dict[str, bytes],
-    abandon: threading.Event,
-) -> tuple[int | None, str]:
-    """Run a container to its end: its exit code, None past its time; and its last line."""
-    until = time.monotonic() + seconds
-    engine.remove(spec.name)  # left by a runner that was killed
-    container = engine.create(spec)
-    try:
-        if files:
-            engine.put_files(container, FRESH_FOLDER, files)
-        engine.start(container)
-        state = None
-        while state is None and time.monotonic() < until and not abandon.is_set():
-            state = engine.wait_exit(container, POLL_SECONDS)
-        return (state.exit_code if state else None), _last_line(engine, container)
-    finally:
-        with contextlib.suppress(EngineError):
-            engine.remove(container)
-
-
-def _last_line(engine: Engine, container: str) -> str:
+def _last_line(output: str) -> str:
     """The end of what a container printed, short and harmless: a contestant may have written it."""
-    tail = b""
-    for chunk in engine.logs(container):
-        tail = (tail + chunk)[-4 * MAX_SAID_CHARS :]
-    lines = tail.decode("utf-8", "replace").strip().splitlines()
+    lines = output.splitlines()
     said = lines[-1] if lines else ""
     return "".join(char if char.isprintable() else "?" for char in said)[:MAX_SAID_CHARS]
