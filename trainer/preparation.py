@@ -231,8 +231,6 @@ def write_rows(
         for row in pack_best_fit(documents, row_tokens, counts, carry_on=carry_on):
             counts.bytes_lost -= int(sizes[row].sum())
             file.write(row.astype(token_type(task)).tobytes())
-        file.flush()
-        os.fsync(file.fileno())
     if path.stem in SHUFFLED:
         _choose_held_out_rows(path, task, counts, sizes)
     counts.bytes_lost += counts.bytes_in
@@ -292,20 +290,35 @@ def _encoded(tokenizer: Tokenizer, texts: Iterable[str], counts: Packed) -> Iter
 
 
 def _publish(aside: Path, folder: Path, names: list[str], task: Task, made: dict[str, Any]) -> None:
-    """Copies finished files into place and writes `task.json` after all others."""
+    """Copies finished files into place and writes `task.json` after all others.
+
+    Each step is on the disk before the next begins, whenever the machine may fail.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "task.json").unlink(missing_ok=True)
+    _sync(folder)
     for name in names:
-        shutil.copyfile(aside / name, folder / f".{name}")
-        (folder / f".{name}").replace(folder / name)
+        pending = folder / f".{name}"
+        shutil.copyfile(aside / name, pending)
+        _sync(pending)
+        pending.replace(folder / name)
+    _sync(folder)
     digests = {name: _sha256(folder / name) for name in names}
     record = dataclasses.asdict(task) | made | {"files": digests}
     pending = folder / ".task.json"
-    with pending.open("w") as file:
-        file.write(json.dumps(record, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    pending.write_text(json.dumps(record, indent=2) + "\n")
+    _sync(pending)
     pending.replace(folder / "task.json")
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file's content, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_whole(folder: Path, task: Task) -> bool:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.judge import inside
+from images.judge import plan
+from images.judge.audit import HIGHEST_Z, LEAST_ADVANTAGE
 from runner import task_data, tasks
 from runner.build import images
 from runner.engine import one_off
@@ -27,8 +29,9 @@ from trainer import constants
 RESULTS = Path(__file__).parents[1] / "results" / "judge.json"
 TASK = "pystdlib"
 LARGE = (2048, 8192)
-LARGE_ROWS = 256 + 64 + 8 + 8  # judged, hidden, probes, one batch again
-HIGHEST_Z, LEAST_ADVANTAGE = 5.0, 0.02  # of images/judge/audit.py
+JUDGED_ROWS, BATCH_ROWS = 256, 8
+HIDDEN_ROWS = max(plan.LEAST_HIDDEN, round(plan.HIDDEN_SHARE * JUDGED_ROWS))
+LARGE_ROWS = JUDGED_ROWS + HIDDEN_ROWS + plan.PROBES + BATCH_ROWS  # one batch comes again
 WITHIN_SECONDS = 3600.0
 
 
@@ -93,7 +96,7 @@ def measured(engine: Engine, seconds: float, cpus: float) -> dict[str, Any]:
 def tables(found: dict[str, Any]) -> str:
     """Costs, and what the audit can tell, as Markdown."""
     one, large = found["with a reference"], found["large"]
-    share = LARGE_ROWS / _sent(large)
+    share, judged_share = LARGE_ROWS / _sent(large), JUDGED_ROWS / large["rows"]
     lines = [
         "| shape | targets | loss inside the model, s (processor s) "
         "| score and audit, s (processor s) | scorer's peak MB "
@@ -102,8 +105,8 @@ def tables(found: dict[str, Any]) -> str:
         f"| 256 × 1024, {TASK} | {one['score']['tokens']:,} | {_cost(one, 'former')} "
         f"| {_cost(one, 'judged')} | {one['scorer_mb']:.0f} | {one['judge_mb']:.0f} "
         f"| {one['score_error_nats']:.3f} |",
-        f"| 2048 × 8192, estimated, without a model | {256 * 2048:,} "
-        f"| {_cost(large, 'former', 256 / large['rows'])} | {_cost(large, 'judged', share)} "
+        f"| 2048 × 8192, estimated, without a model | {JUDGED_ROWS * LARGE[0]:,} "
+        f"| {_cost(large, 'former', judged_share)} | {_cost(large, 'judged', share)} "
         f"| {large['scorer_mb']:.0f} | {large['judge_mb']:.0f} | – |",
         "",
         "| reference | hidden rows | advantage, nats | standard error, nats | smallest leak seen |",

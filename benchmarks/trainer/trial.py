@@ -14,8 +14,9 @@ from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.records.layout import volume_name
 from runner.tasks import Task
-from runner.trials.judge_container import FOLDER, PURPOSE, judge_plan, standing_judge
+from runner.trials.judge_container import PURPOSE, judge_plan, standing_judge
 from runner.trials.judging import Judging
+from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Ready, Start, TrialExited
 from runner.wire.packed_text import pack_text
 from runner.wire.protocol import decode, encode
@@ -116,7 +117,7 @@ def run(bench: Bench, name: str, repeat: int, text: str) -> Row:
         name=f"bakeoff-{run_id}-trial", image=IMAGE, run_id=run_id, role="trial",
         mounts=(
             Mount(bench.volume, "/data", read_only=True),
-            Mount(bench.judge_volume, FOLDER, read_only=True),
+            Mount(bench.judge_volume, JUDGE_FOLDER, read_only=True),
         ),
         tmpfs={"/trial": 1 << 28, "/tmp": 1 << 30},
         memory_bytes=8 << 30, cpus=bench.cpus, gpu=bench.gpu,

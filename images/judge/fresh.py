@@ -16,10 +16,10 @@ import audit
 import plan
 from arithmetic import Answer, FaultError
 from audit import Difference
+from judge_terms import WITHOUT_MEMORY
 from plan import Sent, Split
 from torch import Tensor
 
-AUDIT = "without memory"
 MAX_ROWS = 64  # of a batch
 
 
@@ -95,7 +95,7 @@ class Comparison:
         ]
         same = [arithmetic.difference(first[slot], again[slot]) for slot in again]
         numbers = audit.probes(differing, [], same, self.dtype)["look-ahead"]
-        return {AUDIT: {**numbers, "containers": len(self.batches)}}
+        return {WITHOUT_MEMORY: {**numbers, "containers": len(self.batches)}}
 
     def _difference(self, slot: int, cut: int, first: Tensor, then: Tensor) -> Difference | None:
         """How the logits of a row up to the cut differ from the first call's."""

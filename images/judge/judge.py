@@ -19,15 +19,15 @@ from typing import NoReturn
 
 import pid1
 from config_reader import read_config
+from judge_terms import JUDGE_SOCKET
 from messages import Problem, Ready, ReferenceKeep, Start, Started, Stop, Stopped
 from pid1 import say, send
-from service import Judge, KeepError, facts_of
+from service import Judge, KeepError, reference_file
 from sessions import Settings
 from start_config import JudgeConfig
 
 HELD_OUT = Path("/heldout")
 TEST = Path("/test")
-SOCKET = Path("/run/judge/judge.sock")
 EXIT_DONE, EXIT_BAD_CONFIG, EXIT_SIGTERM = 0, 2, 128 + signal.SIGTERM
 
 
@@ -62,15 +62,16 @@ def _started(start: Start) -> Judge:
         missing = [file for file in ("task.json", "val.bin") if not (HELD_OUT / file).is_file()]
         if missing:
             raise ValueError(f"{HELD_OUT} has no {missing[0]}")
-        judge = Judge(SOCKET, _settings(config), send)
+        settings = _settings(config)
+        judge = Judge(Path(JUDGE_SOCKET), settings, send)
     except (ValueError, OSError) as error:
         send(Problem("reading the start message", str(error)))
         sys.exit(EXIT_BAD_CONFIG)
     pid1.end_in(config.deadline_seconds, lambda: _end("deadline", EXIT_DONE))
     pid1.exit_if_stuck(config.deadline_seconds)
-    facts = facts_of(HELD_OUT, config.reference) if config.reference else None
-    send(Started({"reference": facts}))
-    say(f"serving {SOCKET}, {'with' if facts else 'without'} a reference")
+    send(Started())
+    referenced = any(Path(file).is_file() for file in settings.references.values())
+    say(f"serving {JUDGE_SOCKET}, {'with' if referenced else 'without'} a reference")
     return judge
 
 
@@ -78,11 +79,10 @@ def _settings(config: JudgeConfig) -> Settings:
     folders = {"val": str(HELD_OUT)} | (
         {"test": str(TEST)} if (TEST / "test.bin").is_file() else {}
     )
-    names = {"val": "reference", "test": "reference-test"}
     return Settings(
         folders=folders,
         references={
-            split: str(HELD_OUT / f"{names[split]}-{config.reference}.npy")
+            split: str(reference_file(HELD_OUT, split, config.reference))
             for split in folders
             if config.reference
         },

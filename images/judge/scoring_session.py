@@ -22,6 +22,7 @@ import numpy as np
 import plan
 import torch
 from arithmetic import FaultError, ModelError
+from judge_terms import OF_A_TRIAL, WENT_AWAY
 from plan import Sent, Split
 from results import Collected
 
@@ -74,7 +75,7 @@ class Session:
             self._finish("rejected", "stalled")
         except OSError:
             if final:
-                self._finish("failed", "the trial went away")
+                self._finish("failed", WENT_AWAY)
 
     def _answer_nothing(self, connection: socket.socket) -> None:
         try:
@@ -87,22 +88,19 @@ class Session:
     def _final(self, connection: socket.socket, hello: dict[str, Any]) -> float | None:
         size = self._size(hello)
         splits = self._splits()
-        if self.mode == "reference":
-            batches = self._all_rows(size)
-        else:
-            probes = plan.REFEREE_PROBES if self.mode == "referee" else plan.PROBES
-            hidden = int(self.setup["hidden"])
-            batches = plan.final_batches(splits, size, hidden, probes, self.seed)
+        whole = self.mode == "reference"
+        batches = self._all_rows(size) if whole else self._planned(splits, size)
         collected = self._collect(connection, size, batches)
         values = {split: collected.bpb(split, own.final) for split, own in splits.items()}
         tokens = sum(collected.tokens(split, own.final) for split, own in splits.items())
         if self.mode == "referee" and "val" in splits:
             judged = range(min(len(splits["val"].final), self._rows_of_tokens("judged_tokens")))
             values["judged"] = collected.bpb("val", judged)
-        if self.mode == "reference":
+        if whole:
             collected.keep(self.setup["kept"], {s: len(rows) for s, rows in self.rows.items()})
-            sent = sum(map(len, batches)) * self.task.sequence_tokens
-            self._finish("scored", "", sent, values)
+            of_a_trial = {"tokens": self._targets(self._planned(splits, size))}
+            sent = self._targets(batches)
+            self._finish("scored", "", sent, values, {OF_A_TRIAL: of_a_trial})
             return values.get("val")
         audits = collected.audits(splits, self.references)
         failed = [name for name, numbers in audits.items() if not numbers["passed"]]
@@ -180,6 +178,16 @@ class Session:
             split: plan.divided_for_referee(rows, self.token_bytes, wanted, hidden)
             for split, rows in self.rows.items()
         }
+
+    def _planned(self, splits: dict[str, Split], size: int) -> list[list[Sent]]:
+        """The batches of a final score, with the rows of its audit."""
+        probes = plan.REFEREE_PROBES if self.mode == "referee" else plan.PROBES
+        hidden = int(self.setup["hidden"])
+        return plan.final_batches(splits, size, hidden, probes, self.seed)
+
+    def _targets(self, batches: list[list[Sent]]) -> int:
+        """How many targets the rows of all batches have, those that fill a batch included."""
+        return sum(map(len, batches)) * self.task.sequence_tokens
 
     def _all_rows(self, size: int) -> list[list[Sent]]:
         chance = random.Random(self.seed)

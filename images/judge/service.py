@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from judge_terms import facts_file
 from listener import Listener, refuse
 from messages import Message, Problem, ReferenceKeep, ScoreBegin, ScoreClose, ScoreOpen
 from sessions import Session, Settings, Tell
@@ -105,11 +106,10 @@ class Judge:
             raise KeepError(f"{message.key!r} is no key")
         try:
             for split, descriptor in session.kept.items():
-                name = "reference" if split == "val" else f"reference-{split}"
                 content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-                write_whole(folder / f"{name}-{message.key}.npy", content)
+                write_whole(reference_file(folder, split, message.key), content)
             facts = json.dumps(message.facts, indent=2).encode()
-            write_whole(folder / f"calibration-{message.key}.json", facts)
+            write_whole(folder / facts_file(message.key), facts)
         except OSError as error:
             raise KeepError(str(error)) from None
 
@@ -120,14 +120,9 @@ class Judge:
             session.child.kill()
 
 
-def facts_of(folder: Path, key: str) -> dict[str, Any] | None:
-    """The facts that were kept with a reference; None if there is none, or it cannot be read."""
-    try:
-        facts = json.loads((folder / f"calibration-{key}.json").read_text())
-        (folder / f"reference-{key}.npy").stat()
-    except (OSError, ValueError):
-        return None
-    return facts if isinstance(facts, dict) else None
+def reference_file(folder: Path, split: str, key: str) -> Path:
+    """Where the losses of a reference lie; its facts are beside them (`facts_file`)."""
+    return folder / (f"reference-{key}.npy" if split == "val" else f"reference-{split}-{key}.npy")
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import frames
+from judge_terms import HANDED_OUT, SCORER_DIED, UNSCORED, WENT_AWAY
 from listener import answer, refuse
 from messages import Message, ScoreEstimated, ScoreFinished, ScoreOpen, ScoreRequested
 
@@ -31,8 +32,6 @@ MAX_MESSAGE_BYTES = 256 * 1024
 END_SECONDS = 5.0
 MODES = ("trial", "check", "reference", "referee", "fresh")
 DIGEST = re.compile(r"[0-9a-f]{64}")
-HANDED_OUT = "model handed out"  # in the audit: what the trial promised before it was scored
-JUDGE_DIED, WENT_AWAY, UNSCORED = "judge died", "the trial went away", "unscored"
 
 Tell = Callable[[Message], None]
 
@@ -224,7 +223,7 @@ class Session:
         self.child.wait()
         with self.lock:
             if not self.closing:
-                self._finish("failed", JUDGE_DIED)
+                self._finish("failed", SCORER_DIED)
             if self.held is not None:
                 self.held[0].close()
 

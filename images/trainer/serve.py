@@ -14,9 +14,10 @@ import sys
 import types
 from pathlib import Path
 
+from judge_terms import JUDGE_SOCKET
+
 FOLDER = Path("/fresh")  # train.py, model.pt, and serve.json with what the host says
 TRAINER = Path("/opt/trainer")
-SOCKET = "/run/judge/judge.sock"
 CHILD = "--child"
 EXIT_NO_MODEL, EXIT_LATE = 3, 4
 
@@ -28,7 +29,7 @@ def main() -> int:
         **os.environ,
         "PYTHONPATH": str(TRAINER),
         "OMP_NUM_THREADS": str(said["threads"]),
-        "BAKEOFF_JUDGE": SOCKET,
+        "BAKEOFF_JUDGE": JUDGE_SOCKET,
         "BAKEOFF_JUDGE_TOKEN": str(said["token"]),
     }
     command = [sys.executable, "-u", __file__, CHILD, str(said["task"])]

@@ -22,6 +22,7 @@ import pid1
 from config_reader import read_config
 from counters import Counters, open_io
 from forward import Forwarder
+from judge_terms import JUDGE_SOCKET
 from messages import MAX_TRAIN_PY_BYTES, Problem, Ready, Start, Started, TrialExited
 from packed_text import unpack_text
 from pid1 import say, send
@@ -119,7 +120,7 @@ def spawn(config: TrialConfig, forwarder: Forwarder) -> subprocess.Popen[bytes]:
         "BAKEOFF_DATA": "/data",
         "BAKEOFF_TRAIN_SECONDS": f"{config.train_seconds:g}",
         "OMP_NUM_THREADS": str(config.threads),
-        "BAKEOFF_JUDGE": "/run/judge/judge.sock",
+        "BAKEOFF_JUDGE": JUDGE_SOCKET,
         "BAKEOFF_JUDGE_TOKEN": config.judge_token,
         **_optional(config),
         **QUICK,

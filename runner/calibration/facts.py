@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from runner.spec import Frozen, RunSpec
-from runner.tasks import Task
+from runner.spec import RunSpec
 from runner.timing.findings import Allowances
+from runner.wire.judge_terms import OF_A_TRIAL
+from runner.wire.messages import ScoreFinished
 
 GOOD_ENOUGH = 0.5  # of the training that is wanted: a reference that had less is made again
 MOST_MEASUREMENTS = 3  # a machine that is always busy is not measured at each of its runs
 MARGIN_SECONDS, MARGIN = 2.0, 1.5  # the allowance is the pristine train.py's time × 1.5 + 2 s
-# What a trial's scoring sends beyond its final rows: a quarter of them, 64 at least, are hidden
-# rows, and eight are sent again as probes (images/judge/plan.py).
-HIDDEN_SHARE, LEAST_HIDDEN, PROBES = 0.25, 64, 8
 
 
-class Facts(Frozen):
+class Facts(BaseModel):
     """What was measured, as `calibration-<key>.json` beside the reference holds it.
+
+    That file, and a run's `spec.json`, may be of another version, which knew other facts as well.
 
     Args:
         train_seconds: the training that the pristine train.py was given.
-        declared_seconds: what it said that it trained.
-        overhead_seconds: from its start to its first request for the final score, beyond that.
+        overhead_seconds: from its start to its first request for the final score, beyond the
+            training that it said.
         scoring_seconds: what the scoring of one trial takes, by the rows that it sends.
-        tokens: the targets that were sent for the reference.
-        cpu_share: processor time of its training by the time that the training took.
         lost_share: the share of the processor time it needed that other load had.
         disturbed: other load slowed it.
         measurements: how often it was measured in a row because other load had slowed it.
-        peak_memory_bytes: of its container.
     """
 
+    model_config = ConfigDict(frozen=True, extra="ignore")
     train_seconds: float
-    declared_seconds: float
     overhead_seconds: float
     scoring_seconds: float
-    tokens: int
-    cpu_share: float | None = None
     lost_share: float | None = Field(default=None, ge=0, le=1)
     disturbed: bool = False
     measurements: int = 1
-    peak_memory_bytes: int = 0
 
     def allowances(self, longest_seconds: float) -> Allowances:
         """What a trial is allowed, given the task's own limit on what it may take.
@@ -88,8 +83,14 @@ def will_do(facts: Facts, train_seconds: float) -> bool:
     return undisturbed and facts.train_seconds >= GOOD_ENOUGH * train_seconds
 
 
-def scored_share(task: Task, tokens: int) -> float:
-    """What a trial is sent to be scored, as a share of the targets sent for the reference."""
-    final = task.judged_tokens / task.sequence_tokens
-    rows = final + max(LEAST_HIDDEN, HIDDEN_SHARE * final) + PROBES
-    return min(1.0, rows * task.sequence_tokens / max(1, tokens))
+def scored_share(reference: ScoreFinished) -> float:
+    """What a trial is sent to be scored, as a share of what was sent for the reference.
+
+    The judge has counted both: final and hidden rows, probes, the batch that is sent again, and
+    what fills the last batch.
+    """
+    counted = reference.audit.get(OF_A_TRIAL)
+    tokens = counted.get("tokens") if isinstance(counted, Mapping) else None
+    if not isinstance(tokens, int) or reference.tokens < 1:
+        return 1.0
+    return min(1.0, tokens / reference.tokens)

@@ -16,7 +16,7 @@ import queue
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -32,7 +32,7 @@ from runner.calibration.facts import (
 )
 from runner.engine import lockdown, one_off
 from runner.engine.client import Engine
-from runner.engine.containers import ContainerSpec, Mount
+from runner.engine.containers import ContainerSpec, EngineInfo, Mount
 from runner.errors import SandboxError
 from runner.limits import limits
 from runner.records.layout import RunDir, shared_folder, volume_name
@@ -45,14 +45,14 @@ from runner.tasks import Task
 from runner.timing.findings import Allowances
 from runner.trials import judge_container
 from runner.trials.executor import Executor, Watch
-from runner.trials.judge_container import judge_plan, standing_judge
+from runner.trials.judge_container import judge_config, judge_plan, standing_judge
 from runner.trials.judging import Judging
 from runner.trials.lease import DeviceLease
 from runner.trials.order import TrialOrder
 from runner.trials.outcome import Trainer
 from runner.trials.terms import Terms
+from runner.wire.judge_terms import facts_file
 from runner.wire.messages import Message, Problem, ReferenceKeep, ScoreFinished, Stopped
-from runner.wire.start_config import JudgeConfig
 
 LONGEST_TRAINING = 20.0  # seconds; a longer one would cost a run more than a better reference gains
 ENDING_SECONDS = 1.0  # from the last word of the judge to the end of the process
@@ -93,17 +93,25 @@ class Place:
         """The label of what exists while it is measured: other data, another measurement."""
         return f"{ROLE}-{self.data_volume.rpartition('-')[2]}-{self.key}"
 
-    @property
+    @cached_property
+    def machine(self) -> EngineInfo:
+        """The engine's machine."""
+        return self.engine.info()
+
+    @cached_property
     def sizes(self) -> lockdown.Sizes:
         """What a trial's container may use."""
-        return lockdown.sizes(limits()["trial"], self.engine.info())
+        return lockdown.sizes(limits()["trial"], self.machine)
 
     @property
+    def threads(self) -> int:
+        """How many threads the pristine train.py uses on a CPU."""
+        return lockdown.threads(self.sizes)
+
+    @cached_property
     def key(self) -> str:
         """The name of what is measured here, which is part of file names."""
-        threads = int(self.sizes["cpus"])
-        machine = self.engine.info().id
-        return key_of(self.image, self.pristine, machine, self.spec.gpu, threads)
+        return key_of(self.image, self.pristine, self.machine.id, self.spec.gpu, self.threads)
 
 
 def ensure(place: Place, show: Show) -> Calibration:
@@ -143,7 +151,7 @@ def read_facts(place: Place) -> Facts | None:
         role=ROLE,
         mounts=(Mount(volume, "/heldout", read_only=True),),
     )
-    path = f"/heldout/calibration-{place.key}.json"
+    path = f"/heldout/{facts_file(place.key)}"
     content = one_off.read_file(place.engine, spec, path, MAX_FACTS_BYTES)
     try:
         return None if content is None else Facts.model_validate_json(content)
@@ -190,7 +198,8 @@ def _measure(place: Place, measurements: int, report: Callable[[str], None]) -> 
     judging = Judging()
     said = _Judge(judging)
     volume = heldout_volume(place.data_volume)
-    plan = judge_plan(place.image, _judge_config(place), {}, judging)
+    config = judge_config(place.task, place.machine, DEADLINE_SECONDS)
+    plan = judge_plan(place.image, config, {}, judging)
     plan = replace(plan, take=said.take, writable_data={volume: "/heldout"})
     with (
         tempfile.TemporaryDirectory(prefix="bakeoff-") as folder,
@@ -215,7 +224,6 @@ def _run(
     place: Place, run_dir: RunDir, judging: Judging, run_id: str, report: Callable[[str], None]
 ) -> TrialRecord:
     """The trial itself. It holds the device, as every trial does."""
-    gpu, machine = place.spec.gpu, place.engine.info()
     trainer = Trainer(
         image=place.image,
         data_volume=place.data_volume,
@@ -224,27 +232,17 @@ def _run(
         allowances=Allowances(place.task.limit_seconds),
         output_bytes=limits()["trial"].output_mb << 20,
         sizes=place.sizes,
-        gpu=gpu,
+        gpu=place.spec.gpu,
         judge_volume=volume_name(run_id, judge_container.PURPOSE),
     )
     spec = place.spec.model_copy(update={"run_id": run_id, "retry_disturbed": False})
-    lease = DeviceLease(machine.id, "cpu" if gpu is None else f"gpu-{gpu}")
+    lease = DeviceLease.of_trials(place.machine, place.spec.gpu)
     executor = Executor(place.engine, spec, run_dir, trainer, lease, judging)
     order = TrialOrder(
         1, "referee", ROLE, place.pristine, None, place.pristine, terms=REFERENCE,
     )  # fmt: skip
     waits = partial(report, "waiting until the device is free")
     return executor.run(order, Watch(waits, lambda: None, lambda _line: None, report))
-
-
-def _judge_config(place: Place) -> JudgeConfig:
-    sizes = lockdown.sizes(limits()[judge_container.ROLE], place.engine.info())
-    return JudgeConfig(
-        deadline_seconds=DEADLINE_SECONDS,
-        judged_tokens=place.task.judged_tokens,
-        estimate_tokens=place.task.estimate_tokens,
-        threads=max(1, int(sizes["cpus"])),
-    )
 
 
 def _facts(place: Place, record: TrialRecord, scored: ScoreFinished) -> Facts:
@@ -254,16 +252,10 @@ def _facts(place: Place, record: TrialRecord, scored: ScoreFinished) -> Facts:
     cpu, lost = measured.cpu_seconds_training, measured.lost_seconds
     return Facts(
         train_seconds=place.train_seconds,
-        declared_seconds=declared,
         overhead_seconds=round(training - declared, 3),
-        scoring_seconds=round(
-            record.scoring_seconds * scored_share(place.task, scored.tokens) + ENDING_SECONDS, 3
-        ),
-        tokens=scored.tokens,
-        cpu_share=None if cpu is None or training <= 0 else round(cpu / training, 3),
+        scoring_seconds=round(record.scoring_seconds * scored_share(scored) + ENDING_SECONDS, 3),
         lost_share=None if cpu is None or lost is None else round(lost / (cpu + lost or 1.0), 3),
         disturbed=record.disturbed,
-        peak_memory_bytes=record.peak_memory_bytes,
     )
 
 

@@ -19,6 +19,7 @@ from runner.records.schema import RunResult
 from runner.spec import VERIFY_SEEDS, RunSpec
 from runner.tasks import load_task
 from runner.verification import noise_floor, verify
+from runner.verification.result import NOT_VERIFIED
 
 DEFAULT_SEEDS = 10
 
@@ -71,7 +72,7 @@ def verify_at_end(folders: Folders, run_spec: RunSpec, result: RunResult) -> Run
         _verify(folders, run_spec, verify.Asked(run_spec.verify, run_spec.verify_seeds))
     except BakeoffError as error:
         later = f"`make verify RUN={run_spec.run_id}` does it later"
-        said = f"{verify.NOT_VERIFIED}{error.message}; {later}"
+        said = f"{NOT_VERIFIED}{error.message}; {later}"
         rich.print(f"  [yellow]{escape(said)}[/]")
         now = RunResult.model_validate_json(path.read_bytes())
         now = now.model_copy(update={"problems": [*now.problems, said]})

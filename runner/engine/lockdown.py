@@ -116,6 +116,11 @@ def sizes(limit: Limit, machine: EngineInfo) -> Sizes:
     }
 
 
+def threads(granted: Sizes) -> int:
+    """How many threads a program computes with in a container of these sizes; at least one."""
+    return max(1, int(granted["cpus"]))
+
+
 def _network(spec: ContainerSpec) -> str:
     """The container's network, which is `none` or, for a role that may have it, `bridge`."""
     allowed = (NO_NETWORK, BRIDGE) if spec.role in BRIDGE_ROLES else (NO_NETWORK,)

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.records.schema import TrialRecord, Verdict
+from runner.wire.judge_terms import WITHOUT_MEMORY
 
 SAYS = {
     "look-ahead": "its logits change with tokens that come later",
     "batch dependence": "its logits of a row depend on the other rows of the batch",
     "hidden rows": "it predicts better where the true continuation is among its inputs",
     "hidden rows of test": "the same on the test split",
-    "without memory": "fresh containers with the same model gave other logits",
+    WITHOUT_MEMORY: "fresh containers with the same model gave other logits",
 }
 
 UNSTEADY_NATS = 0.05  # the change of a prediction when the same batch comes again; rounding is less

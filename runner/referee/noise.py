@@ -14,10 +14,9 @@ from typing import Any
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runner.metrics import Metric
 from runner.records.files import explained, to_json, write_whole
 from runner.records.schema import Record
-from runner.referee.statistics import Sample, Standing, in_sigmas, standing, z_score
+from runner.referee.statistics import Sample
 
 NOISE_FILE = "noise.json"
 MAX_BYTES = 8 << 20
@@ -81,21 +80,6 @@ class NoiseFloor(BaseModel):
     def sd(self) -> float | None:
         """The standard deviation of a training, σ; None where it is not known or is 0."""
         return (self.sample.sd or None) if self.sample else None
-
-    def gain(self, metric: Metric, value: float) -> str:
-        """A value against the pristine train.py's mean, as `+1.9 σ`; empty without a σ."""
-        if self.sample is None or self.sd is None:
-            return ""
-        return in_sigmas(metric.gain(value, self.sample.mean), self.sd)
-
-    def standing(
-        self, metric: Metric, value: float, runs: int = 1, *, doubted: bool = False
-    ) -> Standing | None:
-        """The class of a value that is the mean of so many runs; None without a σ."""
-        if self.sample is None or self.sd is None:
-            return None
-        gain = metric.gain(value, self.sample.mean)
-        return standing(z_score(gain, self.sd, runs, self.sample.count), doubted=doubted)
 
 
 class NoiseFile(Record):

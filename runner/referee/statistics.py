@@ -94,6 +94,6 @@ def standing(z: float, *, doubted: bool) -> Standing:
     return "sceptical" if doubted else "accepted"
 
 
-def in_sigmas(gain: float, sd: float) -> str:
+def in_sigmas(sigmas: float) -> str:
     """A gain in standard deviations of the task, as tables show it: `+1.9 σ`."""
-    return f"{gain / sd:+.1f} σ"
+    return f"{sigmas:+.1f} σ"

@@ -29,6 +29,7 @@ from runner.records.layout import RunDir
 from runner.records.schema import Event, Record, RunResult, TrialRecord, UsageRecord
 from runner.records.upgrade import upgraded
 from runner.records.verification import Verification, Verified
+from runner.referee.gain import Gain, gain_of_mean, gain_of_value
 from runner.referee.noise import Conditions, NoiseFile, NoiseFloor
 
 MAX_BYTES = 256 << 20  # of one file of records
@@ -128,6 +129,22 @@ class Run:
         if self.verification is None or trial is None:
             return None
         return self.verification.of_trial(trial)
+
+    @property
+    def gain(self) -> Gain | None:
+        """The gain over the pristine train.py; None where the task's noise is not known.
+
+        It is that of the verified value, or, before there is one, of the measured value.
+        """
+        found, verified = self.verified, self.verified_value
+        if verified is not None and found is not None:
+            runs = max(1, sum(one.judged is not None for one in found.held_out))
+            return gain_of_mean(
+                self.noise, self.metric, found.measured, verified, runs, found.verdicts
+            )
+        value = self.best_value if verified is None else verified
+        verdicts = found.verdicts if found else ()
+        return None if value is None else gain_of_value(self.noise, self.metric, value, verdicts)
 
     def value(self, trial: TrialRecord) -> float | None:
         """What a trial of this run measured, if it counts: see `best_trial`."""

@@ -76,7 +76,7 @@ def to_row(run: Run, seen_from: Path) -> Row:
         best_measured=_marked(run, value_shown(run.metric, run.best_value)),
         best_claimed=value_shown(run.metric, run.claimed_value),
         best_verified=verified(run),
-        gain=gain(run),
+        gain=NOTHING if run.gain is None else str(run.gain),
         wall_time=duration(run.wall_seconds),
         train_time=duration(run.train_seconds),
         cost=cost(run),
@@ -111,19 +111,6 @@ def verified(run: Run) -> str:
     shown = run.metric.shown(run.verified_value)
     spread = "" if found is None or found.sd is None else f" ± {run.metric.shown(found.sd)}"
     return shown + spread
-
-
-def gain(run: Run) -> str:
-    """The gain over the pristine train.py in σ of the task, and its class; a dash without noise.
-
-    It is that of the verified value, or, before there is one, of the measured value.
-    """
-    value = run.best_value if run.verified_value is None else run.verified_value
-    if run.noise is None or value is None:
-        return NOTHING
-    standing = run.verified.standing if run.verified else None
-    standing = standing or run.noise.standing(run.metric, value)
-    return f"{run.noise.gain(run.metric, value)}, {standing}" if standing else NOTHING
 
 
 def cost(run: Run) -> str:

@@ -135,16 +135,12 @@ def _run_row(run: Run) -> dict[str, Any]:
 
 def _referee_cells(run: Run) -> dict[str, Any]:
     """What the referee found about the run's best text, and the gain against the task's noise."""
-    found, noise = run.verified, run.noise
-    value = run.best_value if run.verified_value is None else run.verified_value
-    sigmas: float | str = ""
-    if noise is not None and noise.sd is not None and noise.sample is not None:
-        sigmas = "" if value is None else run.metric.gain(value, noise.sample.mean) / noise.sd
+    found, gain = run.verified, run.gain
     return {
         "verified_sd": "" if found is None or found.sd is None else found.sd,
         "verified_test": "" if found is None or found.test_mean is None else found.test_mean,
-        "gain_sigmas": sigmas,
-        "standing": (found.standing or "") if found else "",
+        "gain_sigmas": gain.sigmas if gain else "",
+        "standing": gain.standing if gain else "",
         "without_memory": found.memory.state if found else "",
     }
 

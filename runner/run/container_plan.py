@@ -7,23 +7,19 @@ from __future__ import annotations
 
 from runner.agents import Agent, instructions, load_agent
 from runner.calibration import Calibration
-from runner.engine import lockdown
 from runner.engine.lockdown import BRIDGE, NO_NETWORK
 from runner.errors import HostError
-from runner.limits import limits
 from runner.records.layout import ROOT
 from runner.run.context import RunContext
 from runner.sandbox.sandbox import ContainerPlan
 from runner.spec import RunSpec, prices
 from runner.task_data import heldout_volume
 from runner.tasks import Knob, Task, load_space
-from runner.trials import judge_container
-from runner.trials.judge_container import judge_plan
+from runner.trials.judge_container import judge_config, judge_plan
 from runner.wire.start_config import (
     AgentConfig,
     Caps,
     GatewayConfig,
-    JudgeConfig,
     KnobRange,
     OptimizerConfig,
     RehearsalConfig,
@@ -57,15 +53,9 @@ def provider_url(spec: RunSpec) -> str:
 
 def judge_of(context: RunContext) -> ContainerPlan:
     """The run's judge."""
-    machine = context.engine.info()
-    measured = Calibration.of(context.spec)
-    config = JudgeConfig(
-        deadline_seconds=context.deadline_seconds,
-        judged_tokens=context.task.judged_tokens,
-        estimate_tokens=context.task.estimate_tokens,
-        threads=max(1, int(lockdown.sizes(limits()[judge_container.ROLE], machine)["cpus"])),
-        reference=measured.key if measured else "",
-    )
+    machine, measured = context.engine.info(), Calibration.of(context.spec)
+    reference = measured.key if measured else ""
+    config = judge_config(context.task, machine, context.deadline_seconds, reference)
     data = {heldout_volume(context.data_volume): "/heldout"}
     return judge_plan(context.image("trainer"), config, data, context.judging)
 

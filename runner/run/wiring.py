@@ -123,5 +123,4 @@ def trainer_of(context: RunContext) -> Trainer:
 
 def lease_of(context: RunContext) -> DeviceLease:
     """The lease of the device that a run's trials train on."""
-    gpu = context.spec.gpu
-    return DeviceLease(context.engine.info().id, "cpu" if gpu is None else f"gpu-{gpu}")
+    return DeviceLease.of_trials(context.engine.info(), context.spec.gpu)

@@ -24,13 +24,13 @@ from runner.records.layout import RunDir, trial_container_name
 from runner.records.schema import TrialRecord, now
 from runner.referee import standing_verdicts
 from runner.spec import RunSpec
-from runner.trials import judge_container
 from runner.trials.judging import Judging, Session
 from runner.trials.lease import DeviceLease, LeaseAbandonedError
 from runner.trials.limits import Limits
 from runner.trials.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, Trainer, record_fields
 from runner.trials.terms import CHECK, CONTESTANT, HAND_OUT_FOLDER
+from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
 from runner.wire.packed_text import pack_text
 from runner.wire.protocol import ProtocolError, decode, encode
@@ -234,7 +234,7 @@ class Executor:
         trainer = self._trainer
         mounts = [Mount(trainer.data_volume, "/data", read_only=True)]
         if trainer.judge_volume:
-            mounts.append(Mount(trainer.judge_volume, judge_container.FOLDER, read_only=True))
+            mounts.append(Mount(trainer.judge_volume, JUDGE_FOLDER, read_only=True))
         if order.terms.hand_out:
             mounts.append(Mount(order.terms.hand_out, HAND_OUT_FOLDER))
         return ContainerSpec(
@@ -254,7 +254,7 @@ class Executor:
             train_seconds=trainer.train_seconds,
             limit_seconds=trainer.whole_limit,
             output_bytes=trainer.output_bytes,
-            threads=max(1, int(trainer.sizes["cpus"])),
+            threads=trainer.threads,
             deadline_seconds=trainer.whole_limit + HOST_MARGIN_SECONDS,
             judge_token=session.token,
             seed=order.terms.seed,

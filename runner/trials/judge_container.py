@@ -7,16 +7,40 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 
+from runner.engine import lockdown
 from runner.engine.client import Engine
+from runner.engine.containers import EngineInfo
+from runner.limits import limits
 from runner.sandbox.peer import ContainerExited, Inbox, Show
 from runner.sandbox.sandbox import ContainerPlan, Sandbox
+from runner.tasks import Task
 from runner.trials.judging import Judging
+from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.start_config import JudgeConfig, as_config
 
 ROLE = "judge"
 PURPOSE = "judge"  # of the run's volume that holds the judge's socket
-FOLDER = "/run/judge"  # of that volume, in the judge and in every trial
 COMMAND = ["python", "/opt/judge/judge.py"]  # in the trainer's image
+
+
+def judge_config(
+    task: Task, machine: EngineInfo, deadline_seconds: float, reference: str = ""
+) -> JudgeConfig:
+    """What the judge of a task is told.
+
+    Args:
+        task: says how much is scored.
+        machine: the engine's machine, whose CPUs decide the threads.
+        deadline_seconds: when the judge ends itself.
+        reference: the key of the reference to compare with; "" for none.
+    """
+    return JudgeConfig(
+        deadline_seconds=deadline_seconds,
+        judged_tokens=task.judged_tokens,
+        estimate_tokens=task.estimate_tokens,
+        threads=lockdown.threads(lockdown.sizes(limits()[ROLE], machine)),
+        reference=reference,
+    )
 
 
 def judge_plan(
@@ -31,7 +55,7 @@ def judge_plan(
         judging: the sessions of this judge.
     """
     return ContainerPlan(
-        ROLE, image, as_config(config), {PURPOSE: (FOLDER, False)},
+        ROLE, image, as_config(config), {PURPOSE: (JUDGE_FOLDER, False)},
         command=COMMAND, data=data, take=judging.take,
     )  # fmt: skip
 

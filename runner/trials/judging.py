@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from runner.wire.judge_terms import SCORER_DIED
 from runner.wire.messages import (
     Message,
     ScoreBegin,
@@ -28,9 +29,6 @@ FINISH_SECONDS = 60.0  # from the end of a trial to the judge's last word about 
 MAX_ESTIMATES = 64  # of one session that are kept, whatever the judge says
 SEEDS = 2**31
 FINAL = "final"
-SCORER_DIED = (
-    "judge died"  # the judge's reason when the part of it that scored this trial has ended
-)
 
 
 class JudgeContainer(Protocol):

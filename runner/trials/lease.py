@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from runner.engine.containers import EngineInfo
 from runner.records.layout import shared_folder
 
 POLL_SECONDS = 0.1
@@ -37,6 +38,11 @@ class DeviceLease:
         place = folder or shared_folder("bakeoff-leases")
         name = re.sub(r"[^A-Za-z0-9]+", "-", f"{engine_id}-{device}")
         self._path = place / f"{name}.lock"
+
+    @classmethod
+    def of_trials(cls, machine: EngineInfo, gpu: str | None) -> DeviceLease:
+        """The lease of the device that trials train on: a GPU's number, or None for the CPU."""
+        return cls(machine.id, "cpu" if gpu is None else f"gpu-{gpu}")
 
     @contextlib.contextmanager
     def held(self, abandon: threading.Event) -> Iterator[float]:

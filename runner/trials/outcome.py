@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from runner.engine import lockdown
 from runner.engine.containers import ContainerState
 from runner.engine.lockdown import Sizes
 from runner.metrics import Metric
@@ -20,6 +21,7 @@ from runner.timing.findings import Allowances, Found, Moments, judge_time
 from runner.trials.judging import Session
 from runner.trials.output import TrialOutput
 from runner.trials.terms import CHECK_SECONDS, Terms
+from runner.wire.judge_terms import UNSCORED
 from runner.wire.messages import ScoreFinished, TrialExited
 
 Overrun = Literal["", "training", "scoring", "all"]
@@ -67,6 +69,11 @@ class Trainer:
         part = CHECK_SECONDS / 3
         rest = part + self.allowances.start_seconds / 2
         return replace(self, train_seconds=part, limit_seconds=rest)
+
+    @property
+    def threads(self) -> int:
+        """How many threads train.py is told to use on a CPU."""
+        return lockdown.threads(self.sizes)
 
     @property
     def training_limit(self) -> float:
@@ -176,7 +183,7 @@ def _time_of(seen: Seen, trainer: Trainer) -> Found:
         seen.moments,
         seen.output.declared_seconds,
         trainer.train_seconds,
-        max(1, int(trainer.sizes["cpus"])),
+        trainer.threads,
         seen.exited.measured if seen.exited else {},
         trainer.allowances,
     )
@@ -245,7 +252,7 @@ def _scored(seen: Seen, metric: Metric) -> tuple[TrialStatus, str]:
     """The status of a trial that went through to its end without an error."""
     finished = seen.finished
     if finished is None or (seen.session.requested_at is None and finished.status != "scored"):
-        return "crash", "unscored"
+        return "crash", UNSCORED
     if finished.status != "scored":
         return "crash", f"scoring failed: {finished.reason}"
     if seen.mode == "check":  # its one batch has no score

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from runner.metrics import Metric
 from runner.records.schema import TrialRecord, Verdict
 from runner.records.verification import Memory, Scores, Verified
+from runner.referee.gain import gain_of_mean
 from runner.referee.noise import NoiseFloor
-from runner.referee.statistics import ACCEPTED_Z, Sample, Standing, z_score
+from runner.referee.statistics import Sample
 
-NO_DOUBT = ("slow scoring",)  # a model may be slow; that is charged, and says nothing of its value
 JUDGED, VAL, TEST = "judged", "val", "test"
 
 
@@ -39,9 +39,11 @@ def summed(
     measured = trial.value if trial.value is not None else float("nan")
     probes = _probes([trial, own, *(record for _, record in held_out)], memory)
     read = [verdict for verdict in trial.verdicts if verdict.by == "read"]
-    doubted = any(verdict.name not in NO_DOUBT for verdict in probes)
     sd = noise.sd if noise else None
     gap = None if sample is None or sd is None else metric.gain(sample.mean, measured) / sd
+    gained = (
+        gain_of_mean(noise, metric, measured, sample.mean, sample.count, probes) if sample else None
+    )
     return Verified(
         trial=trial.trial,
         sha256=trial.sha256,
@@ -52,7 +54,7 @@ def summed(
         sd=sample.sd if sample else None,
         test_mean=Sample.of(tested).mean if tested else None,
         sigmas=gap,
-        standing=_standing(measured, sample, noise, metric, doubted=doubted),
+        standing=gained.standing if gained else None,
         memory=memory,
         verdicts=(*probes, *read),
         problems=_problems(own, held_out, memory),
@@ -63,30 +65,6 @@ def _scores(seed: int | None, record: TrialRecord, metric: Metric) -> Scores:
     found = {name: metric.measured(record.values.get(name)) for name in (JUDGED, VAL, TEST)}
     scored = record.status == "ok"
     return Scores(seed=seed, **found) if scored else Scores(seed=seed)
-
-
-def _standing(
-    measured: float,
-    sample: Sample | None,
-    noise: NoiseFloor | None,
-    metric: Metric,
-    *,
-    doubted: bool,
-) -> Standing | None:
-    """The class of the gain over the pristine train.py.
-
-    The mean over held-out seeds decides whether there is one. If it does not pass the rule and the
-    contestant's own value does, or is better than the mean by more than the rule allows, then the
-    value did not come back, and the text is sceptical.
-    """
-    if sample is None or noise is None or noise.sd is None:
-        return None
-    fell = z_score(metric.gain(measured, sample.mean), noise.sd, 1, sample.count) >= ACCEPTED_Z
-    by_mean = noise.standing(metric, sample.mean, sample.count, doubted=doubted or fell)
-    by_value = noise.standing(metric, measured)
-    if by_mean == "within noise" and by_value == "accepted":
-        return "sceptical"
-    return by_mean
 
 
 def _probes(records: Sequence[TrialRecord | None], memory: Memory) -> list[Verdict]:

@@ -5,7 +5,8 @@ no contestant knew. The referee's judge scores validation and test rows, and has
 Between the two, the model of the first trial is tried without its memory.
 
 Everything is kept in `verification.json` as it is found, so a verification that was stopped goes
-on where it was. The run's result is written before any of this begins, and is only added to.
+on where it was. The run's result is written before any of this begins, and is only added to; what
+it says of other texts that were verified stays.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from pydantic import ValidationError
 
 from runner.engine.client import Engine
 from runner.errors import UserError
-from runner.metrics import Metric
 from runner.records.files import explained, read_lines, to_json, write_whole
 from runner.records.layout import RunDir, volume_name
-from runner.records.schema import Best, RunResult, TrialRecord
-from runner.records.verification import Memory, Verification, Verified, read_verification
+from runner.records.schema import RunResult, TrialRecord
+from runner.records.verification import Memory, Verification, read_verification
 from runner.referee.noise import Conditions, NoiseFloor, read_noise
 from runner.referee.seeds import held_out_seeds
 from runner.run.context import RunContext, open_context
@@ -36,14 +36,14 @@ from runner.tasks import load_task
 from runner.trials.terms import Terms
 from runner.verification import summing, texts, without_memory
 from runner.verification.bench import Bench, opened
+from runner.verification.result import with_verified
 from runner.verification.without_memory import CONTAINERS
+from runner.wire.judge_terms import HANDED_OUT
 
 SPLITS = ("val", "test")
 HIDDEN_ROWS = 2000  # as many as the pool has, if it has fewer
 FOLDER = "verification"  # of a run's directory: the logs of the referee's trials
 
-HANDED_OUT = "model handed out"  # in the audit of a trial
-NOT_VERIFIED = "not verified: "  # begins the problem of a verification that failed
 FINAL_STATUSES = ("ok", "rejected")  # of a referee's trial; after any other it is run again
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -96,8 +96,11 @@ def verify_run(
             context = _context(spec, engine, run_dir, show)
             with opened(context, asked_to_stop, referee=True) as bench:
                 work = _Work(bench, run_dir, asked, _noise(spec, results), report)
-                found = [work.verify(trial) for trial in chosen]
-        _add_to(result, run_dir, found, spec.metric)
+                for trial in chosen:
+                    work.verify(trial)
+        now = {trial.trial for trial in chosen}
+        written = with_verified(result, work.kept.verified, now, spec.metric)
+        write_whole(run_dir.result, to_json(written))
         return work.kept
 
 
@@ -142,29 +145,6 @@ def _noise(spec: RunSpec, results: Path) -> NoiseFloor | None:
     return read_noise(results).floor(conditions) if conditions else None
 
 
-def _add_to(result: RunResult, run_dir: RunDir, found: list[Verified], metric: Metric) -> None:
-    """Write the best verified value into `result.json`, with what went wrong."""
-    good = [one for one in found if one.mean is not None and not one.rejected]
-    best = metric.best(good, lambda one: one.mean)
-    verified = None
-    if best is not None and best.mean is not None:
-        spread = "" if best.sd is None else f" ± {best.sd:.4f}"
-        number = len(best.held_out)
-        note = f"mean of {number} held-out training seed{'s' * (number > 1)}{spread}"
-        verified = Best(value=best.mean, trial=best.trial, note=note)
-    said = [f"verifying trial {one.trial}: {each}" for one in found for each in one.problems]
-    rejected = [
-        f"trial {one.trial} was rejected by the referee: {verdict.name}: {verdict.text}"
-        for one in found
-        for verdict in one.verdicts
-        if verdict.rejects
-    ]
-    before = [each for each in result.problems if not each.startswith(NOT_VERIFIED)]
-    problems = list(dict.fromkeys([*before, *rejected, *said]))
-    update = {"best_verified": verified, "problems": problems}
-    write_whole(run_dir.result, to_json(result.model_copy(update=update)))
-
-
 def _worth_keeping(kept: Verification) -> Verification:
     """What need not be run again: a trial that the load or a fault of the machine ended may be."""
     trials = tuple(trial for trial in kept.trials if trial.status in FINAL_STATUSES)
@@ -186,7 +166,7 @@ class _Work:
             self.kept = self.kept.model_copy(update={"seeds": tuple(self._seeds)})
             write_whole(run_dir.verification, to_json(self.kept))
 
-    def verify(self, trial: TrialRecord) -> Verified:
+    def verify(self, trial: TrialRecord) -> None:
         """Verify the text of one of the contestant's trials; what is known already is not repeated.
 
         Raises:
@@ -203,7 +183,7 @@ class _Work:
                     f"trial {trial.trial}: held-out training seed {number} of {len(self._seeds)}"
                 )
                 self._keep(trial, self._run(trial, seed, ""), memory)
-        return self._keep(trial, None, memory)
+        self._keep(trial, None, memory)
 
     def _run_own_seed(self, trial: TrialRecord) -> Memory:
         """Train with the task's own seed, and try the model without its memory."""
@@ -250,7 +230,7 @@ class _Work:
         wanted = texts.request(trial.trial, seed)
         return next((record for record in self.kept.trials if record.request == wanted), None)
 
-    def _keep(self, trial: TrialRecord, record: TrialRecord | None, memory: Memory) -> Verified:
+    def _keep(self, trial: TrialRecord, record: TrialRecord | None, memory: Memory) -> None:
         """Write down what is known about a text now."""
         records = list(self.kept.trials)
         if record is not None:
@@ -267,7 +247,6 @@ class _Work:
         others = [one for one in self.kept.verified if one.trial != trial.trial]
         self.kept = self.kept.model_copy(update={"verified": (*others, found)})
         write_whole(self._run_dir.verification, to_json(self.kept))
-        return found
 
     def _text(self, trial: TrialRecord) -> str:
         path = self._run_dir.trial(trial.trial) / "train.py"

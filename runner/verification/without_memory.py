@@ -12,29 +12,25 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Iterator
-from inspect import getsource
+from dataclasses import replace
 
-from runner.engine.client import Engine
+from runner.engine import one_off
 from runner.engine.containers import ContainerSpec, Mount
-from runner.errors import EngineError
 from runner.records.layout import volume_name
 from runner.records.verification import Memory
 from runner.referee.audits import failed_audit
-from runner.trials import judge_container
 from runner.trials.judging import Session
 from runner.trials.terms import HAND_OUT_FOLDER
 from runner.verification import copying
 from runner.verification.bench import Bench
+from runner.wire.judge_terms import JUDGE_FOLDER, WITHOUT_MEMORY
 
 CONTAINERS = 4  # that serve one batch each: the scored rows, twice with other tails, and once more
-AUDIT = "without memory"
 FRESH_FOLDER = "/fresh"
 SERVE = ["python", "-u", "/opt/bakeoff/serve.py"]
 COPY_SECONDS = 120.0
 SERVE_SECONDS = 300.0  # to load the text and the model, and to answer one batch
-POLL_SECONDS = 1.0
 STOP_SECONDS = 30.0  # beyond the time that PID 1 of a fresh container keeps itself
 MAX_SAID_CHARS = 200
 
@@ -73,13 +69,13 @@ def compare(
 
 def _concluded(session: Session) -> Memory:
     finished = session.finished
-    numbers = (finished.audit if finished else {}).get(AUDIT)
+    numbers = (finished.audit if finished else {}).get(WITHOUT_MEMORY)
     if finished is None or not isinstance(numbers, dict) or "passed" not in numbers:
         reason = finished.reason if finished else "the judge ended"
         return Memory(state="not done", why=f"the fresh containers could not be compared: {reason}")
     if numbers["passed"]:
         return Memory(state="equal")
-    return Memory(state="differs", verdict=failed_audit(AUDIT, numbers, rejects=True))
+    return Memory(state="differs", verdict=failed_audit(WITHOUT_MEMORY, numbers, rejects=True))
 
 
 @contextlib.contextmanager
@@ -104,35 +100,37 @@ def _filled(
     told = {
         "task": bench.context.task.name,
         "token": session.token,
-        "threads": max(1, int(bench.trainer.sizes["cpus"])),
+        "threads": bench.trainer.threads,
         "seconds": SERVE_SECONDS,
     }
     text = train_py.encode("utf-8", "surrogatepass")
     files = {"train.py": text, "serve.json": json.dumps(told).encode()}
-    spec = _spec(bench, "copy", mounts, ["python3", "-c", getsource(copying), *arguments])
-    exit_code, said = _run_once(bench.context.engine, spec, COPY_SECONDS, files, threading.Event())
-    return "" if exit_code == 0 else said or "the model could not be copied"
+    copied = one_off.run_module(
+        bench.context.engine, _spec(bench, "copy", mounts), copying, *arguments,
+        timeout_seconds=COPY_SECONDS, files={FRESH_FOLDER: files},
+    )  # fmt: skip
+    if copied.exit_code == 0:
+        return ""
+    return _last_line(copied.output) or "the model could not be copied"
 
 
 def _served(bench: Bench, volume: str, number: int, abandon: threading.Event) -> str:
     """Serve one batch from one container; says why it could not, or nothing."""
     mounts = (
         Mount(volume, FRESH_FOLDER, read_only=True),
-        Mount(bench.trainer.judge_volume, judge_container.FOLDER, read_only=True),
+        Mount(bench.trainer.judge_volume, JUDGE_FOLDER, read_only=True),
     )
-    spec = _spec(bench, f"fresh-{number}", mounts, SERVE)
-    exit_code, said = _run_once(
-        bench.context.engine, spec, SERVE_SECONDS + STOP_SECONDS, {}, abandon
-    )
-    if exit_code == 0:
+    spec = replace(_spec(bench, f"fresh-{number}", mounts), entrypoint=SERVE)
+    bounds = one_off.Bounds(SERVE_SECONDS + STOP_SECONDS, abandon)
+    served = one_off.run(bench.context.engine, spec, bounds)
+    if served.exit_code == 0:
         return ""
-    late = "it did not answer in time" if exit_code is None else f"exit code {exit_code}"
-    return said or late
+    late = served.exit_code is None
+    why = "it did not answer in time" if late else f"exit code {served.exit_code}"
+    return _last_line(served.output) or why
 
 
-def _spec(
-    bench: Bench, name: str, mounts: tuple[Mount, ...], entrypoint: list[str]
-) -> ContainerSpec:
+def _spec(bench: Bench, name: str, mounts: tuple[Mount, ...]) -> ContainerSpec:
     trainer, run_id = bench.trainer, bench.context.spec.run_id
     sizes = trainer.sizes
     return ContainerSpec(
@@ -140,7 +138,6 @@ def _spec(
         image=trainer.image,
         run_id=run_id,
         role="fresh",
-        entrypoint=entrypoint,
         mounts=mounts,
         gpu=trainer.gpu,
         memory_bytes=sizes["memory_bytes"],
@@ -150,35 +147,8 @@ def _spec(
     )
 
 
-def _run_once(
-    engine: Engine,
-    spec: ContainerSpec,
-    seconds: float,
-    files: dict[str, bytes],
-    abandon: threading.Event,
-) -> tuple[int | None, str]:
-    """Run a container to its end: its exit code, None past its time; and its last line."""
-    until = time.monotonic() + seconds
-    engine.remove(spec.name)  # left by a runner that was killed
-    container = engine.create(spec)
-    try:
-        if files:
-            engine.put_files(container, FRESH_FOLDER, files)
-        engine.start(container)
-        state = None
-        while state is None and time.monotonic() < until and not abandon.is_set():
-            state = engine.wait_exit(container, POLL_SECONDS)
-        return (state.exit_code if state else None), _last_line(engine, container)
-    finally:
-        with contextlib.suppress(EngineError):
-            engine.remove(container)
-
-
-def _last_line(engine: Engine, container: str) -> str:
+def _last_line(output: str) -> str:
     """The end of what a container printed, short and harmless: a contestant may have written it."""
-    tail = b""
-    for chunk in engine.logs(container):
-        tail = (tail + chunk)[-4 * MAX_SAID_CHARS :]
-    lines = tail.decode("utf-8", "replace").strip().splitlines()
+    lines = output.splitlines()
     said = lines[-1] if lines else ""
     return "".join(char if char.isprintable() else "?" for char in said)[:MAX_SAID_CHARS]

@@ -135,10 +135,10 @@ class ScoreFinished(Message):
 
     `status` is scored, rejected (by the audit, or for a fault of the trial's) or failed (the trial
     went away, or its model raised an error). `reason` names why it is not scored, in the judge's
-    own words: no text of the trial's is in it. `values` is split
-    → score, and has the splits that were scored even where the audit rejected them. `audit` is the
-    name of each audit → its numbers. `ended_at` is in seconds since 1970. `tokens` counts the
-    targets that were scored, in mode reference all that were sent.
+    own words: no text of the trial's is in it. `values` is split → score, and has the splits that
+    were scored even where the audit rejected them. `audit` is the name of each audit → its numbers.
+    `ended_at` is in seconds since 1970. `tokens` counts the targets that were scored, in mode
+    reference all that were sent; its `audit` has those that a trial would be sent.
     """
 
     event: ClassVar[str] = "score.finished"

@@ -53,6 +53,12 @@ task = dataclasses.replace(catalog.named_task("text"), sequence_tokens=16, vocab
 predict = lambda tokens: torch.zeros(*tokens.shape, 32)
 print(prepare.evaluate_bpb(predict, task, 8, torch.device("cpu")))
 """
+SHOW = """
+import json
+import numpy as np
+print(np.load("/heldout/reference-key-1.npy").shape)
+print(json.load(open("/heldout/calibration-key-1.json")))
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -109,7 +115,7 @@ def test_a_trial_in_another_container_is_scored(
 ) -> None:
     """Only `score.begin` lets rows out; the score is 5 bits a byte, because nothing is known."""
     judge.start(config())
-    assert judge.next(Started).details == {"reference": None}
+    judge.next(Started)
     token = uuid.uuid4().hex
     judge.say(ScoreOpen("one", token, "trial", 7))
     judge.say(ScoreBegin("one"))
@@ -130,7 +136,7 @@ def test_a_trial_in_another_container_is_scored(
 def test_a_reference_is_kept_and_found_again(
     engine: Engine, judge: ProgramEnd, volumes: tuple[str, str]
 ) -> None:
-    """Its losses and facts lie in the held-out volume; the next judge says the facts."""
+    """Its losses and facts lie in the held-out volume; the next judge compares with them."""
     judge.start(config())
     judge.next(Started)
     judge.say(ReferenceKeep("nobody", "key-1", {}))
@@ -146,11 +152,15 @@ def test_a_reference_is_kept_and_found_again(
     assert judge.next(Stopped).reason == "the reference is kept"
     assert judge.end().exit_code == 0
     judge.start(config(reference="key-1"))
-    assert judge.next(Started).details == {"reference": {"scoring_seconds": 2.5}}
-    show = "import numpy as np; print(np.load('/heldout/reference-key-1.npy').shape)"
+    judge.next(Started)
+    judge.say(ScoreOpen("one", token, "trial", 7))
+    judge.say(ScoreBegin("one"))
+    ask(engine, volumes[1], token)
+    judge.next(ScoreRequested)
+    assert judge.next(ScoreFinished).audit["hidden rows"]["referenced"] is True
     mounts = (Mount(volumes[0], "/heldout", read_only=True),)
-    ran = run(engine, spec(IMAGE, command=["python", "-c", show], mounts=mounts))
-    assert ran.lines == [f"({ROWS}, {LENGTH})"]
+    ran = run(engine, spec(IMAGE, command=["python", "-c", SHOW], mounts=mounts))
+    assert ran.lines == [f"({ROWS}, {LENGTH})", "{'scoring_seconds': 2.5}"]
 
 
 def test_an_idle_judge_is_small(engine: Engine, volumes: tuple[str, str]) -> None:

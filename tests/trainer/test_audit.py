@@ -17,6 +17,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from judge_rig import CPU, Chain, Predict, make_chain
+from judge_terms import OF_A_TRIAL
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -220,3 +221,23 @@ def test_the_reference_keeps_the_losses_of_all_rows(
     plain = F.cross_entropy(logits.flatten(0, 1), own[:, 1:].flatten(), reduction="none")
     assert found["status"] == "scored"
     np.testing.assert_allclose(losses, plain.view(losses.shape).numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_the_reference_tells_what_a_trial_would_be_sent(
+    chain: Chain, judge_of: JudgeOf, tmp_path: Path
+) -> None:
+    """The rows of a trial with the same batch are counted, the batch that comes again as well."""
+    sent: list[int] = []
+
+    def counting(tokens: Tensor) -> Tensor:
+        sent.append(tokens.numel())
+        return chain.honest(tokens)
+
+    with (tmp_path / "losses.npy").open("wb") as file:
+        found = verdict(chain, judge_of, counting, mode="reference", kept={"val": file.fileno()})
+    assert found["tokens"] == sum(sent)
+    sent.clear()
+    assert verdict(chain, judge_of, counting)["status"] == "scored"
+    assert found["audit"] == {OF_A_TRIAL: {"tokens": sum(sent)}}
+    rows = sum(sent) // chain.task.sequence_tokens
+    assert rows > 96 + 64 + 8  # final and hidden rows and probes alone

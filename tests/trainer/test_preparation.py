@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,34 @@ def test_data_is_whole_and_described(apart: Path) -> None:
         assert (folder / f"{split}.bin").stat().st_size == packed["rows"] * 257 * 2
         used = packed["rows"] * 257 + packed["tokens_cropped"] + packed["tokens_left"]
         assert packed["tokens_in"] == used
+
+
+def test_files_are_on_the_disk_before_they_are_said_to_be_complete(
+    some_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every copy and the folder's names are synced before task.json is there, and it after that."""
+    data, sync = tmp_path / "data", os.fsync
+    synced: list[tuple[Path, set[str]]] = []
+
+    def watched(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((path, {one.name for one in path.glob("*")}))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    assert run(data, some_text) == 0
+    for folder, files in zip(folders(data), FILES, strict=True):
+        *before, last_file, last = [
+            (path, names) for path, names in synced if folder in (path, path.parent)
+        ]
+        assert {path for path, _ in before} >= {folder / f".{name}" for name in files}
+        ready, names = before[-1]
+        assert ready == folder
+        assert files <= names
+        assert "task.json" not in names
+        assert last_file[0] == folder / ".task.json"
+        assert last[0] == folder
+        assert "task.json" in last[1]
 
 
 FILES = (

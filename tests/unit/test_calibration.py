@@ -6,17 +6,15 @@ import re
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from runner.calibration import Calibration, Facts, key_of, scored_share, will_do
 from runner.metrics import VAL_BPB
 from runner.spec import Budget, RunSpec
-from runner.tasks import load_task
+from runner.wire.judge_terms import OF_A_TRIAL
+from runner.wire.messages import ScoreFinished
 
-FACTS = Facts(
-    train_seconds=20, declared_seconds=20.1, overhead_seconds=4, scoring_seconds=3, tokens=350_000,
-    lost_share=0.02,
-)  # fmt: skip
-TASK = load_task("pystdlib")
+FACTS = Facts(train_seconds=20, overhead_seconds=4, scoring_seconds=3, lost_share=0.02)
 
 
 def spec(**fields: Any) -> RunSpec:
@@ -59,11 +57,16 @@ def test_which_measurement_is_made_again(
 
 
 def test_the_scoring_of_a_trial_is_a_share_of_the_references() -> None:
-    """Its final rows, 64 hidden ones or a quarter as many, and eight probes, of all rows."""
-    rows = TASK.judged_tokens / TASK.sequence_tokens
-    sent = 1374 * TASK.sequence_tokens
-    assert scored_share(TASK, sent) == pytest.approx((rows + max(64, rows / 4) + 8) / 1374)
-    assert scored_share(TASK, 1) == 1
+    """The judge has counted both; a small task's trial may be sent more, which counts as all."""
+    assert scored_share(reference(4_000, {"tokens": 1_000})) == 0.25
+    assert scored_share(reference(4_000, {"tokens": 5_000})) == 1
+    assert scored_share(reference(4_000, "a quarter")) == 1
+    assert scored_share(reference(0, {"tokens": 1_000})) == 1
+
+
+def reference(sent: int, of_a_trial: object) -> ScoreFinished:
+    """The judge's last word about a reference for which so many targets were sent."""
+    return ScoreFinished("s", "scored", "", 0.0, sent, {}, {OF_A_TRIAL: of_a_trial})
 
 
 def test_the_key_stands_for_what_decides_a_measurement() -> None:
@@ -85,3 +88,13 @@ def test_a_resumed_run_has_the_same_calibration() -> None:
     made = spec(versions={"calibration": kept.as_version()})
     assert Calibration.of(RunSpec.model_validate_json(made.model_dump_json())) == kept
     assert Calibration.of(spec()) is None
+
+
+def test_facts_of_another_version_are_read() -> None:
+    """What only that version knew is passed over; a fact that is missing makes it unreadable."""
+    told = FACTS.model_dump()
+    assert Facts.model_validate(told | {"declared_seconds": 20.1, "tokens": 350_000}) == FACTS
+    kept = {"key": "abc", "facts": told | {"peak_memory_bytes": 1 << 30}}
+    assert Calibration.of(spec(versions={"calibration": kept})) == Calibration("abc", FACTS)
+    with pytest.raises(ValidationError, match="overhead_seconds"):
+        Facts.model_validate({"train_seconds": 20, "scoring_seconds": 3})

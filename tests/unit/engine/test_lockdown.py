@@ -74,3 +74,10 @@ def test_sizes_are_those_of_the_table_of_limits() -> None:
         "/tmp": trial.tmp_mb << 20, "/trial": trial.trial_mb << 20,
     }  # fmt: skip
     assert lockdown.sizes(limit, MACHINE)["pids"] == limit.pids
+
+
+@pytest.mark.parametrize(("cpus", "expected"), [(0.5, 1), (1.0, 1), (2.9, 2), (8.0, 8)])
+def test_a_thread_for_each_whole_cpu(cpus: float, expected: int) -> None:
+    """A program that computes is told no more threads than it has CPUs, and never none."""
+    granted = lockdown.sizes(limits()["trial"], MACHINE)
+    assert lockdown.threads({**granted, "cpus": cpus}) == expected

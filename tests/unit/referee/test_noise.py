@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from runner.metrics import VAL_BPB
 from runner.referee.noise import NOISE_FILE, Conditions, keep_value, read_noise
 
 CONDITIONS = Conditions(
@@ -37,19 +36,6 @@ def test_other_conditions_are_another_floor(tmp_path: Path) -> None:
     floor = read_noise(tmp_path).floor(CONDITIONS)
     assert floor is not None
     assert floor.values == {1: 1.9}
-
-
-def test_a_gain_is_shown_against_the_pristine_mean(tmp_path: Path) -> None:
-    """A lower val_bpb is a positive number of σ; without a σ nothing is shown."""
-    floor = keep_value(tmp_path, CONDITIONS, 1, 1.90)
-    assert floor.gain(VAL_BPB, 1.8) == ""
-    assert floor.standing(VAL_BPB, 1.8) is None
-    floor = keep_value(tmp_path, CONDITIONS, 2, 1.94)
-    assert floor.gain(VAL_BPB, 1.92 - 2 * 0.02 * 2**0.5) == "+2.0 σ"
-    assert floor.gain(VAL_BPB, 1.95)[0] == "-"
-    assert floor.standing(VAL_BPB, 1.0) == "accepted"
-    assert floor.standing(VAL_BPB, 1.0, doubted=True) == "sceptical"
-    assert floor.standing(VAL_BPB, 1.9) == "within noise"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b'{"floors": 3}', b"[" * 100_000])

@@ -54,8 +54,8 @@ def test_the_rule_of_the_speedrunners_is_kept() -> None:
 
 def test_a_gain_is_shown_with_its_sign() -> None:
     """Positive is better, in every table."""
-    assert in_sigmas(0.0095, 0.005) == "+1.9 σ"
-    assert in_sigmas(-0.001, 0.005) == "-0.2 σ"
+    assert in_sigmas(0.0095 / 0.005) == "+1.9 σ"
+    assert in_sigmas(-0.001 / 0.005) == "-0.2 σ"
 
 
 def test_held_out_seeds_are_drawn_anew_and_kept() -> None:

@@ -120,6 +120,31 @@ def test_a_run_that_is_not_verified_is_shown_by_its_measured_value(
     noise(tmp_path / "results")
     [row] = write_results([run], tmp_path / "results")
     assert (row.best_verified, row.gain) == ("–", "+10.0 σ, accepted")
+    line = cells(tmp_path / "results")
+    assert float(line["gain_sigmas"]) == pytest.approx(10.0)
+    assert line["standing"] == "accepted"
+
+
+def test_noise_that_was_measured_after_a_verification_counts_all_its_seeds(
+    run: Path, tmp_path: Path
+) -> None:
+    """The table and the file have the class of the mean, and of what speaks against it."""
+    for value, probes, standing in (
+        (2.32, (), "accepted"),
+        (2.32, (REJECTED.model_copy(update={"rejects": False}),), "sceptical"),
+        (2.44, (), "sceptical"),  # 2.3 did not come back
+    ):
+        result = RunResult.model_validate_json((run / "result.json").read_bytes())
+        best = Best(value=value, trial=2)
+        (run / "result.json").write_text(to_json(result.model_copy(update={"best_verified": best})))
+        keep(run, verified(mean=value, verdicts=probes, standing=None))
+        noise(tmp_path / "results")
+        [row] = write_results([run], tmp_path / "results")
+        sigmas = (2.5 - value) / 0.02
+        assert row.gain == f"{sigmas:+.1f} σ, {standing}"
+        line = cells(tmp_path / "results")
+        assert float(line["gain_sigmas"]) == pytest.approx(sigmas)
+        assert line["standing"] == standing
 
 
 def test_a_rejected_text_is_named(run: Path, tmp_path: Path) -> None:

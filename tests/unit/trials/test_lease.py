@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.engine.containers import EngineInfo
 from runner.records.layout import ROOT
 from runner.trials.lease import DeviceLease, LeaseAbandonedError
 
@@ -119,3 +120,18 @@ def test_the_folder_of_leases_is_everybodys(
         assert stat.S_IMODE(folder.stat().st_mode) == 0o777
         (file,) = folder.iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o666
+
+
+def test_trials_of_one_device_share_a_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run, a calibration and a referee on the same GPU wait for each other, on another not."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    machine = EngineInfo("engine", "29", cpus=8, memory_bytes=16 << 30, gpus=True)
+    with DeviceLease.of_trials(machine, "0").held(NEVER):
+        for gpu in ("1", None):
+            with DeviceLease.of_trials(machine, gpu).held(NEVER) as waited:
+                assert waited < 0.5
+        assert {path.name for path in (tmp_path / "bakeoff-leases").iterdir()} == {
+            "engine-gpu-0.lock", "engine-gpu-1.lock", "engine-cpu.lock",
+        }  # fmt: skip
