@@ -73,14 +73,6 @@ def _built(engine: Engine) -> None:
     images.ensure(engine, ["trainer", "data"])
 
 
-@pytest.fixture(scope="module")
-def rig(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialRig]:
-    """An executor and a judge for the whole module."""
-    made = TrialRig(engine, tmp_path_factory.mktemp("time"))
-    yield made
-    made.remove()
-
-
 @contextlib.contextmanager
 def neighbour(engine: Engine) -> Iterator[None]:
     """Four processes of another container that want every processor, with two trials' weight."""

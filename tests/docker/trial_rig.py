@@ -68,6 +68,10 @@ def scored(logits: str = UNIFORM, *, before: str = "pass", estimate: bool = Fals
     return f"{asked}{BLOCK}"
 
 
+SCORED = scored()
+FOREVER = "import time\nwhile True:\n    time.sleep(0.1)\n"
+
+
 @dataclass
 class TrialRig:
     """An executor of its own run on a device of its own, with a judge of the task's own data.
