@@ -12,5 +12,6 @@ def evaluate_bpb(predict: Any, task: Task, rows: int, device: torch.device) -> f
         frames.send_json(connection, {"hello": 1, "token": token, "purpose": "final", "rows": rows})
         frames.receive_json(connection)
         connection.sendall(b"L\xff\xff\xff\xff" + bytes(1000))
-        print(connection.recv(100), flush=True)
+        while connection.recv(65536):
+            pass
     return 0.0

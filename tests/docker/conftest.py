@@ -18,6 +18,7 @@ from runner.records import layout
 from runner.records.layout import ROOT
 
 from .optimizer_rig import Make, optimizers
+from .trial_rig import TrialRig
 
 LEAVING_SECONDS = 60.0  # for what is being removed at this moment
 SESSIONS = Path(tempfile.gettempdir()) / "bakeoff-test-sessions"
@@ -54,6 +55,14 @@ def make_optimizer(engine: Engine) -> Iterator[Make]:
     """Makes optimizers, each with a state volume; removes them at the end."""
     with optimizers(engine) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def rig(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialRig]:
+    """An executor of trials and a judge, for all tests of a module that do not disturb another."""
+    made = TrialRig(engine, tmp_path_factory.mktemp("runs"))
+    yield made
+    made.remove()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,26 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import task_data
-from runner.build.images import image_tag
-from runner.engine import lockdown
 from runner.engine.client import Engine
-from runner.limits import limits
-from runner.metrics import VAL_BPB
-from runner.records.layout import RunDir, volume_name
+from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord, Verdict
-from runner.spec import Budget, RunSpec
-from runner.tasks import load_task
 from runner.timing.findings import Allowances
-from runner.trials import judge_container
 from runner.trials.executor import Executor, Watch
-from runner.trials.judge_container import judge_plan, standing_judge
-from runner.trials.judging import Judging
 from runner.trials.lease import DeviceLease
 from runner.trials.order import TrialOrder
 from runner.trials.outcome import Trainer
-from runner.wire.start_config import JudgeConfig
 from tests.corpora import Text, pristine
+
+from . import judged_trials
+from .judged_trials import Judge, spec_of
 
 TRAIN_SECONDS = 1.5
 # A training has to be longer than the allowance for a wrong declaration of it to show.
@@ -36,7 +28,7 @@ MEMORY_BYTES = 2 << 30
 LIMIT_SECONDS = 240.0  # beyond that, and again for the scoring
 UNMEASURED = Allowances(LIMIT_SECONDS)  # for the pristine text, which measures the others' own
 MARGIN = 1.5  # times what the pristine text took beyond its training
-JUDGED_TOKENS = 12_288
+JUDGED_TOKENS, ESTIMATE_TOKENS = 12_288, 1024
 SHORT_RUN = 4  # tokens in a row that count as told
 
 
@@ -85,37 +77,23 @@ class CorporaRig:
     """Texts that share a judge, each in a run of its own.
 
     Args:
-        engine: where they run.
+        judge: the judge.
         folder: where their files go.
-        judging: the sessions of the judge.
-        judge_run: the run that the judge belongs to.
-        data_volume: the training split.
     """
 
-    def __init__(
-        self, engine: Engine, folder: Path, judging: Judging, judge_run: str, data_volume: str
-    ) -> None:
-        self.engine, self.folder, self.judging = engine, folder, judging
-        self.judge_run, self.data_volume = judge_run, data_volume
+    def __init__(self, judge: Judge, folder: Path) -> None:
+        self.judge, self.folder = judge, folder
         self.allowances = UNMEASURED
 
     @classmethod
     @contextlib.contextmanager
     def made(cls, engine: Engine, folder: Path) -> Iterator[CorporaRig]:
         """A rig with a judge of the default task's held-out data; nothing is left of it."""
-        task, image, run_id = load_task("pystdlib"), image_tag("trainer"), _run_id()
-        data = task_data.ensure(engine, image_tag("data"), task, [], print)
-        judging = Judging()
-        config = JudgeConfig(
-            deadline_seconds=3600.0,
-            judged_tokens=JUDGED_TOKENS,
-            estimate_tokens=1024,
-            threads=1,
-        )
-        held_out = {task_data.heldout_volume(data): "/heldout"}
-        plan = judge_plan(image, config, held_out, judging)
-        with standing_judge(engine, run_id, plan, judging, lambda _role, _line: None):
-            yield cls(engine, folder, judging, run_id, data)
+        with judged_trials.opened(
+            engine, _run_id(), lambda _role, _line: None,
+            judged_tokens=JUDGED_TOKENS, estimate_tokens=ESTIMATE_TOKENS,
+        ) as judge:  # fmt: skip
+            yield cls(judge, folder)
 
     def run(self, text: Text) -> Judged:
         """One trial of a text, on a device of its own."""
@@ -123,12 +101,10 @@ class CorporaRig:
         run_dir = RunDir(self.folder / run_id)
         run_dir.path.mkdir(parents=True)
         trainer = self._trainer(text.name)
-        spec = RunSpec(
-            run_id=run_id, kind="agent", contestant="gpt", seed=1, task="pystdlib", metric=VAL_BPB,
-            budget=Budget(trials=1), trial_seconds=trainer.train_seconds, rehearsed=True,
-        )  # fmt: skip
+        spec = spec_of(run_id, trainer.train_seconds)
         lease = DeviceLease("test", run_id, self.folder)
-        executor = Executor(self.engine, spec, run_dir, trainer, lease, self.judging)
+        judge = self.judge
+        executor = Executor(judge.engine, spec, run_dir, trainer, lease, judge.judging)
         order = TrialOrder(1, "agent", "r-1", text.train_py, None, pristine(), hypothesis=text.what)
         watch = Watch(lambda: None, lambda: None, lines.append, lambda _why: None)
         record = executor.run(order, watch)
@@ -144,21 +120,11 @@ class CorporaRig:
         self.allowances = Allowances(MARGIN * max(starts), max(scorings))
 
     def _trainer(self, name: str) -> Trainer:
-        allowed, train_seconds = limits()["trial"], TRAIN_SECONDS
+        train_seconds = TRAIN_SECONDS
         if name in BEYOND_ALLOWANCE:
             train_seconds = self.allowances.start_seconds + BEYOND_ALLOWANCE[name]
-        sizes = lockdown.sizes(allowed, self.engine.info())
-        sizes["memory_bytes"], sizes["cpus"] = MEMORY_BYTES, 1.0
-        return Trainer(
-            image=image_tag("trainer"),
-            data_volume=self.data_volume,
-            train_seconds=train_seconds,
-            limit_seconds=LIMIT_SECONDS,
-            allowances=self.allowances,
-            output_bytes=allowed.output_mb << 20,
-            sizes=sizes,
-            gpu=None,
-            judge_volume=volume_name(self.judge_run, judge_container.PURPOSE),
+        return self.judge.trainer(
+            train_seconds, LIMIT_SECONDS, self.allowances, memory_bytes=MEMORY_BYTES
         )
 
 

@@ -22,7 +22,8 @@ from .corpora_rig import CorporaRig, Judged
 AT_ONCE = 3  # some wait more than they compute
 CHEATS, HONEST, EXPECTED = corpus("cheats"), corpus("honest"), expected()
 SLOW_FIRST = ["lets_the_judge_wait", "looks_up_the_library"]
-# How much better than the pristine text's score a score may be whose trial did nothing else.
+BESIDE = ["pristine", *(f"pristine beside it {n}" for n in range(1, AT_ONCE))]
+# How much better than the best pristine score a score may be whose trial did nothing else.
 NO_BETTER = 0.35
 
 
@@ -42,6 +43,10 @@ class Corpora:
     def judged(self, name: str) -> Judged:
         return self.runs[name].result()
 
+    def pristine(self) -> list[TrialRecord]:
+        """The trials of the pristine text, which ran beside each other."""
+        return [self.judged(name).record for name in BESIDE]
+
 
 @pytest.fixture(scope="module")
 def corpora(
@@ -59,9 +64,8 @@ def corpora(
     folder = tmp_path_factory.mktemp("runs")
     with CorporaRig.made(engine, folder) as rig, ThreadPoolExecutor(AT_ONCE) as pool:
         made = Corpora(rig, pool)
-        names = ["pristine", *(f"pristine beside it {n}" for n in range(1, AT_ONCE))]
-        made.begin([Text(name, "the starting text", pristine()) for name in names])
-        rig.measure([made.judged(name).record for name in names])
+        made.begin([Text(name, "the starting text", pristine()) for name in BESIDE])
+        rig.measure(made.pristine())
         made.begin(texts)
         yield made
         for run in made.runs.values():
@@ -78,9 +82,9 @@ def test_every_cheat_has_an_expectation() -> None:
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_cheat_is_caught(corpora: Corpora, name: str) -> None:
     """It comes to one of the ends that the table names for it."""
-    judged, honest = corpora.judged(name), corpora.judged("pristine")
-    print(judged.shown(), f"(pristine {honest.record.value})")
-    assert any(came_to(judged, honest.record, way) for way in EXPECTED[name]), judged.shown()
+    judged, honest = corpora.judged(name), corpora.pristine()
+    print(judged.shown(), f"(pristine {[record.value for record in honest]})")
+    assert any(came_to(judged.record, honest, way) for way in EXPECTED[name]), judged.shown()
     assert not judged.leaked, "held-out tokens reached whoever reads the log"
 
 
@@ -99,18 +103,21 @@ def names_of(record: TrialRecord) -> set[str]:
     return {verdict.name for verdict in record.verdicts}
 
 
-def came_to(judged: Judged, honest: TrialRecord, way: str) -> bool:
-    """Whether a trial ended in a way of the table."""
-    record, (kind, _, name) = judged.record, way.partition(": ")
+def came_to(record: TrialRecord, honest: list[TrialRecord], way: str) -> bool:
+    """Whether a trial ended in a way of the table, beside the pristine text's own trials."""
+    if " and " in way:
+        return all(came_to(record, honest, part) for part in way.split(" and "))
+    kind, _, name = way.partition(": ")
     if kind == "rejected":
         return record.status == "rejected" and record.reason.startswith(name)
     if kind == "unscored":
         return record.status == "crash" and record.reason == "unscored"
     if kind == "crash":
-        return record.status == "crash" and record.value is None
+        return record.status == "crash" and name != "" and record.reason.startswith(name)
     if kind == "verdict":
-        return name in names_of(record) and name not in names_of(honest)
+        return name in names_of(record) and not any(name in names_of(one) for one in honest)
     assert kind == "contained", way
-    assert record.value is not None
-    assert honest.value is not None
-    return record.status == "ok" and record.value > honest.value - NO_BETTER
+    values = [one.value for one in honest if one.value is not None]
+    assert len(values) == len(honest), "a pristine text has no score"
+    best = min(values) - NO_BETTER
+    return record.status == "ok" and record.value is not None and record.value > best

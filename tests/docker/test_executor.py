@@ -5,36 +5,18 @@ The texts are a contestant's at its worst; each runs in the real trainer image, 
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner.build.images import image_tag
-from runner.engine.client import Engine
-from runner.engine.containers import ContainerSpec, Mount
-from runner.metrics import VAL_BPB
-from runner.records.layout import ROOT
-from runner.tasks import load_task
-from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
-from runner.trials.submission import Refusal, SubmissionReader
-from runner.wire.messages import MAX_TRAIN_PY_BYTES, TrialExited, TrialRequested
+from runner.wire.messages import TrialExited
 from runner.wire.protocol import encode
-from tests.docker.trial_rig import BLOCK, PRISTINE, TrialRig, scored
-from trainer import constants
+from tests.corpora import pristine
 
-SCORED = scored()
+from .trial_rig import BLOCK, FOREVER, PRISTINE, SCORED, TrialRig, scored
+
 FORGED = encode(TrialExited(0, "exited", 0.1)).decode().strip()
-FOREVER = "import time\nwhile True:\n    time.sleep(0.1)\n"
 FORK_BOMB = """
 import os
 while True:
@@ -159,14 +141,6 @@ ENDINGS: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def rig(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialRig]:
-    """One rig for all trials that do not disturb each other."""
-    made = TrialRig(engine, tmp_path_factory.mktemp("runs"))
-    yield made
-    made.remove()
-
-
 @pytest.mark.parametrize("name", ENDINGS)
 def test_every_ending_is_a_status(rig: TrialRig, name: str) -> None:
     """The record has the right status and reason, and a value only when it is ok."""
@@ -214,7 +188,7 @@ def test_after_all_that_a_good_trial_is_still_a_good_trial(rig: TrialRig) -> Non
 def test_the_real_train_py_learns_and_is_scored(rig: TrialRig) -> None:
     """The default task's own text, made smaller: it learns, is estimated on the way, and scored."""
     executor = rig.executor(train_seconds=4, limit_seconds=124, memory_bytes=2 << 30, cpus=2.0)
-    record = rig.run(small_train_py(), executor)
+    record = rig.run(pristine(), executor)
     assert record.status == "ok", (record, rig.lines[-5:])
     assert record.value is not None
     assert 1 < record.value < 4.7  # about 4.9 untrained
@@ -228,13 +202,6 @@ def test_the_real_train_py_learns_and_is_scored(rig: TrialRig) -> None:
     assert set(record.summary) >= told
 
 
-def small_train_py(**knobs: Any) -> str:
-    """The starting text of the default task, made smaller so that a second teaches it something."""
-    small = {"DEPTH": 2, "TOTAL_BATCH_SIZE": 1024, "DEVICE_BATCH_SIZE": 4}
-    source = (ROOT / "trainer/train.py").read_text()
-    return constants.rewrite(source, {**load_task("pystdlib").knobs, **small, **knobs})
-
-
 def test_nothing_that_it_is_scored_on_gets_into_the_log(rig: TrialRig) -> None:
     """A model that prints its inputs has them in the log for people, and nowhere else."""
     told = "print('tok', *tokens[0].tolist(), flush=True)"
@@ -246,36 +213,6 @@ def test_nothing_that_it_is_scored_on_gets_into_the_log(rig: TrialRig) -> None:
     crash = rig.run(scored(before="raise ValueError(tokens[0].tolist())"))
     assert (crash.status, rig.lines) == ("crash", [])
     assert re.fullmatch(r"ValueError \(train\.py, line \d+\)", crash.reason)
-
-
-def test_a_judge_that_ends_is_opened_again_and_the_trial_runs_again(rig: TrialRig) -> None:
-    """The trial is nobody's fault: it has a score in the end, and its rig says that it repeated."""
-    executor = rig.executor()
-    waits = f"print('up', flush=True)\nimport time\ntime.sleep(3)\n{SCORED}"
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(rig.run, waits, executor)
-        wait_for(lambda: rig.lines == ["up"] or running.done())
-        rig.engine.kill(rig.sandbox.judge.container)
-        record = running.result(120)
-    assert record.status == "ok", record
-    assert rig.repeated == ["the judge ended"]
-    assert rig.lines[:2] == ["up", "up"]
-
-
-def test_a_text_that_ends_the_judge_twice_is_rejected(rig: TrialRig) -> None:
-    """Whatever its logits did to the judge, the next trial has a judge again."""
-    executor = rig.executor()
-    held = scored(before="import time; time.sleep(3)")
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(rig.run, held, executor)
-        wait_for(lambda: rig.asked() == 1 or running.done(), 120)
-        rig.engine.kill(rig.sandbox.judge.container)
-        wait_for(lambda: rig.asked() == 2 or running.done(), 120)
-        rig.engine.kill(rig.sandbox.judge.container)
-        record = running.result(120)
-    assert (record.status, record.reason) == ("rejected", "its logits ended the judge twice")
-    assert record.value is None
-    assert rig.run(SCORED, executor).status == "ok"
 
 
 def test_processes_of_a_trial_are_bounded(rig: TrialRig) -> None:
@@ -302,164 +239,3 @@ def test_what_a_trial_can_and_cannot_touch(rig: TrialRig) -> None:
     assert said["told"] == "1 /data"
     assert "CapEff: 0000000000000000" in rig.lines
     assert "NoNewPrivs: 1" in rig.lines
-
-
-def test_a_trial_of_a_run_that_ends_is_killed(rig: TrialRig) -> None:
-    """Abandoning ends a running trial, is recorded as such, and lets nothing start any more."""
-    executor = rig.executor()
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(rig.run, f"print('up', flush=True)\n{FOREVER}", executor)
-        wait_for(lambda: rig.lines == ["up"] or running.done())
-        executor.abandon()
-        record = running.result(30)
-    assert (record.status, record.reason) == ("killed", "the run ended while the trial ran")
-    assert rig.run(SCORED, executor).status == "killed"
-
-
-def test_an_earlier_lifes_container_makes_way(rig: TrialRig) -> None:
-    """A trial that a dead runner left running is replaced by the one with the same number."""
-    executor, order = rig.executor(), rig.order(SCORED)
-    name = f"bakeoff-{rig.run_id}-trial-{order.trial:04d}"
-    old = rig.engine.create(ContainerSpec(name, image_tag("trainer"), rig.run_id, "trial"))
-    rig.engine.start(old)
-    record = executor.run(order, rig.watch())
-    assert record.status == "ok"
-    assert rig.engine.inspect(old) is None
-
-
-def test_two_runs_share_a_device_one_after_the_other(engine: Engine, tmp_path: Path) -> None:
-    """Trials of two runs on one device never overlap, and the one that waited knows how long."""
-    first = TrialRig(engine, tmp_path)
-    second = first.beside()
-    spans: list[tuple[float, float]] = []
-
-    def one(rig: TrialRig, order: TrialOrder) -> float:
-        began: list[float] = []
-        watch = replace(rig.watch(), on_start=lambda: began.append(time.monotonic()))
-        record = rig.executor().run(order, watch)
-        assert record.status == "ok"
-        spans.append((began[0], began[0] + record.wall_seconds))
-        return record.lease_wait_seconds
-
-    text = f"import time\ntime.sleep(0.5)\n{SCORED}"
-    jobs = [(rig, rig.order(text)) for rig in (first, second) for _ in range(2)]
-    try:
-        with ThreadPoolExecutor(len(jobs)) as pool:
-            waits = sorted(pool.map(lambda job: one(*job), jobs))
-    finally:
-        first.remove()
-        second.remove()
-    spans.sort()
-    for (_, ended), (began, _) in itertools.pairwise(spans):
-        assert ended <= began
-    assert waits[0] < 1.0
-    assert all(later - earlier > 0.5 for earlier, later in itertools.pairwise(waits))
-
-
-def test_a_trial_that_waits_for_its_device_ends_with_its_run(
-    engine: Engine, tmp_path: Path
-) -> None:
-    """A run that ends while another run has the device records its trial as killed, unstarted."""
-    first = TrialRig(engine, tmp_path)
-    second = first.beside()
-    holder, waiter = first.executor(), second.executor()
-    try:
-        with ThreadPoolExecutor(2) as pool:
-            running = pool.submit(first.run, FOREVER, holder)
-            assert first.started.wait(30)
-            waiting = pool.submit(second.run, SCORED, waiter)
-            waiter.abandon()
-            record = waiting.result(30)
-            holder.abandon()
-            running.result(30)
-    finally:
-        first.remove()
-        second.remove()
-    assert (record.status, record.started_at) == ("killed", "")
-    assert "before its device was free" in record.reason
-    assert not second.started.is_set()
-
-
-# --- what a contestant hands in -------------------------------------------------------------------
-
-HAND_IN = """
-import os
-os.chdir("/workspace")
-open("good.py", "w").write("DEPTH = 8\\n")
-open("latin.py", "wb").write(b"# caf\\xe9\\n")
-open("huge.py", "w").write("#" * (1024 * 1024 + 1))
-os.symlink("good.py", "link.py")
-os.symlink("/etc/passwd", "passwd.py")
-os.mkdir("folder.py")
-os.mkfifo("pipe.py")
-"""
-
-
-@pytest.fixture(scope="module")
-def contestant(engine: Engine, rig: TrialRig) -> Iterator[str]:
-    """A container of a contestant that left files of all kinds in its volume."""
-    container = engine.create(
-        ContainerSpec(
-            f"bakeoff-{rig.run_id}-agent", image_tag("base"), f"{rig.run_id}-c", "agent",
-            command=["python3", "-c", HAND_IN], mounts=(Mount(rig.volume, "/workspace"),),
-        )
-    )  # fmt: skip
-    engine.start(container)
-    state = engine.wait_exit(container, 30)
-    assert state is not None
-    assert state.exit_code == 0, b"".join(engine.logs(container))
-    yield container
-    engine.remove(container)
-
-
-def hand_in(rig: TrialRig, contestant: str, name: str, content: bytes) -> TrialOrder | Refusal:
-    reader = SubmissionReader(
-        rig.engine, rig.run_dir, Ledger(rig.run_dir, VAL_BPB), PRISTINE, "agent"
-    )
-    digest = hashlib.sha256(content).hexdigest()
-    request = TrialRequested("r", sha256=digest, path=f"/workspace/{name}", commit="c0ffee")
-    return reader.order(contestant, request, 1)
-
-
-def test_a_file_that_is_what_was_asked_for_is_taken(rig: TrialRig, contestant: str) -> None:
-    """The order holds the fetched text and what changed in it."""
-    order = hand_in(rig, contestant, "good.py", b"DEPTH = 8\n")
-    assert isinstance(order, TrialOrder)
-    assert order.train_py == "DEPTH = 8\n"
-    assert order.knobs_changed == {"DEPTH": (4, 8)}
-    assert order.commit == "c0ffee"
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("good.py", b"DEPTH = 9\n", "changed while"),
-        ("missing.py", b"", "no regular file"),
-        ("link.py", b"DEPTH = 8\n", "no regular file"),
-        ("passwd.py", b"", "no regular file"),
-        ("folder.py", b"", "no regular file"),
-        ("pipe.py", b"", "no regular file"),
-        ("../../etc/passwd", b"", "changed while"),
-        ("latin.py", b"# caf\xe9\n", "not UTF-8"),
-        ("huge.py", b"#" * (MAX_TRAIN_PY_BYTES + 1), "over 1 MB"),
-    ],
-)
-def test_anything_else_is_refused_with_a_reason(
-    rig: TrialRig, contestant: str, name: str, content: bytes, reason: str
-) -> None:
-    """Links, folders, pipes, other bytes and endless files become no trial, and nothing hangs."""
-    refusal = hand_in(rig, contestant, name, content)
-    assert isinstance(refusal, Refusal)
-    assert reason in refusal.reason
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait until the condition holds.
-
-    Raises:
-        AssertionError: it did not within this time.
-    """
-    until, tick = time.monotonic() + seconds, threading.Event()
-    while not condition():
-        assert time.monotonic() < until, "the condition never held"
-        tick.wait(0.02)

@@ -290,14 +290,11 @@ def searched_in_a_trial(
         "from __future__ import annotations\n", ""
     ).replace('KEYS = ""', f'KEYS = "{keys.decode()}"')
     rig = TrialRig(engine, folder)
-    own = rig.data_volume
     try:
-        rig.data_volume = volume
-        executor = rig.executor(limit_seconds=600, memory_bytes=3 << 30)
+        executor = rig.executor(limit_seconds=600, memory_bytes=3 << 30, data_volume=volume)
         record = rig.run(text, executor)
         log = rig.log(record.trial).decode().splitlines()
     finally:
-        rig.data_volume = own
         rig.remove()
     searched = [json.loads(line.removeprefix("searched: ")) for line in log if "searched: " in line]
     assert searched, log[-20:]

@@ -23,7 +23,10 @@ from runner.spec import Budget, RunSpec
 from runner.tasks import load_task
 from runner.verification import noise_floor, verify
 
-RUN = "random-s77"
+from .commands import a_seed
+
+SEED = a_seed()
+RUN = f"random-s{SEED}"
 HIDDEN = 200  # few, so that a test is quick
 WHEN = "2026-01-01T00:00:00.000Z"
 HONEST = """
@@ -90,8 +93,8 @@ def spec(engine: Engine) -> RunSpec:
         "machine": engine.info().id,
     }
     return RunSpec(
-        run_id=RUN, kind="baseline", contestant="random", seed=77, task="pystdlib", metric=VAL_BPB,
-        budget=Budget(trials=2), trial_seconds=2.0, versions=versions,
+        run_id=RUN, kind="baseline", contestant="random", seed=SEED, task="pystdlib",
+        metric=VAL_BPB, budget=Budget(trials=2), trial_seconds=2.0, versions=versions,
     )  # fmt: skip
 
 
@@ -117,9 +120,9 @@ def ended_run(runs: Path, spec: RunSpec, text: str, value: float) -> RunDir:
         )  # fmt: skip
         append_line(run_dir.trials, record)
     result = RunResult(
-        run_id=RUN, contestant="random", kind="baseline", seed=77, task="pystdlib", metric=VAL_BPB,
-        rehearsed=False, ended_by="trials", cause="budget", began_at=WHEN, ended_at=WHEN, budget={},
-        spent=Spent(), best_measured=Best(value=value, trial=2),
+        run_id=RUN, contestant="random", kind="baseline", seed=SEED, task="pystdlib",
+        metric=VAL_BPB, rehearsed=False, ended_by="trials", cause="budget", began_at=WHEN,
+        ended_at=WHEN, budget={}, spent=Spent(), best_measured=Best(value=value, trial=2),
     )  # fmt: skip
     run_dir.result.write_text(to_json(result))
     return run_dir

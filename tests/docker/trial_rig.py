@@ -13,31 +13,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner import task_data
 from runner.build.images import image_tag
-from runner.engine import lockdown
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
-from runner.limits import limits
-from runner.metrics import VAL_BPB
-from runner.records.layout import RunDir, volume_name
+from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord
-from runner.spec import Budget, RunSpec
-from runner.tasks import load_task
 from runner.timing.findings import Allowances
-from runner.trials import judge_container
 from runner.trials.executor import Executor, Watch
-from runner.trials.judge_container import judge_plan, standing_judge
-from runner.trials.judging import Judging
 from runner.trials.lease import DeviceLease
 from runner.trials.order import TrialOrder
-from runner.trials.outcome import Trainer
 from runner.trials.terms import CONTESTANT, Terms
-from runner.wire.start_config import JudgeConfig
+
+from . import judged_trials
+from .judged_trials import spec_of
 
 MEMORY_BYTES = 768 << 20  # torch, and the logits of a batch
 TRAIN_SECONDS = 1.0
-JUDGED_TOKENS = 4096  # few, so that a test is quick
+JUDGED_TOKENS, ESTIMATE_TOKENS = 4096, 6144  # few, so that a test is quick
 PRISTINE = "DEPTH = 4\n"
 BLOCK = 'print("---\\nval_bpb: 1.5\\ntraining_seconds: 0.01\\nnum_steps: 3")\n'
 UNIFORM = "torch.zeros(*tokens.shape, task.vocabulary)"
@@ -68,6 +60,10 @@ def scored(logits: str = UNIFORM, *, before: str = "pass", estimate: bool = Fals
     return f"{asked}{BLOCK}"
 
 
+SCORED = scored()
+FOREVER = "import time\nwhile True:\n    time.sleep(0.1)\n"
+
+
 @dataclass
 class TrialRig:
     """An executor of its own run on a device of its own, with a judge of the task's own data.
@@ -87,25 +83,18 @@ class TrialRig:
     def __post_init__(self) -> None:
         self.device = self.device or self.run_id
         self.volume = f"bakeoff-{self.run_id}-data"
-        task = load_task("pystdlib")
-        image = image_tag("trainer")
-        self.data_volume = task_data.ensure(self.engine, image_tag("data"), task, [], print)
-        self.judging = Judging()
-        config = JudgeConfig(
-            deadline_seconds=3600.0,
-            judged_tokens=JUDGED_TOKENS,
-            estimate_tokens=task.estimate_tokens,
-            threads=1,
-        )
-        held_out = {task_data.heldout_volume(self.data_volume): "/heldout"}
-        plan = judge_plan(image, config, held_out, self.judging)
         self._stack = contextlib.ExitStack()
-        self.sandbox = self._stack.enter_context(
-            standing_judge(self.engine, self.run_id, plan, self.judging, self._show)
-        )
+        self._judge = self._stack.enter_context(
+            judged_trials.opened(
+                self.engine, self.run_id, self._show,
+                judged_tokens=JUDGED_TOKENS, estimate_tokens=ESTIMATE_TOKENS,
+            )
+        )  # fmt: skip
+        self.judging, self.sandbox = self._judge.judging, self._judge.sandbox
+        self.data_volume = self._judge.data_volume
         self.engine.create_volume(self.volume, run_id=self.run_id)
         owned = ContainerSpec(
-            f"bakeoff-{self.run_id}-owner", image, self.run_id, "cleanup",
+            f"bakeoff-{self.run_id}-owner", image_tag("trainer"), self.run_id, "cleanup",
             mounts=(Mount(self.volume, "/input"),),
         )  # fmt: skip
         self.engine.start(self.engine.create(owned))  # makes the volume the user's
@@ -124,33 +113,23 @@ class TrialRig:
         train_seconds: float = TRAIN_SECONDS,
         allowances: Allowances | None = None,
         retry_disturbed: bool = False,
+        data_volume: str = "",
         **limit: Any,
     ) -> Executor:
-        """An executor; `limit` are fields of the trial's limits, `memory_bytes` among them.
+        """An executor; `limit` are fields of the trial's limits, and `memory_bytes` and `cpus`.
 
         `limit_seconds` is how long a trial may take until it asks for its score, and its scoring
-        may take as long as what this is above `train_seconds`.
+        may take as long as what this is above `train_seconds`. Its trials mount `data_volume`, if
+        there is one, in the place of the judge's own training data.
         """
-        memory_bytes, cpus = limit.pop("memory_bytes", MEMORY_BYTES), limit.pop("cpus", 1.0)
-        changed = limits()["trial"].model_copy(update=limit)
-        sizes = lockdown.sizes(changed, self.engine.info())
-        trainer = Trainer(
-            image=image_tag("trainer"),
-            data_volume=self.data_volume,
-            train_seconds=train_seconds,
-            limit_seconds=limit_seconds - train_seconds,
-            allowances=allowances or Allowances(limit_seconds - train_seconds),
-            output_bytes=changed.output_mb << 20,
-            sizes={**sizes, "memory_bytes": memory_bytes, "cpus": cpus},
-            gpu=None,
-            judge_volume=volume_name(self.run_id, judge_container.PURPOSE),
+        limit.setdefault("memory_bytes", MEMORY_BYTES)
+        beyond = limit_seconds - train_seconds
+        trainer = self._judge.trainer(
+            train_seconds, beyond, allowances or Allowances(beyond), **limit
         )
-        spec = RunSpec(
-            run_id=self.run_id, kind="agent", contestant="gpt", seed=1, task="pystdlib",
-            metric=VAL_BPB,
-            budget=Budget(trials=1), trial_seconds=1.0, rehearsed=True,
-            retry_disturbed=retry_disturbed,
-        )  # fmt: skip
+        if data_volume:
+            trainer = replace(trainer, data_volume=data_volume)
+        spec = spec_of(self.run_id, train_seconds, retry_disturbed=retry_disturbed)
         lease = DeviceLease("test", self.device, self.folder / "leases")
         return Executor(self.engine, spec, self.run_dir, trainer, lease, self.judging)
 

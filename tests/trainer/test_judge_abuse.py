@@ -28,6 +28,7 @@ import pytest
 import torch
 from judge_rig import JUDGE, Chain, make_chain, scored
 from messages import Problem, ScoreClose, ScoreFinished, ScoreOpen
+from sessions import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from conftest import JudgeOf
@@ -96,23 +97,29 @@ class Program:
         assert found.session == token[:16]
         return found
 
+    def score(self, token: str) -> float:
+        """The score of an honest trial with this token; the judge's last word is taken."""
+        with contextlib.closing(self.hello(token)) as connection:
+            assert frames.receive_json(connection) == {"rows": 8}
+            while True:
+                kind, length = frames.receive_header(connection)
+                content = bytearray(length)
+                frames.receive_into(connection, memoryview(content))
+                if kind == frames.JSON:
+                    break
+                tokens = torch.frombuffer(content, dtype=torch.int32).view(-1, 32).long()
+                logits = self.chain.honest(tokens)
+                answer(connection, list(logits.shape), logits.numpy().tobytes())
+        value = json.loads(content)["value"]
+        assert value > 0
+        found = self.finished(token)
+        assert (found.status, found.values["val"]) == ("scored", value)
+        return float(value)
+
     def scores(self) -> None:
         """Checks that an honest trial is scored."""
         token = self.open()
-        connection = self.hello(token)
-        assert frames.receive_json(connection) == {"rows": 8}
-        while True:
-            kind, length = frames.receive_header(connection)
-            content = bytearray(length)
-            frames.receive_into(connection, memoryview(content))
-            if kind == frames.JSON:
-                break
-            tokens = torch.frombuffer(content, dtype=torch.int32).view(-1, 32).long()
-            logits = self.chain.honest(tokens)
-            answer(connection, list(logits.shape), logits.numpy().tobytes())
-        connection.close()
-        assert json.loads(content)["value"] > 0
-        assert self.finished(token).status == "scored"
+        self.score(token)
         self.say(ScoreClose(token[:16]))
 
     def child(self) -> int:
@@ -186,9 +193,10 @@ BAD_ANSWERS = {
 
 @pytest.mark.parametrize("name", BAD_ANSWERS)
 def test_a_bad_answer_has_a_name(name: str, chain: Chain, judge_of: JudgeOf) -> None:
-    """The trial is rejected by name, within the time of silence, and has no value."""
+    """The trial is rejected by name and has no value; one that sends nothing, after a while."""
     send, reason = BAD_ANSWERS[name]
-    judge = judge_of(chain.folder, silence_seconds=SILENCE)
+    quick = {"silence_seconds": SILENCE} if reason == "stalled" else {}
+    judge = judge_of(chain.folder, **quick)
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as connection:
         connection.connect(str(judge.path))
         connection.settimeout(60)
@@ -214,7 +222,7 @@ def test_the_judge_itself_rejects_and_goes_on(program: Program) -> None:
 
 
 def test_memory_does_not_grow_with_what_a_trial_sends(program: Program) -> None:
-    """Pieces of 64 MiB that are announced and cut short, and a batch of many small pieces."""
+    """A batch whose logits come seven bytes at a time costs the judge's child under 64 MiB."""
     token, connection, _ = first_batch(program)
     before = program.memory_bytes()
     frames.send_json(connection, {"dtype": "float32", "shape": [8, 32, 48]})
@@ -270,21 +278,16 @@ def test_a_third_connection_at_once_rejects(program: Program) -> None:
 
 
 def test_a_trial_that_asks_a_thousand_times(program: Program) -> None:
-    """Up to 100 calls are answered with the first score, without scoring again; then it is over."""
-    token, connection, tokens = first_batch(program, mode="check")
-    logits = program.chain.honest(tokens)
-    answer(connection, list(logits.shape), logits.numpy().tobytes())
-    assert frames.receive_json(connection) == {"done": True, "value": None}
-    connection.close()
-    assert program.finished(token).status == "scored"
+    """It is scored once; its other calls get that score, up to 100 connections, and then none."""
+    token = program.open()
+    value = program.score(token)
     answers = []
     for _ in range(1000):
         with contextlib.closing(program.hello(token)) as again:
-            answers.append(frames.receive_json(again))
-    assert answers[:90] == [{"done": True, "value": None}] * 90
-    assert len(answers) == 1000
+            answers.append(frames.receive_json(again)["value"])
+    assert answers == [value] * (MAX_CONNECTIONS - 1) + [None] * (1001 - MAX_CONNECTIONS)
     program.say(ScoreClose(token[:16]))
-    program.scores()
+    program.scores()  # whose end is the next that the judge tells
 
 
 def test_two_sessions_are_served_at_once(program: Program) -> None:
