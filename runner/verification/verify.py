@@ -30,7 +30,7 @@ from runner.run.context import RunContext, open_context
 from runner.run_lock import held, stop_signals
 from runner.sandbox.peer import Show
 from runner.sandbox.removal import remove_run
-from runner.spec import RunSpec, Verify, read_spec
+from runner.spec import RunSpec, Texts, read_spec
 from runner.task_data import missing
 from runner.tasks import load_task
 from runner.trials.terms import Terms
@@ -55,19 +55,19 @@ class Asked:
     """What is to be verified.
 
     Attributes:
-        which: best, kept or none.
+        which: best or kept.
         seeds: how many held-out training seeds each text is trained with.
         hidden_rows: how many hidden rows each trial is sent, on both splits together.
     """
 
-    which: Verify
+    which: Texts
     seeds: int
     hidden_rows: int = HIDDEN_ROWS
 
 
 def verify_run(
     engine: Engine, runs: Path, results: Path, run_id: str, asked: Asked, show: Show, report: Report
-) -> Verification:
+) -> RunResult:
     """Verify a finished run, and write what was found into its result.
 
     Args:
@@ -79,6 +79,9 @@ def verify_run(
         show: is given (role, line) of what containers print.
         report: is given a sentence at each step, for people.
 
+    Returns:
+        The result as it is now; `verification.json` has all that was found.
+
     Raises:
         UserError: the run is not done or not there, its data is gone, or somebody asked to stop.
         BakeoffError: the engine or the disk failed. What was found until then is kept.
@@ -89,7 +92,7 @@ def verify_run(
         result = _result(run_dir)
         chosen = texts.chosen(read_lines(run_dir.trials, TrialRecord), spec.metric, asked.which)
         if not chosen:
-            return Verification(run_id=run_id)
+            return result
         run_dir.stop.unlink(missing_ok=True)
         with stop_signals(run_dir) as asked_to_stop:
             remove_run(engine, run_id)  # left by a verification that was killed
@@ -97,8 +100,23 @@ def verify_run(
             with opened(context, asked_to_stop, referee=True) as bench:
                 work = _Work(bench, run_dir, asked, _noise(spec, results), report)
                 found = [work.verify(trial) for trial in chosen]
-        _add_to(result, run_dir, found, spec.metric)
-        return work.kept
+        result = _with_verified(result, found, spec.metric)
+        write_whole(run_dir.result, to_json(result))
+        return result
+
+
+def add_problem(run_dir: RunDir, problem: str) -> RunResult:
+    """Write into the run's result why it was not verified; the result as it is now.
+
+    Raises:
+        UserError: another runner has the run, or it has no result.
+        HostError: the result cannot be written.
+    """
+    with held(run_dir):
+        result = _result(run_dir)
+        result = result.model_copy(update={"problems": [*result.problems, problem]})
+        write_whole(run_dir.result, to_json(result))
+        return result
 
 
 def _result(run_dir: RunDir) -> RunResult:
@@ -142,8 +160,8 @@ def _noise(spec: RunSpec, results: Path) -> NoiseFloor | None:
     return read_noise(results).floor(conditions) if conditions else None
 
 
-def _add_to(result: RunResult, run_dir: RunDir, found: list[Verified], metric: Metric) -> None:
-    """Write the best verified value into `result.json`, with what went wrong."""
+def _with_verified(result: RunResult, found: list[Verified], metric: Metric) -> RunResult:
+    """The result with the best verified value, and with what went wrong."""
     good = [one for one in found if one.mean is not None and not one.rejected]
     best = metric.best(good, lambda one: one.mean)
     verified = None
@@ -161,8 +179,7 @@ def _add_to(result: RunResult, run_dir: RunDir, found: list[Verified], metric: M
     ]
     before = [each for each in result.problems if not each.startswith(NOT_VERIFIED)]
     problems = list(dict.fromkeys([*before, *rejected, *said]))
-    update = {"best_verified": verified, "problems": problems}
-    write_whole(run_dir.result, to_json(result.model_copy(update=update)))
+    return result.model_copy(update={"best_verified": verified, "problems": problems})
 
 
 def _worth_keeping(kept: Verification) -> Verification:

@@ -17,7 +17,7 @@ from runner.metrics import VAL_BPB
 from runner.records.files import append_line, to_json
 from runner.records.layout import RunDir
 from runner.records.schema import Best, RunResult, Spent, TrialRecord
-from runner.records.verification import Verification
+from runner.records.verification import Verification, read_verification
 from runner.referee.noise import read_noise
 from runner.spec import Budget, RunSpec
 from runner.tasks import load_task
@@ -129,10 +129,12 @@ def verified(engine: Engine, run_dir: RunDir, said: list[str] | None = None) -> 
     """What the referee finds with one held-out seed."""
     asked = verify.Asked("best", 1, hidden_rows=HIDDEN)
     report = (said if said is not None else []).append
-    return verify.verify_run(
+    result = verify.verify_run(
         engine, run_dir.path.parent, run_dir.path.parent / "results", RUN, asked,
         lambda *_: None, report,
     )  # fmt: skip
+    assert result == RunResult.model_validate_json(run_dir.result.read_bytes())
+    return read_verification(run_dir)
 
 
 @pytest.mark.timeout(900)

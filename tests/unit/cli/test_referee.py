@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import options, spec
+from runner import options, run_lock, spec
 from runner.cli.context import Folders
 from runner.cli.referee import verify_at_end
 from runner.errors import UserError
@@ -59,6 +59,21 @@ def test_an_engine_that_is_gone_costs_no_run(
     assert "make verify RUN=gp-s1" in problem
     kept = RunResult.model_validate_json((tmp_path / "runs/gp-s1/result.json").read_bytes())
     assert kept == now
+    assert "not verified" in capsys.readouterr().out
+
+
+def test_a_run_that_another_runner_has_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another verification writes its result, so this one only says that it failed."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    result = ended(tmp_path)
+    run_dir = RunDir(tmp_path / "runs" / "gp-s1")
+    before = run_dir.result.read_bytes()
+    with run_lock.held(run_dir):
+        now = verify_at_end(Folders(tmp_path / "runs", tmp_path / "results"), run_spec(), result)
+    assert now == result
+    assert run_dir.result.read_bytes() == before
     assert "not verified" in capsys.readouterr().out
 
 
