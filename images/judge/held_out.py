@@ -44,11 +44,6 @@ def token_bytes_of(folder: Path) -> Ids:
     return found
 
 
-def reference_file(folder: Path, split: str, key: str) -> Path:
-    """Where the losses of the reference lie."""
-    return folder / (f"reference-{key}.npy" if split == "val" else f"reference-{split}-{key}.npy")
-
-
 def references_of(files: Mapping[str, str], rows: Mapping[str, Ids]) -> dict[str, Ids]:
     """The losses of the reference by split, in nats, float16 [N, T], where they are there.
 

@@ -21,7 +21,7 @@ import pid1
 from config_reader import read_config
 from messages import Problem, Ready, ReferenceKeep, Start, Started, Stop, Stopped
 from pid1 import say, send
-from service import Judge, KeepError, facts_of
+from service import Judge, KeepError, facts_of, reference_file
 from sessions import Settings
 from start_config import JudgeConfig
 
@@ -78,11 +78,10 @@ def _settings(config: JudgeConfig) -> Settings:
     folders = {"val": str(HELD_OUT)} | (
         {"test": str(TEST)} if (TEST / "test.bin").is_file() else {}
     )
-    names = {"val": "reference", "test": "reference-test"}
     return Settings(
         folders=folders,
         references={
-            split: str(HELD_OUT / f"{names[split]}-{config.reference}.npy")
+            split: str(reference_file(HELD_OUT, split, config.reference))
             for split in folders
             if config.reference
         },

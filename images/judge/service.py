@@ -105,11 +105,10 @@ class Judge:
             raise KeepError(f"{message.key!r} is no key")
         try:
             for split, descriptor in session.kept.items():
-                name = "reference" if split == "val" else f"reference-{split}"
                 content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-                write_whole(folder / f"{name}-{message.key}.npy", content)
+                write_whole(reference_file(folder, split, message.key), content)
             facts = json.dumps(message.facts, indent=2).encode()
-            write_whole(folder / f"calibration-{message.key}.json", facts)
+            write_whole(facts_file(folder, message.key), facts)
         except OSError as error:
             raise KeepError(str(error)) from None
 
@@ -120,11 +119,21 @@ class Judge:
             session.child.kill()
 
 
+def reference_file(folder: Path, split: str, key: str) -> Path:
+    """Where the reference's losses on a split lie."""
+    return folder / (f"reference-{key}.npy" if split == "val" else f"reference-{split}-{key}.npy")
+
+
+def facts_file(folder: Path, key: str) -> Path:
+    """Where the facts lie that were kept with a reference."""
+    return folder / f"calibration-{key}.json"
+
+
 def facts_of(folder: Path, key: str) -> dict[str, Any] | None:
     """The facts that were kept with a reference; None if there is none, or it cannot be read."""
     try:
-        facts = json.loads((folder / f"calibration-{key}.json").read_text())
-        (folder / f"reference-{key}.npy").stat()
+        facts = json.loads(facts_file(folder, key).read_text())
+        reference_file(folder, "val", key).stat()
     except (OSError, ValueError):
         return None
     return facts if isinstance(facts, dict) else None
