@@ -19,7 +19,7 @@ from runner.records.schema import Measured, TrialStatus
 from runner.timing.findings import Allowances, Found, Moments, judge_time
 from runner.trials.judging import Session
 from runner.trials.output import TrialOutput
-from runner.trials.terms import CHECK_SECONDS, Terms
+from runner.trials.terms import CHECK_SECONDS, CONTESTANT, Terms
 from runner.wire.messages import ScoreFinished, TrialExited
 
 Overrun = Literal["", "training", "scoring", "all"]
@@ -62,7 +62,7 @@ class Trainer:
         A check has `CHECK_SECONDS` and the allowance: two parts until it asks for its one batch,
         one of them for its steps, and a part for that batch.
         """
-        if terms.mode != "check":
+        if not terms.is_check:
             return self
         part = CHECK_SECONDS / 3
         rest = part + self.allowances.start_seconds / 2
@@ -94,7 +94,7 @@ class Seen:
         started_at: ISO 8601.
         wall_seconds: from the making of its container to the judge's last word.
         judge_deaths: how often the judge ended while it worked for this text.
-        mode: how the judge scores it, as in `ScoreOpen`.
+        terms: how it runs and is scored.
     """
 
     session: Session
@@ -107,7 +107,7 @@ class Seen:
     started_at: str = ""
     wall_seconds: float = 0.0
     judge_deaths: int = 0
-    mode: str = "trial"
+    terms: Terms = CONTESTANT
 
     @property
     def finished(self) -> ScoreFinished | None:
@@ -248,7 +248,7 @@ def _scored(seen: Seen, metric: Metric) -> tuple[TrialStatus, str]:
         return "crash", "unscored"
     if finished.status != "scored":
         return "crash", f"scoring failed: {finished.reason}"
-    if seen.mode == "check":  # its one batch has no score
+    if seen.terms.is_check:  # its one batch has no score
         return "ok", ""
     if _value(finished, metric) is None:
         return "crash", f"no {metric.name} that the task can have"

@@ -206,7 +206,7 @@ def test_a_check_needs_no_score() -> None:
     """Its one batch of random rows has none; its limits are those of a check."""
     trial = seen(ScoreFinished("s", "scored", "", BEGAN + 75.0))
     assert fields(trial)["status"] == "crash"
-    trial.mode = "check"
+    trial.terms = CHECK
     assert (fields(trial)["status"], fields(trial)["value"]) == ("ok", None)
     assert TRAINER.on(CHECK).training_limit == 25.0
     assert TRAINER.on(CHECK).whole_limit == 40.0
