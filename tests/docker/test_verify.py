@@ -16,16 +16,16 @@ from runner.errors import UserError
 from runner.metrics import VAL_BPB
 from runner.records.files import append_line, to_json
 from runner.records.layout import RunDir
-from runner.records.schema import Best, RunResult, Spent, TrialRecord
+from runner.records.schema import Best, RunResult, TrialRecord
 from runner.records.verification import Verification, read_verification
 from runner.referee.noise import read_noise
 from runner.spec import Budget, RunSpec
 from runner.tasks import load_task
 from runner.verification import noise_floor, verify
+from tests.run_results import run_result
 
 RUN = "random-s77"
 HIDDEN = 200  # few, so that a test is quick
-WHEN = "2026-01-01T00:00:00.000Z"
 HONEST = """
 import torch
 from prepare import batches, evaluate_bpb, load_task
@@ -116,11 +116,7 @@ def ended_run(runs: Path, spec: RunSpec, text: str, value: float) -> RunDir:
             judged=True,
         )  # fmt: skip
         append_line(run_dir.trials, record)
-    result = RunResult(
-        run_id=RUN, contestant="random", kind="baseline", seed=77, task="pystdlib", metric=VAL_BPB,
-        rehearsed=False, ended_by="trials", cause="budget", began_at=WHEN, ended_at=WHEN, budget={},
-        spent=Spent(), best_measured=Best(value=value, trial=2),
-    )  # fmt: skip
+    result = run_result(RUN, kind="baseline", best_measured=Best(value=value, trial=2))
     run_dir.result.write_text(to_json(result))
     return run_dir
 

@@ -13,10 +13,9 @@ from runner.errors import UserError
 from runner.metrics import VAL_BPB
 from runner.records.files import to_json
 from runner.records.layout import RunDir
-from runner.records.schema import Best, RunResult, Spent
+from runner.records.schema import Best, RunResult
 from runner.spec import Budget, RunSpec
-
-WHEN = "2026-01-01T00:00:00.000Z"
+from tests.run_results import run_result
 
 
 def ended(folder: Path, *, cause: str = "budget", value: float | None = 2.0) -> RunResult:
@@ -24,11 +23,7 @@ def ended(folder: Path, *, cause: str = "budget", value: float | None = 2.0) -> 
     run_dir = RunDir(folder / "runs" / "gp-s1")
     run_dir.path.mkdir(parents=True)
     best = None if value is None else Best(value=value, trial=1)
-    result = RunResult(
-        run_id="gp-s1", contestant="gp", kind="baseline", seed=1, task="pystdlib", metric=VAL_BPB,
-        rehearsed=False, ended_by="trials", cause=cause, began_at=WHEN, ended_at=WHEN, budget={},
-        spent=Spent(), best_measured=best,
-    )  # fmt: skip
+    result = run_result("gp-s1", kind="baseline", cause=cause, best_measured=best)
     run_dir.result.write_text(to_json(result))
     run_dir.spec.write_text(run_spec().model_dump_json())
     return result
