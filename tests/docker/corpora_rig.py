@@ -37,7 +37,6 @@ LIMIT_SECONDS = 240.0  # beyond that, and again for the scoring
 UNMEASURED = Allowances(LIMIT_SECONDS)  # for the pristine text, which measures the others' own
 MARGIN = 1.5  # times what the pristine text took beyond its training
 JUDGED_TOKENS = 12_288
-SHORT_RUN = 4  # tokens in a row that count as told
 
 
 @dataclass(frozen=True)

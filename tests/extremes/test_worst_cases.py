@@ -75,7 +75,6 @@ def filled(piece: str, size: int, before: str = "", after: str = "") -> str:
 # --- experiments.csv ------------------------------------------------------------------------------
 
 HEADER = ",".join(columns("val_bpb"))
-MANY = {f"k{at}": at for at in range(400)}
 OTHER = "id,sha,score,status"
 WIDE = ",".join(["val_bpb", "status", *("n" * 95 + str(at) for at in range(62))])
 TABLES = {
