@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from runner import samplers, spec, tasks
 from runner.agents import AgentSpec, load_agent
 from runner.errors import UserError
-from runner.spec import Budget, RunSpec, Verify
+from runner.spec import Budget, RunSpec, Texts, Verify
 from runner.tasks import Task
 
 REHEARSAL_KEY = "rehearsal-key-worth-nothing"
@@ -151,6 +151,21 @@ def verify_texts(asked: str) -> Verify:
         f"choosing what the referee runs again: VERIFY is {asked!r}",
         hint=f"VERIFY is {', '.join(get_args(Verify))}",
     )
+
+
+def texts_to_verify(asked: str) -> Texts:
+    """Which texts `bakeoff verify` runs again.
+
+    Raises:
+        UserError: VERIFY names none, or nothing known.
+    """
+    which = verify_texts(asked)
+    if which == "none":
+        raise UserError(
+            "choosing what the referee runs again: VERIFY is 'none', so there is nothing to do",
+            hint="set VERIFY=best or VERIFY=kept",
+        )
+    return which
 
 
 def check_base_url(url: str, agent: AgentSpec) -> None:

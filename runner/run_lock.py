@@ -49,16 +49,11 @@ def interrupted_by_signals() -> Iterator[None]:
     So it is cleaned up after. A signal that was ignored before, as under `nohup`, stays ignored.
     """
 
-    def on_signal(_number: int, _: object) -> None:
+    def interrupt(_number: int) -> None:
         raise KeyboardInterrupt
 
-    handled = [s for s in STOP_SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
-    before = {s: signal.signal(s, on_signal) for s in handled}
-    try:
+    with _on_stop_signals(interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -74,7 +69,7 @@ def stop_signals(
     asked: list[str] = []
     asked_at = math.inf
 
-    def on_signal(number: int, _: object) -> None:
+    def ask(number: int) -> None:
         nonlocal asked_at
         if not asked:
             asked.append(f"{signal.Signals(number).name} to the runner")
@@ -82,16 +77,11 @@ def stop_signals(
         elif now() - asked_at >= INSIST_SECONDS:
             raise KeyboardInterrupt
 
-    handled = [s for s in STOP_SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
-    before = {s: signal.signal(s, on_signal) for s in handled}
-    try:
+    with _on_stop_signals(ask):
         yield lambda: (
             asked[0] if asked
             else "`bakeoff stop`" if run_dir.stop.exists() else None
         )  # fmt: skip
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def request_stop(runs: Path, run_id: str) -> bool:
@@ -117,6 +107,21 @@ def alive(run_dir: RunDir) -> bool:
 def held_anywhere(run_id: str) -> bool:
     """A runner has a run of this name now, in whatever folder of this machine."""
     return _is_held(_machine_lock(run_id))
+
+
+@contextlib.contextmanager
+def _on_stop_signals(do: Callable[[int], None]) -> Iterator[None]:
+    """Does this, given the signal's number, when a stop signal comes; afterwards all is as before.
+
+    A signal that was ignored before, as under `nohup`, stays ignored.
+    """
+    handled = [s for s in STOP_SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {s: signal.signal(s, lambda number, _: do(number)) for s in handled}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _machine_lock(run_id: str) -> Path:

@@ -28,8 +28,8 @@ PositiveInt = Annotated[int, Field(gt=0)]
 GRACE_SECONDS = 120.0  # for STATUS.md, after a budget is spent
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 
-
-Verify = Literal["best", "kept", "none"]
+Texts = Literal["best", "kept"]  # of a run: which of them the referee runs again
+Verify = Literal[Texts, "none"]
 VERIFY_SEEDS = 3  # held-out training seeds of each verified text
 
 

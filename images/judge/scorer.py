@@ -1,6 +1,6 @@
 """The child that scores one session: torch lives here, and ends with the session.
 
-Its parent (`service.py`) hands it the connections of the trial, one after the other, and is told
+Its parent (`sessions.py`) hands it the connections of the trial, one after the other, and is told
 what was found before the trial is. It reads the held-out data itself.
 """
 

@@ -33,7 +33,7 @@ class Session:
     """One trial's scores.
 
     Args:
-        setup: what `service.py` sends its child first.
+        setup: what `sessions.py` sends its child first.
         told: is given each result.
     """
 
@@ -121,13 +121,8 @@ class Session:
         if not batches:
             return
         collected = self._collect(connection, size, batches)
-        rows = splits["val"].estimate
-        found = {
-            "fraction": float(hello["fraction"]),
-            "value": collected.bpb("val", rows),
-            "tokens": collected.tokens("val", rows),
-        }
-        self.told({"estimated": found})
+        value = collected.bpb("val", splits["val"].estimate)
+        self.told({"estimated": {"fraction": float(hello["fraction"]), "value": value}})
 
     def _check(self, connection: socket.socket, hello: dict[str, Any]) -> None:
         """One batch of random token ids; the answer's shape and its finiteness are checked."""

@@ -10,19 +10,17 @@ import secrets
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
 import pid1
 from held_out import task_of
-from messages import Message, ReferenceKeep, ScoreFinished, ScoreOpen, Stop, Stopped
+from messages import Message, ReferenceKeep, ScoreOpen, Stop, Stopped
 from pid1 import send
 from service import Judge, KeepError
 from sessions import MODES, Settings
 
 SESSION = "run"
-SCORING_SECONDS = 30.0
 
 
 def main(argv: list[str]) -> int:
@@ -82,24 +80,16 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _run(args: argparse.Namespace, settings: Settings, command: list[str]) -> int:
     """Scores one command, and prints what was said about it as a JSON object; its exit code."""
     found: list[Message] = []
-    done = threading.Event()
-
-    def tell(message: Message) -> None:
-        found.append(message)
-        if isinstance(message, ScoreFinished):
-            done.set()
-
     with tempfile.TemporaryDirectory() as folder:
         path, token = Path(folder, "judge.sock"), secrets.token_hex(16)
-        judge = Judge(path, settings, tell)
+        judge = Judge(path, settings, found.append)
         wanted = ScoreOpen(SESSION, token, args.mode, args.seed, args.splits, args.hidden)
         session = judge.open(wanted)
         environment = {**os.environ, "BAKEOFF_JUDGE": str(path), "BAKEOFF_JUDGE_TOKEN": token}
         try:
             ended = subprocess.run(command, env=environment, check=False)
         finally:
-            session.close()
-        done.wait(SCORING_SECONDS)
+            session.close()  # it has said `score.finished` then
         result = _result(found, ended.returncode)
         if args.mode == "reference" and session.status == "scored" and args.reference:
             losses = session.kept["val"]

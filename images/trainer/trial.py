@@ -91,21 +91,20 @@ def run(config: TrialConfig, text: bytes, io: BinaryIO | None) -> None:
     """Run one trial of a train.py, from writing its file to `trial.exited`."""
     counters = Counters(io=io, gpu=gpu.find_gpu())
     (TRIAL / "train.py").write_bytes(text)
-    began, began_at = time.monotonic(), time.time()
-    send(Started({"bytes": len(text), "began_at": began_at}))
+    began = time.monotonic()
+    send(Started({"bytes": len(text), "began_at": time.time()}))
     say(f"training for {config.train_seconds:g} s, {config.limit_seconds:g} s at most")
     forwarder = Forwarder(config.output_bytes)
     ending = watch(spawn(config, forwarder), forwarder, began + config.limit_seconds, counters)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the trial is ending already, within seconds
     end_all()
     forwarder.drain()
-    seconds, ended_at = time.monotonic() - began, time.time()
+    seconds = time.monotonic() - began
     say(f"{ending.cause}, exit code {ending.exit_code}, after {seconds:.1f} s")
     memory, kills = cgroup.peak_memory_bytes(), cgroup.oom_kills()
     send(
         TrialExited(
-            ending.exit_code, ending.cause, round(seconds, 3), memory, kills, began_at, ended_at,
-            counters.measured(),
+            ending.exit_code, ending.cause, round(seconds, 3), memory, kills, counters.measured()
         )
     )  # fmt: skip
 

@@ -35,6 +35,9 @@ Gpu = Annotated[str | None, typer.Option(help="The GPU for trials, by the engine
 VerifyTexts = Annotated[
     str, typer.Option("--verify", help="What the referee runs again: best, kept or none.")
 ]
+VerifyNow = Annotated[
+    str, typer.Option("--verify", help="What the referee runs again: best or kept.")
+]
 VerifySeeds = Annotated[
     int, typer.Option("--verify-seeds", min=1, help="Held-out training seeds of the referee.")
 ]

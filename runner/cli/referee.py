@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import rich
@@ -9,11 +10,10 @@ import typer
 from rich.markup import escape
 
 from runner import options, spec
-from runner.cli.arguments import Data, Gpu, RunId, TaskName, TrialSeconds, VerifySeeds, VerifyTexts
+from runner.cli.arguments import Data, Gpu, RunId, TaskName, TrialSeconds, VerifyNow, VerifySeeds
 from runner.cli.context import Folders, connected_engine, log_line
 from runner.cli.printing import print_noise, print_verified
 from runner.errors import BakeoffError
-from runner.records.files import to_json, write_whole
 from runner.records.layout import RunDir
 from runner.records.schema import RunResult
 from runner.spec import VERIFY_SEEDS, RunSpec
@@ -27,13 +27,14 @@ DEFAULT_SEEDS = 10
 def verify_run(
     context: typer.Context,
     run_id: RunId,
-    texts: VerifyTexts = "best",
+    texts: VerifyNow = "best",
     seeds: VerifySeeds = VERIFY_SEEDS,
 ) -> None:
     """Run the best text of a finished run again, with training seeds that it never saw."""
     folders: Folders = context.obj
+    asked = verify.Asked(options.texts_to_verify(texts), seeds)
     run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
-    _verify(folders, run_spec, verify.Asked(options.verify_texts(texts), seeds))
+    _verify(folders, run_spec, asked)
     print_verified(folders.runs, run_spec)
 
 
@@ -59,7 +60,7 @@ def verify_at_end(folders: Folders, run_spec: RunSpec, result: RunResult) -> Run
     A referee that fails costs no run.
 
     Returns:
-        The result as it is now: with the verified value, or with the problem that it was.
+        The result as it is now: with the verified value, or with why it has none.
     """
     if run_spec.verify == "none" or result.best_measured is None:
         return result
@@ -67,22 +68,20 @@ def verify_at_end(folders: Folders, run_spec: RunSpec, result: RunResult) -> Run
         rich.print(f"not verified: `make verify RUN={run_spec.run_id}` does it")
         return result
     rich.print(f"[bold]{run_spec.run_id}[/] has ended; the referee runs its best text again")
-    path = RunDir(folders.runs / run_spec.run_id).result
     try:
-        _verify(folders, run_spec, verify.Asked(run_spec.verify, run_spec.verify_seeds))
+        return _verify(folders, run_spec, verify.Asked(run_spec.verify, run_spec.verify_seeds))
     except BakeoffError as error:
         later = f"`make verify RUN={run_spec.run_id}` does it later"
         said = f"{NOT_VERIFIED}{error.message}; {later}"
         rich.print(f"  [yellow]{escape(said)}[/]")
-        now = RunResult.model_validate_json(path.read_bytes())
-        now = now.model_copy(update={"problems": [*now.problems, said]})
-        write_whole(path, to_json(now))
-    return RunResult.model_validate_json(path.read_bytes())
+        with contextlib.suppress(BakeoffError):  # another runner has the run, or the disk is full
+            return verify.add_problem(RunDir(folders.runs / run_spec.run_id), said)
+    return result
 
 
-def _verify(folders: Folders, run_spec: RunSpec, asked: verify.Asked) -> None:
+def _verify(folders: Folders, run_spec: RunSpec, asked: verify.Asked) -> RunResult:
     with connected_engine() as engine:
-        verify.verify_run(
+        return verify.verify_run(
             engine, folders.runs, folders.results, run_spec.run_id, asked, log_line, _report
         )
 

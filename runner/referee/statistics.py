@@ -5,7 +5,7 @@ over several training seeds. With the means of n₁ runs of the new text and of 
 
     z = Δ / (σ · √(1/n₁ + 1/n₂))
 
-is standard normal if the new text is no better. So p = 1 − Φ(z), one-sided.
+is standard normal if the new text is no better, so p = 1 − Φ(z), one-sided.
 
 Source: the optimisation track of modded-nanogpt (track 3) accepts a difference from
 Δ / √(1/n₁ + 1/n₂) ≥ .004 on, where σ = .0013. That is z ≥ 3.08, and p is about .001.
@@ -67,14 +67,6 @@ def z_score(gain: float, sd: float, new_runs: int, old_runs: int) -> float:
     if not sd > 0 or min(new_runs, old_runs) < 1:
         raise ValueError("z needs a standard deviation above 0 and at least one run on each side")
     return gain / (sd * math.sqrt(1 / new_runs + 1 / old_runs))
-
-
-def p_value(z: float) -> float:
-    """The probability of at least this z where there is no gain: 1 − Φ(z).
-
-    Source: Φ(z) = erfc(−z / √2) / 2, Abramowitz and Stegun, 26.2.29.
-    """
-    return math.erfc(z / math.sqrt(2)) / 2
 
 
 def standing(z: float, *, doubted: bool) -> Standing:

@@ -69,7 +69,7 @@ class Run:
     def run_id(self) -> str:
         return self.path.name
 
-    @property
+    @cached_property
     def judged(self) -> bool:
         """Whether its values are the judge's; those of earlier versions are the trials' own."""
         return are_judged(self.trials, self.metric)

@@ -11,17 +11,11 @@ from collections.abc import Iterable
 from runner.records.journal import Journal
 from runner.records.schema import Event, TrialRecord
 from runner.trials.order import TrialOrder
-from runner.trials.terms import CHECK
 from runner.wire.messages import TrialRefused
 
 CHECKS_A_TRIAL = 2
 QUEUED, FINISHED = "check.queued", "check.finished"
 NEXT_TRIAL = "trial.queued"
-
-
-def is_check(order: TrialOrder) -> bool:
-    """Whether the order is a check and no trial."""
-    return order.terms == CHECK
 
 
 def seconds_of_checks(events: Iterable[Event]) -> float:

@@ -22,14 +22,14 @@ from runner.errors import EngineError, SandboxError
 from runner.records.files import explained
 from runner.records.layout import RunDir, trial_container_name
 from runner.records.schema import TrialRecord, now
-from runner.referee import standing_verdicts
+from runner.referee import verdicts
 from runner.spec import RunSpec
 from runner.trials.judging import Judging, Session
 from runner.trials.lease import DeviceLease, LeaseAbandonedError
-from runner.trials.limits import Limits
 from runner.trials.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, Trainer, record_fields
-from runner.trials.terms import CHECK, CONTESTANT, HAND_OUT_FOLDER
+from runner.trials.terms import CONTESTANT, HAND_OUT_FOLDER
+from runner.trials.timers import Timers
 from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
 from runner.wire.packed_text import pack_text
@@ -116,7 +116,7 @@ class Executor:
             reason = "the run ended before its device was free"
             return self._record(order, status="killed", reason=reason)
         record = self._record(order, lease_wait_seconds=round(waited, 3), **fields)
-        return standing_verdicts.added(record, order.train_py, self._pristine(order))
+        return verdicts.added(record, order.train_py, self._pristine(order))
 
     def _pristine(self, order: TrialOrder) -> str:
         """The task's own train.py, with which the run began."""
@@ -148,8 +148,9 @@ class Executor:
 
     def _folder(self, order: TrialOrder) -> Path:
         """Where the trial's files go; of checks, only the last one's are kept."""
-        is_check = order.terms == CHECK
-        return self._run_dir.last_check if is_check else self._run_dir.trial(order.trial)
+        if order.terms.is_check:
+            return self._run_dir.last_check
+        return self._run_dir.trial(order.trial)
 
     def _keep_submission(self, order: TrialOrder) -> Path:
         folder = self._folder(order)
@@ -185,14 +186,14 @@ class Executor:
         """
         began, started_at = time.monotonic(), now()
         with contextlib.ExitStack() as stack:
-            limits = Limits(self._trainer.on(order.terms), HOST_MARGIN_SECONDS)
-            stack.callback(limits.close)
+            timers = Timers(self._trainer.on(order.terms), HOST_MARGIN_SECONDS)
+            stack.callback(timers.close)
             ended: list[Callable[[], None]] = []
 
             def on_request() -> None:
                 # From here on nothing of its log is passed on. A check is sent random rows.
-                seen.output.scoring = order.terms != CHECK
-                limits.scoring_began()
+                seen.output.scoring = not order.terms.is_check
+                timers.scoring_began()
 
             def on_lost() -> None:
                 for end in ended:
@@ -201,11 +202,11 @@ class Executor:
             terms = order.terms
             session = stack.enter_context(
                 self._judging.session(
-                    on_request, on_lost, limits.scoring_ended,
+                    on_request, on_lost, timers.scoring_ended,
                     mode=terms.mode, splits=terms.splits, hidden=terms.hidden,
                 )
             )  # fmt: skip
-            seen = Seen(session, started_at=started_at, mode=order.terms.mode)
+            seen = Seen(session, started_at=started_at, terms=terms)
             with self._started(order, session) as (container, channel):
 
                 def overrun(which: Overrun) -> None:
@@ -218,9 +219,9 @@ class Executor:
                             self._engine.stop(container)
 
                 ended.append(lambda: self._kill(container))
-                limits.begin(overrun)
+                timers.begin(overrun)
                 with explained(log), log.open("wb") as file:
-                    self._read(order, session, channel, seen, limits, file, on_line)
+                    self._read(order, session, channel, seen, timers, file, on_line)
                 seen.state = self._engine.wait_exit(container, STOP_SECONDS)
             self._judging.finish(session)
         if seen.state is None and not seen.overran:
@@ -291,7 +292,7 @@ class Executor:
         session: Session,
         channel: Channel,
         seen: Seen,
-        limits: Limits,
+        timers: Timers,
         log: IO[bytes],
         on_line: Callable[[str], None],
     ) -> None:
@@ -303,7 +304,7 @@ class Executor:
                     channel.send(encode(Start(as_config(self._config(order, session)))))
             elif isinstance(message, Started):
                 seen.began_at = _moment(message.details.get("began_at"))
-                limits.training_began()
+                timers.training_began()
             elif isinstance(message, TrialExited):
                 seen.exited = message
             elif is_stdout and message is None:

@@ -20,7 +20,7 @@ from runner.records.schema import Measured, TrialStatus
 from runner.timing.findings import Allowances, Found, Moments, judge_time
 from runner.trials.judging import Session
 from runner.trials.output import TrialOutput
-from runner.trials.terms import CHECK_SECONDS, Terms
+from runner.trials.terms import CHECK_SECONDS, CONTESTANT, Terms
 from runner.wire.judge_terms import UNSCORED
 from runner.wire.messages import ScoreFinished, TrialExited
 
@@ -64,7 +64,7 @@ class Trainer:
         A check has `CHECK_SECONDS` and the allowance: two parts until it asks for its one batch,
         one of them for its steps, and a part for that batch.
         """
-        if terms.mode != "check":
+        if not terms.is_check:
             return self
         part = CHECK_SECONDS / 3
         rest = part + self.allowances.start_seconds / 2
@@ -101,7 +101,7 @@ class Seen:
         started_at: ISO 8601.
         wall_seconds: from the making of its container to the judge's last word.
         judge_deaths: how often the judge ended while it worked for this text.
-        mode: how the judge scores it, as in `ScoreOpen`.
+        terms: how it runs and is scored.
     """
 
     session: Session
@@ -114,7 +114,7 @@ class Seen:
     started_at: str = ""
     wall_seconds: float = 0.0
     judge_deaths: int = 0
-    mode: str = "trial"
+    terms: Terms = CONTESTANT
 
     @property
     def finished(self) -> ScoreFinished | None:
@@ -255,7 +255,7 @@ def _scored(seen: Seen, metric: Metric) -> tuple[TrialStatus, str]:
         return "crash", UNSCORED
     if finished.status != "scored":
         return "crash", f"scoring failed: {finished.reason}"
-    if seen.mode == "check":  # its one batch has no score
+    if seen.terms.is_check:  # its one batch has no score
         return "ok", ""
     if _value(finished, metric) is None:
         return "crash", f"no {metric.name} that the task can have"

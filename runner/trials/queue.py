@@ -16,7 +16,7 @@ from typing import Any
 from runner.budget_clock import BudgetClock
 from runner.records.journal import Journal
 from runner.records.schema import TrialRecord
-from runner.trials.checks import Checks, is_check
+from runner.trials.checks import Checks
 from runner.trials.executor import Executor, Watch
 from runner.trials.ledger import Ledger
 from runner.trials.order import TrialOrder
@@ -161,7 +161,7 @@ class TrialQueue:
                 self._clock.lease_wait_began(order.trial, moment)
             case TrialBegan(order=order, moment=moment):
                 self._clock.lease_wait_ended(order.trial, moment)
-                if not is_check(order):
+                if not order.terms.is_check:
                     self._journal.write("trial.started", trial=order.trial)
             case TrialRepeats(order=order, reason=reason, began=began, ended=ended):
                 self._clock.give_back_attempt(began, ended)
@@ -190,7 +190,7 @@ class TrialQueue:
         if over is not None:
             return TrialRefused(request, f"the run is over: {over}", final=True)
         bound = self._clock.budget.trials
-        trials = sum(not is_check(order) for order in self._in_flight.values())
+        trials = sum(not order.terms.is_check for order in self._in_flight.values())
         if bound is not None and self._clock.trials + trials >= bound:
             return TrialRefused(request, "the budget has no further trial", final=True)
         if len(self._in_flight) >= MAX_QUEUED:
@@ -213,7 +213,7 @@ class TrialQueue:
     def _accept(self, order: TrialOrder) -> None:
         self._in_flight[order.request] = order
         self._send(TrialAccepted(order.request, order.trial))
-        if is_check(order):
+        if order.terms.is_check:
             self._checks.queued(order)
         else:
             self._number = order.trial
@@ -270,7 +270,7 @@ class TrialQueue:
         self._clock.lease_wait_ended(record.trial, event.moment)
         if event.began is not None:
             self._clock.trial_ran(event.began, event.moment)
-        if is_check(event.order):
+        if event.order.terms.is_check:
             self._clock.count_check(record.wall_seconds)
             self._checks.finished(record)
             self._answer(record)

@@ -27,6 +27,11 @@ class Terms:
     max_steps: int | None = None
     hand_out: str = ""
 
+    @property
+    def is_check(self) -> bool:
+        """Whether this is a check and no trial."""
+        return self.mode == "check"
+
 
 CONTESTANT = Terms()
 CHECK_STEPS = 3

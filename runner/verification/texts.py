@@ -8,23 +8,21 @@ from runner.metrics import Metric
 from runner.records.best import best_trial, measured_value, own_trials
 from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord, now
-from runner.spec import Verify
+from runner.spec import Texts
 from runner.trials.order import TrialOrder
 from runner.trials.terms import Terms
 
 
-def chosen(trials: Iterable[TrialRecord], metric: Metric, which: Verify) -> list[TrialRecord]:
+def chosen(trials: Iterable[TrialRecord], metric: Metric, which: Texts) -> list[TrialRecord]:
     """The contestant's trials whose texts are verified, the best one first.
 
     Args:
         trials: the ledger.
         metric: what the run measures.
-        which: best (the best trial), kept (every trial that was better than all before it, as a
-            careful agent keeps them) or none.
+        which: best (the best trial) or kept (every trial that was better than all before it, as a
+            careful agent keeps them).
     """
     own = list(own_trials(trials))
-    if which == "none":
-        return []
     if which == "best":
         best = best_trial(own, metric)
         return [best] if best is not None else []

@@ -30,7 +30,7 @@ from runner.run.context import RunContext, open_context
 from runner.run_lock import held, stop_signals
 from runner.sandbox.peer import Show
 from runner.sandbox.removal import remove_run
-from runner.spec import RunSpec, Verify, read_spec
+from runner.spec import RunSpec, Texts, read_spec
 from runner.task_data import missing
 from runner.tasks import load_task
 from runner.trials.terms import Terms
@@ -55,19 +55,19 @@ class Asked:
     """What is to be verified.
 
     Attributes:
-        which: best, kept or none.
+        which: best or kept.
         seeds: how many held-out training seeds each text is trained with.
         hidden_rows: how many hidden rows each trial is sent, on both splits together.
     """
 
-    which: Verify
+    which: Texts
     seeds: int
     hidden_rows: int = HIDDEN_ROWS
 
 
 def verify_run(
     engine: Engine, runs: Path, results: Path, run_id: str, asked: Asked, show: Show, report: Report
-) -> Verification:
+) -> RunResult:
     """Verify a finished run, and write what was found into its result.
 
     Args:
@@ -79,6 +79,9 @@ def verify_run(
         show: is given (role, line) of what containers print.
         report: is given a sentence at each step, for people.
 
+    Returns:
+        The result as it is now; `verification.json` has all that was found.
+
     Raises:
         UserError: the run is not done or not there, its data is gone, or somebody asked to stop.
         BakeoffError: the engine or the disk failed. What was found until then is kept.
@@ -89,7 +92,7 @@ def verify_run(
         result = _result(run_dir)
         chosen = texts.chosen(read_lines(run_dir.trials, TrialRecord), spec.metric, asked.which)
         if not chosen:
-            return Verification(run_id=run_id)
+            return result
         run_dir.stop.unlink(missing_ok=True)
         with stop_signals(run_dir) as asked_to_stop:
             remove_run(engine, run_id)  # left by a verification that was killed
@@ -99,9 +102,23 @@ def verify_run(
                 for trial in chosen:
                     work.verify(trial)
         now = {trial.trial for trial in chosen}
-        written = with_verified(result, work.kept.verified, now, spec.metric)
-        write_whole(run_dir.result, to_json(written))
-        return work.kept
+        result = with_verified(result, work.kept.verified, now, spec.metric)
+        write_whole(run_dir.result, to_json(result))
+        return result
+
+
+def add_problem(run_dir: RunDir, problem: str) -> RunResult:
+    """Write into the run's result why it was not verified; the result as it is now.
+
+    Raises:
+        UserError: another runner has the run, or it has no result.
+        HostError: the result cannot be written.
+    """
+    with held(run_dir):
+        result = _result(run_dir)
+        result = result.model_copy(update={"problems": [*result.problems, problem]})
+        write_whole(run_dir.result, to_json(result))
+        return result
 
 
 def _result(run_dir: RunDir) -> RunResult:

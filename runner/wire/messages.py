@@ -87,8 +87,8 @@ class TrialRequested(Message):
 class TrialExited(Message):
     """The trainer's PID 1 saw `train.py` end. `cause`: exited, timeout, output or signal.
 
-    `began_at` and `ended_at` are when train.py's process began and ended, in seconds since 1970.
-    `Started.details` of a trial has `began_at` as well, for a trial that is killed.
+    `seconds` is from the beginning of train.py's process to its end; when it began is in
+    `Started.details`, as `began_at` in seconds since 1970.
     `measured` is what the kernel counted meanwhile; `Measured` in runner/records/schema.py has the
     names.
     """
@@ -99,8 +99,6 @@ class TrialExited(Message):
     seconds: float
     peak_memory_bytes: int = 0
     oom_kills: int = 0
-    began_at: float = 0.0
-    ended_at: float = 0.0
     measured: dict[str, Any] = field(default_factory=dict)
 
 
@@ -125,7 +123,6 @@ class ScoreEstimated(Message):
     session: str
     fraction: float
     value: float
-    tokens: int
     at: float
 
 

@@ -29,7 +29,6 @@ LIMIT_SECONDS = 240.0  # beyond that, and again for the scoring
 UNMEASURED = Allowances(LIMIT_SECONDS)  # for the pristine text, which measures the others' own
 MARGIN = 1.5  # times what the pristine text took beyond its training
 JUDGED_TOKENS, ESTIMATE_TOKENS = 12_288, 1024
-SHORT_RUN = 4  # tokens in a row that count as told
 
 
 @dataclass(frozen=True)

@@ -132,16 +132,15 @@ def test_a_gpus_memory_is_taken_in_blocks_that_can_grow(engine: Engine) -> None:
     assert ran.exited.exit_code == 0
 
 
-def test_a_trial_says_when_it_began_and_ended(engine: Engine) -> None:
-    """In seconds since 1970 by the engine's clock, and the beginning at once."""
+def test_a_trial_says_when_it_began_and_how_long_it_took(engine: Engine) -> None:
+    """The beginning at once, in seconds since 1970 by the engine's clock; then the seconds."""
     before = time.time()
     ran = trial(engine, "import time\ntime.sleep(0.5)\n")
     started = ran.messages[1]
     assert isinstance(started, Started)
-    assert started.details["began_at"] == ran.exited.began_at
-    assert before - 60 < ran.exited.began_at  # an engine may be on another machine
-    assert ran.exited.ended_at - ran.exited.began_at >= 0.5
-    assert ran.exited.seconds == pytest.approx(ran.exited.ended_at - ran.exited.began_at, abs=0.5)
+    after = time.time()
+    assert before - 60 < started.details["began_at"] < after + 60  # an engine may be elsewhere
+    assert 0.5 <= ran.exited.seconds <= after - before
     assert ran.exited.peak_memory_bytes > MEGABYTE
     assert ran.exited.oom_kills == 0
     assert ran.state.exit_code == 0

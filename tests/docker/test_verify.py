@@ -16,19 +16,19 @@ from runner.errors import UserError
 from runner.metrics import VAL_BPB
 from runner.records.files import append_line, to_json
 from runner.records.layout import RunDir
-from runner.records.schema import Best, RunResult, Spent, TrialRecord
-from runner.records.verification import Verification
+from runner.records.schema import Best, RunResult, TrialRecord
+from runner.records.verification import Verification, read_verification
 from runner.referee.noise import read_noise
 from runner.spec import Budget, RunSpec
 from runner.tasks import load_task
 from runner.verification import noise_floor, verify
+from tests.run_results import run_result
 
 from .commands import a_seed
 
 SEED = a_seed()
 RUN = f"random-s{SEED}"
 HIDDEN = 200  # few, so that a test is quick
-WHEN = "2026-01-01T00:00:00.000Z"
 HONEST = """
 import torch
 from prepare import batches, evaluate_bpb, load_task
@@ -119,11 +119,7 @@ def ended_run(runs: Path, spec: RunSpec, text: str, value: float) -> RunDir:
             judged=True,
         )  # fmt: skip
         append_line(run_dir.trials, record)
-    result = RunResult(
-        run_id=RUN, contestant="random", kind="baseline", seed=SEED, task="pystdlib",
-        metric=VAL_BPB, rehearsed=False, ended_by="trials", cause="budget", began_at=WHEN,
-        ended_at=WHEN, budget={}, spent=Spent(), best_measured=Best(value=value, trial=2),
-    )  # fmt: skip
+    result = run_result(RUN, kind="baseline", best_measured=Best(value=value, trial=2))
     run_dir.result.write_text(to_json(result))
     return run_dir
 
@@ -132,10 +128,12 @@ def verified(engine: Engine, run_dir: RunDir, said: list[str] | None = None) -> 
     """What the referee finds with one held-out seed."""
     asked = verify.Asked("best", 1, hidden_rows=HIDDEN)
     report = (said if said is not None else []).append
-    return verify.verify_run(
+    result = verify.verify_run(
         engine, run_dir.path.parent, run_dir.path.parent / "results", RUN, asked,
         lambda *_: None, report,
     )  # fmt: skip
+    assert result == RunResult.model_validate_json(run_dir.result.read_bytes())
+    return read_verification(run_dir)
 
 
 @pytest.mark.timeout(900)

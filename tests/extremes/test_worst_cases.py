@@ -75,7 +75,6 @@ def filled(piece: str, size: int, before: str = "", after: str = "") -> str:
 # --- experiments.csv ------------------------------------------------------------------------------
 
 HEADER = ",".join(columns("val_bpb"))
-MANY = {f"k{at}": at for at in range(400)}
 OTHER = "id,sha,score,status"
 WIDE = ",".join(["val_bpb", "status", *("n" * 95 + str(at) for at in range(62))])
 TABLES = {
@@ -162,6 +161,12 @@ SOURCES = {
     "comparisons": filled("<1", MOST, "X=1"),
     "targets": filled("a=", MOST, after="1"),
     "attributes": filled(".a", MOST, "X=a"),
+    "an attribute that is set": filled("x.", MOST, after="y=1"),
+    "calls": filled("a.b.c(1), ", MOST, "f(", ")"),
+    "imports": filled("import a\n", MOST),
+    "other names": filled("a=b\n", MOST),
+    "seeds": filled("torch.manual_seed(1)\n", MOST),
+    "a sum that parses": "X=" + "+".join(["1"] * 900),
     "brackets": filled("[", MOST, "X="),
     "a deep tuple": "X=" + "(" * 190 + ",)" * 190,
     "a tuple": filled("1,", MOST, "X=(", ")"),

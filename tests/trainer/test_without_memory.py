@@ -14,8 +14,8 @@ import prepare
 import pytest
 import torch
 from judge_rig import CPU, Chain, Predict
-from test_audit import remembering
-from torch import Tensor, nn
+from test_audit import cautious, remembering
+from torch import nn
 
 if TYPE_CHECKING:
     from conftest import JudgeOf
@@ -66,17 +66,7 @@ def test_a_model_that_behaves_when_it_is_watched_is_found(
     chain: Chain, judge_of: JudgeOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It looks ahead on true rows alone, so other containers give other logits."""
-
-    def make() -> Predict:
-        def answer(tokens: Tensor) -> Tensor:
-            honest = chain.honest(tokens)
-            following = torch.roll(tokens, -1, 1)
-            likely = honest.exp().gather(2, following[..., None]) > 0.05
-            return torch.where(likely, chain.ahead(tokens, 0.5), honest)
-
-        return answer
-
-    found = compared(chain, judge_of, monkeypatch, make)
+    found = compared(chain, judge_of, monkeypatch, lambda: cautious(chain, 0.5))
     assert not found["audit"]["without memory"]["passed"]
 
 

@@ -95,13 +95,25 @@ def test_a_wish_that_arrives_twice_is_one_wish(run_dir: RunDir) -> None:
         assert asked() == "SIGTERM to the runner"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_comes_before_a_run_is_interrupted_at_once(number: signal.Signals) -> None:
+    """The first signal ends it as Ctrl-C does; then all is as before."""
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), run_lock.interrupted_by_signals():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
 def test_what_nohup_ignores_stays_ignored(run_dir: RunDir) -> None:
-    """A run that shall outlive its terminal does."""
+    """A run that shall outlive its terminal does, and so does what comes before it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with run_lock.stop_signals(run_dir) as asked:
             os.kill(os.getpid(), signal.SIGHUP)
             assert asked() is None
+        with run_lock.interrupted_by_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
 

@@ -83,6 +83,14 @@ CASES = {
     "path as a run": (("stop", "../../etc"), USER, "not a run id", "gpt-s1"),
     "path to clear away": (("clean-runs", "../../etc"), USER, "not a run id", "gpt-s1"),
     "nothing to resume": (("resume", "gpt-s1"), USER, "looking for run gpt-s1", "make ps"),
+    "nothing to verify": (("verify", "gpt-s1"), USER, "looking for run gpt-s1", "make ps"),
+    "no text to verify": (
+        ("verify", "gpt-s1", "--verify", "none"),
+        USER,
+        "nothing to do",
+        "VERIFY=best",
+    ),
+    "unknown texts": (("verify", "gpt-s1", "--verify", "all"), USER, "VERIFY is 'all'", "kept"),
     "nothing to stop": (("stop", "gpt-s1"), USER, "no such run", "make ps"),
 }
 

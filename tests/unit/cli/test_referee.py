@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from runner import options, spec
+from runner import options, run_lock, spec
 from runner.cli.context import Folders
 from runner.cli.referee import verify_at_end
 from runner.errors import UserError
 from runner.metrics import VAL_BPB
 from runner.records.files import to_json
 from runner.records.layout import RunDir
-from runner.records.schema import Best, RunResult, Spent
+from runner.records.schema import Best, RunResult
 from runner.spec import Budget, RunSpec
-
-WHEN = "2026-01-01T00:00:00.000Z"
+from tests.run_results import run_result
 
 
 def ended(folder: Path, *, cause: str = "budget", value: float | None = 2.0) -> RunResult:
@@ -24,11 +23,7 @@ def ended(folder: Path, *, cause: str = "budget", value: float | None = 2.0) -> 
     run_dir = RunDir(folder / "runs" / "gp-s1")
     run_dir.path.mkdir(parents=True)
     best = None if value is None else Best(value=value, trial=1)
-    result = RunResult(
-        run_id="gp-s1", contestant="gp", kind="baseline", seed=1, task="pystdlib", metric=VAL_BPB,
-        rehearsed=False, ended_by="trials", cause=cause, began_at=WHEN, ended_at=WHEN, budget={},
-        spent=Spent(), best_measured=best,
-    )  # fmt: skip
+    result = run_result("gp-s1", kind="baseline", cause=cause, best_measured=best)
     run_dir.result.write_text(to_json(result))
     run_dir.spec.write_text(run_spec().model_dump_json())
     return result
@@ -59,6 +54,21 @@ def test_an_engine_that_is_gone_costs_no_run(
     assert "make verify RUN=gp-s1" in problem
     kept = RunResult.model_validate_json((tmp_path / "runs/gp-s1/result.json").read_bytes())
     assert kept == now
+    assert "not verified" in capsys.readouterr().out
+
+
+def test_a_run_that_another_runner_has_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another verification writes its result, so this one only says that it failed."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    result = ended(tmp_path)
+    run_dir = RunDir(tmp_path / "runs" / "gp-s1")
+    before = run_dir.result.read_bytes()
+    with run_lock.held(run_dir):
+        now = verify_at_end(Folders(tmp_path / "runs", tmp_path / "results"), run_spec(), result)
+    assert now == result
+    assert run_dir.result.read_bytes() == before
     assert "not verified" in capsys.readouterr().out
 
 

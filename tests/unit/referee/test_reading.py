@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 
@@ -120,23 +119,6 @@ def test_long_literals_of_every_kind_are_taken() -> None:
     number = "0x" + "".join(random.Random(3).choices("0123456789abcdef", k=20_000))
     assert "data in literals" in names(added(f"TABLE = {number}"))
     assert names(added(r"S = '\ud800'" + f"\nB = {bytes(range(256)) * 4!r}")) == set()
-
-
-def test_reading_takes_linear_time() -> None:
-    """The longest texts, deep or wide, are read within two seconds of a processor."""
-    wide = "x." * 30_000 + "y = 1"
-    texts = [
-        "f(" + "a.b.c(1), " * 6000 + ")",
-        wide,
-        "import a\n" * 7000,
-        "a = b\n" * 10_000,
-        "torch.manual_seed(1)\n" * 3000,
-        "x = " + " + ".join(["1"] * 900),
-    ]
-    for text in texts:
-        began = time.process_time()
-        read_verdicts(text[: 64 * 1024], PRISTINE)
-        assert time.process_time() - began < 2, text[:20]
 
 
 def test_what_is_shown_is_short_and_printable() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from runner.metrics import VAL_BPB, Metric
 from runner.records.files import append_line, to_json
-from runner.records.schema import RunResult, Spent, TrialRecord, UsageRecord
+from runner.records.schema import Spent, TrialRecord, UsageRecord
 from runner.results import headings, write_results
 from runner.results.figure import curve, write_figure
 from runner.results.markdown import harmless
@@ -23,8 +23,9 @@ from runner.results.reading import read_run
 from runner.results.rows import duration, to_row
 from runner.results.summary import write_summary
 from runner.results.tables import safe, write_tables
+from tests.run_results import WHEN, run_result
 
-WHEN = "2026-01-01T00:00:00.000Z"
+SPENT = Spent(wall_seconds=3700.0)
 CLAIMED = (
     "experiment,timestamp,commit,hypothesis,category,change,val_bpb,delta,status\n"
     '1,now,abc,"=HYPERLINK(""x"")",other,@SUM(A1),2.2,-0.1,keep\n'
@@ -44,26 +45,6 @@ def trial(number: int, value: float | None, **fields: Any) -> TrialRecord:
     return TrialRecord(trial=number, request=f"r{number}", value=value, **(base | fields))
 
 
-def result_of(path: Path, **fields: Any) -> RunResult:
-    contestant, _, seed = path.name.rpartition("-s")
-    base: dict[str, Any] = {
-        "run_id": path.name,
-        "contestant": contestant,
-        "kind": "agent",
-        "seed": int(seed),
-        "task": "pystdlib",
-        "metric": VAL_BPB,
-        "rehearsed": False,
-        "ended_by": "trials",
-        "cause": "budget",
-        "began_at": WHEN,
-        "ended_at": WHEN,
-        "budget": {},
-        "spent": Spent(wall_seconds=3700.0),
-    }
-    return RunResult(**(base | fields))
-
-
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Writes a run's directory as the runner does."""
@@ -80,7 +61,7 @@ def make(tmp_path: Path) -> Make:
     ) -> Path:
         path = tmp_path / "runs" / name
         (path / "artifacts").mkdir(parents=True)
-        result = result_of(path, rehearsed=rehearsed, metric=metric)
+        result = run_result(path.name, spent=SPENT, rehearsed=rehearsed, metric=metric)
         (path / "spec.json").write_text(result.model_dump_json(include=SPEC_FIELDS))
         for record in trials:
             append_line(path / "trials.jsonl", record)
@@ -247,7 +228,7 @@ def test_a_problem_that_two_files_tell_is_told_once(make: Make, tmp_path: Path) 
     """The result of a run repeats what is wrong with its self-report."""
     run = make("gpt-s1", [trial(0, 2.5)], claimed="")
     (run / "artifacts" / "experiments.csv").write_bytes(b"\xff\x00" * 50)
-    ended = result_of(run, problems=["experiments.csv: not text"])
+    ended = run_result(run.name, spent=SPENT, problems=["experiments.csv: not text"])
     (run / "result.json").write_text(to_json(ended))
     write_results([run], tmp_path / "results")
     assert table(tmp_path / "results" / "runs.csv")[0]["problems"] == "experiments.csv: not text"

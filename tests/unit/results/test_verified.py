@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 
 from runner import ps
-from runner.metrics import VAL_BPB
 from runner.records.files import append_line, to_json
-from runner.records.schema import Best, RunResult, Spent, TrialRecord, Verdict
+from runner.records.schema import Best, RunResult, TrialRecord, Verdict
 from runner.records.verification import Memory, Scores, Verification, Verified
 from runner.referee.noise import Conditions, keep_value
 from runner.results import write_results
 from runner.results.reading import read_run
+from tests.run_results import run_result
 
-WHEN = "2026-01-01T00:00:00.000Z"
 VERSIONS = {"images": {"trainer": "sha256:1"}, "data": "bakeoff-data-1", "machine": "m"}
 CONDITIONS = Conditions(
     task="pystdlib", data="bakeoff-data-1", image="sha256:1", machine="m", trial_seconds=60
@@ -47,11 +46,7 @@ def run(tmp_path: Path) -> Path:
             judged=True,
         )  # fmt: skip
         append_line(path / "trials.jsonl", record)
-    result = RunResult(
-        run_id="gpt-s1", contestant="gpt", kind="agent", seed=1, task="pystdlib", metric=VAL_BPB,
-        rehearsed=False, ended_by="trials", cause="budget", began_at=WHEN, ended_at=WHEN, budget={},
-        spent=Spent(), best_verified=Best(value=2.32, trial=2),
-    )  # fmt: skip
+    result = run_result("gpt-s1", best_verified=Best(value=2.32, trial=2))
     (path / "result.json").write_text(to_json(result))
     spec = result.model_dump(
         mode="json", include={"run_id", "contestant", "kind", "seed", "task", "metric"}

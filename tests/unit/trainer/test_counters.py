@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import itertools
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from images.trainer import gpu
 from images.trainer.counters import USER_HZ, Counters, Places, Sample, Threads, thinned
-from images.trainer.gpu import find_gpu
 
 IO_FILE = b"rchar: 9\nwchar: 9\nread_bytes: %d\nwrite_bytes: %d\ncancelled_write_bytes: 0\n"
 
@@ -120,9 +121,26 @@ def test_a_busy_gpu_is_counted_in_seconds(tmp_path: Path) -> None:
     assert counters.measured()["gpu_seconds"] == 2.0
 
 
-def test_a_container_without_a_gpu_loads_no_library() -> None:
-    """Without the driver's device there is no GPU to ask."""
-    assert find_gpu() is None
+def test_a_container_without_a_gpu_loads_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the driver's device there is no GPU to ask, whatever this machine has."""
+    loaded: list[str] = []
+    monkeypatch.setattr(gpu, "DEVICE", tmp_path / "nvidiactl")
+    monkeypatch.setattr(ctypes, "CDLL", loaded.append)
+    assert gpu.find_gpu() is None
+    assert loaded == []
+
+
+def test_a_driver_without_its_library_is_no_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine may show the device and leave the library out."""
+    device = tmp_path / "nvidiactl"
+    device.touch()
+    monkeypatch.setattr(gpu, "DEVICE", device)
+    monkeypatch.setattr(gpu, "LIBRARY", str(tmp_path / "no-such-library"))
+    assert gpu.find_gpu() is None
 
 
 def test_ended_threads_stay_counted(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_judge_that_cannot_be_started_is_an_error_each_time(
 def test_several_sessions_are_kept_apart(judging: Judging, judge: ScriptedJudge) -> None:
     """Each has a token, a name and a seed of its own, and gets what is said of it alone."""
     with judging.session() as one, judging.session() as other:
-        judging.take(ScoreEstimated(one.name, 0.25, 2.5, 1000, 5.0))
+        judging.take(ScoreEstimated(one.name, 0.25, 2.5, 5.0))
         judging.take(finished(other))
         assert [each.value for each in one.estimates] == [2.5]
         assert (one.finished, other.estimates) == (None, [])
@@ -193,5 +193,5 @@ def test_estimates_without_an_end_are_bounded(judging: Judging, judge: ScriptedJ
     """A judge that says too much fills no memory."""
     with judging.session() as session:
         for number in range(10 * MAX_ESTIMATES):
-            judging.take(ScoreEstimated(session.name, 0.5, float(number), 1, 1.0))
+            judging.take(ScoreEstimated(session.name, 0.5, float(number), 1.0))
         assert len(session.estimates) == MAX_ESTIMATES

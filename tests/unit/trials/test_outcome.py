@@ -45,7 +45,7 @@ def seen(
     output = TrialOutput(scoring=requested_at is not None)
     for line in lines:
         output.read_line(line)
-    exited = TrialExited(exit_code, cause, 80.0, 1 << 20, 0, BEGAN, BEGAN + 80.0)
+    exited = TrialExited(exit_code, cause, 80.0, 1 << 20, 0)
     state = ContainerState("id", "name", "run", "trial", "exited", 0, oom_killed=False)
     return Seen(
         session, output, BEGAN, exited, state, overran, started_at="then", wall_seconds=82.0
@@ -64,8 +64,8 @@ def charged(trial: Seen) -> float:
 def test_a_scored_trial_has_the_judges_value() -> None:
     """Value, seed, audit and times come from the judge and the clock of its machine."""
     trial = seen(scored())
-    trial.session.estimates.append(ScoreEstimated("s", 0.25, 2.5, 6144, BEGAN + 20.0))
-    trial.session.estimates.append(ScoreEstimated("s", 0.5, float("nan"), 6144, BEGAN + 40.0))
+    trial.session.estimates.append(ScoreEstimated("s", 0.25, 2.5, BEGAN + 20.0))
+    trial.session.estimates.append(ScoreEstimated("s", 0.5, float("nan"), BEGAN + 40.0))
     got = fields(trial)
     assert (got["status"], got["reason"], got["value"]) == ("ok", "", 1.5)
     assert (got["judged"], got["judge_seed"]) == (True, 7)
@@ -180,7 +180,7 @@ def test_far_too_long_a_training_costs_the_score() -> None:
     """A slowed clock trains for longer than it says: rejected by the host's clock, and charged."""
     trial = seen(scored(), requested_at=BEGAN + 160.0)
     trial.wall_seconds = 170.0
-    trial.exited = TrialExited(0, "exited", 165.0, 1 << 20, 0, BEGAN, BEGAN + 165.0)
+    trial.exited = TrialExited(0, "exited", 165.0, 1 << 20, 0)
     got = fields(trial)
     assert (got["status"], got["value"], got["train_seconds"]) == ("rejected", None, 150.0)
     assert got["reason"].startswith("overtime: ")
@@ -192,7 +192,7 @@ def test_what_the_kernel_counted_is_recorded() -> None:
     trial = seen(scored())
     rows = [[BEGAN, 0, 0, 0, 0, 0], [BEGAN + 80.0, 100, 40, 80, 0, 2]]
     counted = {"cpu_seconds": 100.0, "read_bytes": 7, "gpu_seconds": None, "samples": rows}
-    trial.exited = TrialExited(0, "exited", 80.0, 0, 0, BEGAN, BEGAN + 80.0, counted)
+    trial.exited = TrialExited(0, "exited", 80.0, 0, 0, counted)
     got = fields(trial)
     measured = got["measured"]
     assert (measured.cpu_seconds, measured.cpu_seconds_training) == (100.0, 87.5)
@@ -206,7 +206,7 @@ def test_a_check_needs_no_score() -> None:
     """Its one batch of random rows has none; its limits are those of a check."""
     trial = seen(ScoreFinished("s", "scored", "", BEGAN + 75.0))
     assert fields(trial)["status"] == "crash"
-    trial.mode = "check"
+    trial.terms = CHECK
     assert (fields(trial)["status"], fields(trial)["value"]) == ("ok", None)
     assert TRAINER.on(CHECK).training_limit == 25.0
     assert TRAINER.on(CHECK).whole_limit == 40.0

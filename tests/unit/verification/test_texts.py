@@ -7,7 +7,7 @@ from pathlib import Path
 from runner.metrics import VAL_BPB
 from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord
-from runner.spec import Verify
+from runner.spec import Texts
 from runner.trials.terms import Terms
 from runner.verification import texts
 
@@ -21,16 +21,15 @@ def trial(number: int, value: float | None, *, judged: bool = True) -> TrialReco
     )  # fmt: skip
 
 
-def numbers(which: Verify, trials: list[TrialRecord]) -> list[int]:
+def numbers(which: Texts, trials: list[TrialRecord]) -> list[int]:
     return [one.trial for one in texts.chosen(trials, VAL_BPB, which)]
 
 
-def test_the_best_the_kept_or_none() -> None:
+def test_the_best_or_the_kept() -> None:
     """Kept are the trials that were better than all before them; the best one comes first."""
     ledger = [trial(number, value) for number, value in LEDGER]
     assert numbers("best", ledger) == [6]
     assert numbers("kept", ledger) == [6, 3, 1]
-    assert numbers("none", ledger) == []
     assert numbers("best", [trial(1, None)]) == []
     assert numbers("kept", []) == []
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from runner.trials.outcome import Overrun, Trainer
 
 
-class Limits:
-    """Timers of one trial. Any thread may call any method.
+class Timers:
+    """The timers of one trial. Any thread may call any method.
 
     Args:
         trainer: says how long each part may take.
