@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -122,6 +123,7 @@ class Session:
         """Takes a connection whose hello has the session's token."""
         with self.lock:
             self.connections += 1
+            self._hear()  # a trial that has its answer may ask again before the watcher knows of it
             fault = self._fault(hello)
             if fault:
                 self._finish("rejected", fault)
@@ -209,23 +211,35 @@ class Session:
 
     def _watch(self) -> None:
         """Passes on what the child finds, until it ends."""
-        with contextlib.suppress(OSError):
-            while content := self.control.recv(MAX_MESSAGE_BYTES):
-                found = json.loads(content)
-                with self.lock:
-                    if "free" in found:
-                        self.at_once -= 1
-                    elif "estimated" in found:
-                        estimate = {"session": self.name, **found["estimated"], "at": time.time()}
-                        self.tell(ScoreEstimated(**estimate))
-                    else:
-                        self._finish(**found["finished"])
+        alive = True
+        while alive:
+            select.select([self.control], [], [])
+            with self.lock:
+                alive = self._hear()
         self.child.wait()
         with self.lock:
             if not self.closing:
                 self._finish("failed", SCORER_DIED)
             if self.held is not None:
                 self.held[0].close()
+
+    def _hear(self) -> bool:
+        """Takes what the child has said by now, with the lock held; False if the child has ended."""
+        try:
+            while content := self.control.recv(MAX_MESSAGE_BYTES, socket.MSG_DONTWAIT):
+                found = json.loads(content)
+                if "free" in found:
+                    self.at_once -= 1
+                elif "estimated" in found:
+                    estimate = {"session": self.name, **found["estimated"], "at": time.time()}
+                    self.tell(ScoreEstimated(**estimate))
+                else:
+                    self._finish(**found["finished"])
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def _end_child(self) -> None:
         with contextlib.suppress(OSError):

@@ -16,8 +16,8 @@ import pytest
 from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
-from runner.trials.judge_container import FOLDER
 from runner.trials.order import TrialOrder
+from runner.wire.judge_terms import JUDGE_FOLDER
 
 from .trial_rig import FOREVER, SCORED, TrialRig, scored
 
@@ -25,7 +25,7 @@ GO_ON = "go-on"  # a file beside the judge's socket, which lets a trial of WAITS
 WAITS = f"""
 import os, time
 print("up", flush=True)
-while not os.path.exists("{FOLDER}/{GO_ON}"):
+while not os.path.exists("{JUDGE_FOLDER}/{GO_ON}"):
     time.sleep(0.1)
 """
 
@@ -49,7 +49,7 @@ def test_a_judge_that_ends_is_opened_again_and_the_trial_runs_again(rig: TrialRi
         wait_for(lambda: rig.lines == ["up"] or running.done())
         rig.engine.kill(rig.sandbox.judge.container)
         wait_for(lambda: rig.lines == ["up", "up"] or running.done(), 120)
-        rig.engine.put_files(rig.sandbox.judge.container, FOLDER, {GO_ON: b""})
+        rig.engine.put_files(rig.sandbox.judge.container, JUDGE_FOLDER, {GO_ON: b""})
         record = running.result(120)
     assert record.status == "ok", record
     assert rig.repeated == ["the judge ended"]

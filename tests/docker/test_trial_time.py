@@ -262,7 +262,7 @@ def measured_once(place: Place) -> Calibration:
     assert min(facts.overhead_seconds, longest) <= allowed <= longest
     losses = reference_of(place)
     assert losses.shape[1] == place.task.sequence_tokens
-    assert 100_000 < losses.size <= facts.tokens
+    assert losses.size > 100_000
     assert 0 < losses.mean(dtype=float) < 7.5  # nats a token; one of 1,024 by chance is 6.9
     return found
 

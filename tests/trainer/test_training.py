@@ -84,7 +84,7 @@ def test_it_ends_when_its_seconds_are_spent(data: Path, tmp_path: Path) -> None:
     spent, steps = float(end["training_seconds"]), int(end["num_steps"])
     assert spent >= 1
     when = [float(s) for s in re.findall(r"^progress: .* train_seconds=(\S+) ", ran.stdout, re.M)]
-    assert all(seconds < 1 for seconds in when[:-1]) or steps == 1
+    assert all(seconds <= 1 for seconds in when[:-1]) or steps == 1  # two decimals: 0.996 is 1.00
 
 
 @pytest.mark.parametrize("broken", ["loss = loss * float('nan')", "loss = loss + 101"])
