@@ -17,6 +17,8 @@ SMALLEST_IN_DECIMALS = 1e-3  # a smaller value would lose its digits with four d
 
 T = TypeVar("T")
 
+Direction = Literal["minimize", "maximize"]
+
 Bound = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -35,7 +37,7 @@ class Metric(BaseModel):
 
     name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")]
     unit: Annotated[str, Field(max_length=60)] = ""
-    direction: Literal["minimize", "maximize"]
+    direction: Direction
     above: Bound | None = None
     below: Bound | None = None
 

@@ -224,7 +224,7 @@ class Session:
                 self.held[0].close()
 
     def _hear(self) -> bool:
-        """Takes what the child has said by now, with the lock held; False if the child has ended."""
+        """Takes what the child has said, with the lock held; False if the child has ended."""
         try:
             while content := self.control.recv(MAX_MESSAGE_BYTES, socket.MSG_DONTWAIT):
                 found = json.loads(content)

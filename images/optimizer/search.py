@@ -84,7 +84,7 @@ class Search:
             storage=self._storage,
             study_name=STUDY,
             sampler=self._entry.make(seed, 0),
-            direction=direction,
+            direction=StudyDirection[direction.upper()],
             load_if_exists=True,
         )
         if other is None:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runner.errors import HostError
+from runner.errors import HostError, UserError
 from runner.referee.noise import read_noise
 from runner.results.reading import read_run
 from runner.results.rows import Row, headings, ordered, to_row
 from runner.results.summary import FIGURE, write_summary
 from runner.results.tables import write_tables
 
-__all__ = ["FIGURE", "Row", "headings", "write_results"]
+if TYPE_CHECKING:
+    from runner.results.dataframes import Frames
+
+__all__ = ["FIGURE", "Row", "frames", "headings", "write_results"]
 
 
 def write_results(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
@@ -44,3 +48,22 @@ def write_results(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
             f"writing the results: {error}", hint=f"make room for, or access to, {folder}"
         ) from error
     return [to_row(run, Path.cwd()) for run in runs]
+
+
+def frames(paths: Path | Iterable[Path]) -> Frames:
+    """Runs and imports as tables for a notebook; docs/analysis.md explains their columns.
+
+    Args:
+        paths: directories of runs, what `bakeoff import` made, or folders of such.
+
+    Raises:
+        UserError: a path holds no results, or pandas is missing.
+    """
+    try:
+        from runner.results.dataframes import read
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"reading results as tables: there is no {error.name}",
+            hint="`make analyse` installs what it needs, or: pip install bakeoff[analysis]",
+        ) from error
+    return read(paths)

@@ -121,6 +121,12 @@ def beside(path: str) -> list[str]:
     return ["images/trainer/requirements.lock"] if path.endswith("requirements-test.lock") else []
 
 
+def with_included(source: Path) -> list[Path]:
+    """An .in file and the files that it includes, and those that they include."""
+    included = re.findall(r"^-r (\S+)", source.read_text(), re.MULTILINE)
+    return [source, *(each for one in included for each in with_included(source.with_name(one)))]
+
+
 # --- complete -------------------------------------------------------------------------------------
 
 
@@ -134,10 +140,10 @@ def test_one_command_makes_every_lock(lock_script: ModuleType) -> None:
 @pytest.mark.parametrize("path", LOCKS)
 def test_a_lock_is_complete_on_every_machine(path: str) -> None:
     """Every requirement, and all that it needs in turn, is pinned, with its extras."""
-    source = (ROOT / path).with_suffix(".in")
-    included = re.findall(r"^-r (\S+)", source.read_text(), re.MULTILINE)
     asked = [
-        one for each in (source, *map(source.with_name, included)) for one in requirements(each)
+        one
+        for each in with_included((ROOT / path).with_suffix(".in"))
+        for one in requirements(each)
     ]
     texts = [(ROOT / one).read_text() for one in (*beside(path), path)]
     for machine in machines(path):
@@ -256,7 +262,9 @@ def test_npm_installs_by_the_lock_alone() -> None:
 # --- what is asked for ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wanted", ["requirements.in", "requirements-dev.in"])
+@pytest.mark.parametrize(
+    "wanted", ["requirements.in", "requirements-analysis.in", "requirements-dev.in"]
+)
 def test_every_wanted_package_is_pinned(wanted: str) -> None:
     """Everything that an .in file names is in the lock beside it."""
     locked = {
@@ -271,6 +279,8 @@ def test_the_package_asks_for_what_the_lock_pins() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = set(requirements(ROOT / "requirements.in")) - {"setuptools"}  # builds the package
     assert set(project["dependencies"]) == named
+    analysis = set(requirements(ROOT / "requirements-analysis.in"))
+    assert set(project["optional-dependencies"]["analysis"]) == analysis
 
 
 def test_the_hosts_own_set_up_stays_light() -> None:

@@ -1,0 +1,334 @@
+"""Runs and imported results as tidy tables for analysis and notebooks. It needs pandas.
+
+`read` gives four tables. A column has one type in all of them, and what is not known is NaN, NA or
+an empty text. Times are in seconds, money is in US dollars. docs/analysis.md explains the columns.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from runner.errors import UserError
+from runner.records.files import read_lines
+from runner.records.imported import Imported, ImportedRun, ImportedTrial
+from runner.records.layout import RunDir
+from runner.records.schema import TrialRecord
+from runner.referee.noise import NoiseFile
+from runner.results.reading import Run, read_run
+
+IMPORT_FILE = "import.json"
+RUN_DTYPES = {
+    "run": "string", "contestant": "string", "kind": "string", "model": "string", "seed": "Int64",
+    "task": "string", "metric": "string", "unit": "string", "direction": "string",
+    "comparison": "string", "judged": "boolean", "rehearsed": "boolean", "ended_by": "string",
+    "cause": "string", "began_at": "string", "trial_seconds": "float64", "budget": "string",
+    "budget_share": "float64", "trials": "Int64", "wall_seconds": "float64",
+    "train_seconds": "float64", "usd": "float64", "tokens": "Int64", "requests": "Int64",
+    "turns": "Int64", "first": "float64", "best": "float64", "claimed": "float64",
+    "verified": "float64", "verified_sd": "float64", "noise_sd": "float64", "problems": "Int64",
+    "path": "string",
+}  # fmt: skip
+TRIAL_DTYPES = {
+    "run": "string", "contestant": "string", "seed": "Int64", "trial": "Int64", "source": "string",
+    "status": "string", "reason": "string", "value": "float64", "best": "float64",
+    "is_best": "boolean", "kept": "boolean", "parent": "Int64", "change": "string",
+    "category": "string", "knobs_changed": "string", "other_changes": "boolean",
+    "commit": "string", "elapsed_seconds": "float64", "train_seconds": "float64",
+    "train_seconds_so_far": "float64", "usd_so_far": "float64", "disturbed": "boolean",
+    "text": "string",
+}  # fmt: skip
+KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
+               "text": "string"}  # fmt: skip
+REQUEST_DTYPES = {"run": "string", "elapsed_seconds": "float64", "model": "string",
+                  "tokens": "Int64", "usd": "float64"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Four tables; `run` joins them.
+
+    Attributes:
+        runs: a row a run, by `RUN_DTYPES`.
+        trials: a row a trial of the contestant's own, in order, by `TRIAL_DTYPES`.
+        knobs: a row a knob of a trial, by `KNOB_DTYPES`.
+        requests: a row a request to a model, by `REQUEST_DTYPES`.
+        problems: what could not be read, a sentence each.
+    """
+
+    runs: pd.DataFrame
+    trials: pd.DataFrame
+    knobs: pd.DataFrame
+    requests: pd.DataFrame
+    problems: tuple[str, ...] = ()
+
+
+def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames:
+    """The tables of run directories, of imports, and of folders that hold such.
+
+    Args:
+        paths: one or more of them.
+        noise: the noise of tasks, as far as it was measured.
+
+    Raises:
+        UserError: one of the paths is neither, nor a folder of them.
+    """
+    rows = _Rows()
+    for path in [paths] if isinstance(paths, Path) else paths:
+        for folder in _folders(path):
+            if (folder / IMPORT_FILE).is_file():
+                rows.add_import(folder)
+            else:
+                rows.add_run(read_run(folder, noise))
+    return rows.frames()
+
+
+def _folders(path: Path) -> list[Path]:
+    """The run directories and imports that a path names.
+
+    Raises:
+        UserError: it names none.
+    """
+    if _holds_results(path):
+        return [path]
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    found = [each for each in inside if _holds_results(each)]
+    if not found:
+        raise UserError(
+            f"reading {path}: there is no run and no import",
+            hint="name a run's directory, a folder of runs, or what `bakeoff import` made",
+        )
+    return found
+
+
+def _holds_results(path: Path) -> bool:
+    names = (IMPORT_FILE, RunDir(path).spec.name, RunDir(path).trials.name)
+    return path.is_dir() and any((path / name).is_file() for name in names)
+
+
+class _Rows:
+    """Collects the rows of all tables."""
+
+    def __init__(self) -> None:
+        self.runs: list[dict[str, Any]] = []
+        self.trials: list[dict[str, Any]] = []
+        self.knobs: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.problems: list[str] = []
+
+    def frames(self) -> Frames:
+        return Frames(
+            _table(self.runs, RUN_DTYPES),
+            _table(self.trials, TRIAL_DTYPES),
+            _table(self.knobs, KNOB_DTYPES),
+            _table(self.requests, REQUEST_DTYPES),
+            tuple(self.problems),
+        )
+
+    def add_run(self, run: Run) -> None:
+        result, verified = run.result, run.verified
+        began = _moment(result.began_at if result else "") or _first_moment(run.own_trials)
+        trials = sorted(run.own_trials, key=lambda trial: trial.trial)
+        values = [run.value(trial) for trial in trials]
+        spent = result.spent if result else None
+        self.runs.append(
+            {
+                "run": run.run_id, "contestant": run.contestant, "kind": run.kind,
+                "model": run.usage[-1].model if run.usage else "", "seed": run.seed,
+                "task": run.task, "metric": run.metric.name, "unit": run.metric.unit,
+                "direction": run.metric.direction,
+                "comparison": f"{run.heading}, {run.metric.name} ({run.metric.lower} is better)",
+                "judged": run.judged, "rehearsed": run.rehearsed, "ended_by": run.ended_by,
+                "cause": result.cause if result else "",
+                "began_at": result.began_at if result else "",
+                "trial_seconds": run.trial_seconds, "budget": json.dumps(run.budget),
+                "budget_share": _share(run), "trials": len(trials),
+                "wall_seconds": run.wall_seconds, "train_seconds": run.train_seconds,
+                "usd": run.cost_usd, "tokens": sum(one.tokens for one in run.usage),
+                "requests": len(run.usage), "turns": spent.turns if spent else None,
+                "first": next((value for value in values if value is not None), None),
+                "best": run.best_value, "claimed": run.claimed_value,
+                "verified": run.verified_value, "verified_sd": verified.sd if verified else None,
+                "noise_sd": run.noise.sd if run.noise else None,
+                "problems": len(run.all_problems), "path": str(run.path),
+            }
+        )  # fmt: skip
+        self.problems += [f"{run.run_id}: {problem}" for problem in run.problems]
+        self._add_requests(run, began)
+        said = _kept_by_row(run)
+        best, seconds = None, 0.0
+        usd = _CostSoFar(run)
+        for trial, value in zip(trials, values, strict=True):
+            is_best = value is not None and (best is None or run.metric.better(value, best))
+            best = value if is_best else best
+            seconds += trial.train_seconds
+            self.trials.append(
+                {
+                    "run": run.run_id, "contestant": run.contestant, "seed": run.seed,
+                    "trial": trial.trial, "source": trial.source, "status": trial.status,
+                    "reason": trial.reason, "value": value, "best": best, "is_best": is_best,
+                    "kept": said.get(trial.trial, is_best), "parent": trial.parent,
+                    "change": trial.hypothesis, "category": trial.category,
+                    "knobs_changed": json.dumps(trial.knobs_changed),
+                    "other_changes": trial.other_changes, "commit": trial.commit,
+                    "elapsed_seconds": _since(began, trial.ended_at),
+                    "train_seconds": trial.train_seconds, "train_seconds_so_far": seconds,
+                    "usd_so_far": usd.until(trial.ended_at), "disturbed": trial.disturbed,
+                    "text": str(RunDir(run.path).trial(trial.trial) / "train.py"),
+                }
+            )  # fmt: skip
+            self._add_knobs(run.run_id, trial.trial, trial.knobs)
+
+    def _add_requests(self, run: Run, began: datetime | None) -> None:
+        self.requests += [
+            {
+                "run": run.run_id, "elapsed_seconds": _since(began, one.at), "model": one.model,
+                "tokens": one.tokens, "usd": one.cost_usd,
+            }
+            for one in run.usage
+        ]  # fmt: skip
+
+    def _add_knobs(self, run: str, trial: int, knobs: dict[str, Any]) -> None:
+        self.knobs += [
+            {
+                "run": run, "trial": trial, "knob": name, "number": _number(value),
+                "text": value if isinstance(value, str) else json.dumps(value),
+            }
+            for name, value in knobs.items()
+        ]  # fmt: skip
+
+    def add_import(self, folder: Path) -> None:
+        """The runs of an import; one that cannot be read becomes a problem."""
+        try:
+            imported = Imported.model_validate_json((folder / IMPORT_FILE).read_bytes())
+        except (OSError, ValidationError) as error:
+            self.problems.append(f"{folder.name}: {IMPORT_FILE} cannot be read: {error}")
+            return
+        trials: dict[str, list[ImportedTrial]] = {run.run: [] for run in imported.runs}
+        for trial in read_lines(folder / "trials.jsonl", ImportedTrial):
+            if trial.run in trials:
+                trials[trial.run].append(trial)
+        for run in imported.runs:
+            self._add_foreign(folder, run, trials[run.run])
+
+    def _add_foreign(self, folder: Path, run: ImportedRun, trials: list[ImportedTrial]) -> None:
+        sign = 1.0 if run.metric.direction == "minimize" else -1.0
+        began = _moment(next((trial.at for trial in trials if trial.at), ""))
+        name, best, seconds, usd = f"{folder.name}/{run.run}", math.nan, 0.0, 0.0
+        for trial in trials:
+            value = math.nan if trial.value is None or trial.status != "ok" else trial.value
+            is_best = not math.isnan(value) and not sign * value >= sign * best
+            best = value if is_best else best
+            seconds += trial.seconds or 0.0
+            usd += trial.usd or 0.0
+            self.trials.append(
+                {
+                    "run": name, "contestant": run.contestant, "seed": run.seed,
+                    "trial": trial.trial, "source": "imported", "status": trial.status,
+                    "reason": trial.said, "value": value, "best": best, "is_best": is_best,
+                    "kept": is_best if trial.kept is None else trial.kept,
+                    "change": trial.change, "category": trial.category, "commit": trial.commit,
+                    "knobs_changed": "{}", "elapsed_seconds": _since(began, trial.at),
+                    "train_seconds": trial.seconds, "train_seconds_so_far": seconds or None,
+                    "usd_so_far": usd or None, "text": "",
+                }
+            )  # fmt: skip
+            self._add_knobs(name, trial.trial, trial.knobs)
+        values = [one.value for one in trials if one.status == "ok" and one.value is not None]
+        self.runs.append(
+            {
+                "run": name, "contestant": run.contestant, "kind": "imported", "model": "",
+                "seed": run.seed, "task": run.task, "metric": run.metric.name, "unit": "",
+                "direction": run.metric.direction,
+                "comparison": f"{run.task or folder.name}, imported, {run.metric.name} "
+                f"({'lower' if sign > 0 else 'higher'} is better)",
+                "judged": False, "rehearsed": False, "ended_by": "", "cause": "",
+                "began_at": next((trial.at for trial in trials if trial.at), ""),
+                "budget": "{}", "trials": len(trials), "train_seconds": seconds or None,
+                "usd": usd or None, "first": values[0] if values else None,
+                "best": min(values, key=lambda value: sign * value) if values else None,
+                "problems": 0, "path": str(folder),
+            }
+        )  # fmt: skip
+
+
+class _CostSoFar:
+    """What a run had spent on its model by a moment, in US dollars; moments come in order."""
+
+    def __init__(self, run: Run) -> None:
+        self.requests = sorted((one.at, one.cost_usd) for one in run.usage)
+        self.at, self.spent = 0, 0.0
+
+    def until(self, moment: str) -> float:
+        while self.at < len(self.requests) and self.requests[self.at][0] <= moment:
+            self.spent += self.requests[self.at][1]
+            self.at += 1
+        return self.spent
+
+
+def _kept_by_row(run: Run) -> dict[int, bool]:
+    """Trial → whether the agent's own log says that its change was kept."""
+    fidelity = run.fidelity
+    if fidelity is None or run.claims is None:
+        return {}
+    outcomes = {row.row: row.outcome for row in run.claims.rows}
+    return {
+        found.trial: outcomes.get(found.row) == "keep"
+        for found in fidelity.findings
+        if found.trial is not None and found.row is not None and outcomes.get(found.row)
+    }
+
+
+def _share(run: Run) -> float | None:
+    """The largest share of a budget that was used, at most 1; None if no budget is known."""
+    spent = run.result.spent if run.result else None
+    if spent is None:
+        return None
+    used = {
+        "hours": spent.elapsed_seconds / 3600,
+        "train_hours": spent.train_seconds / 3600,
+        "trials": spent.trials,
+        "usd": spent.usd,
+        "tokens": spent.tokens,
+    }
+    shares = [
+        used[name] / amount for name, amount in run.budget.items() if name in used and amount > 0
+    ]
+    return min(1.0, max(shares)) if shares else None
+
+
+def _table(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+    frame = pd.DataFrame(list(rows), columns=list(dtypes))
+    return frame.astype(dtypes)
+
+
+def _number(value: Any) -> float | None:
+    is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_one and math.isfinite(value) else None
+
+
+def _moment(at: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(at)
+    except ValueError:
+        return None
+
+
+def _first_moment(trials: Iterable[TrialRecord]) -> datetime | None:
+    return min(filter(None, (_moment(trial.queued_at) for trial in trials)), default=None)
+
+
+def _since(began: datetime | None, at: str) -> float | None:
+    """Seconds from the beginning to a moment; None where one of them is not known."""
+    moment = _moment(at)
+    if began is None or moment is None or (began.tzinfo is None) != (moment.tzinfo is None):
+        return None
+    return (moment - began).total_seconds()
