@@ -19,6 +19,8 @@ from tests.corpora import Text, corpus, expected, pristine
 
 from .corpora_rig import CorporaRig, Judged
 
+pytestmark = pytest.mark.alone  # what a text does while it is scored is seen by its use of time
+
 AT_ONCE = 3  # some wait more than they compute
 CHEATS, HONEST, EXPECTED = corpus("cheats"), corpus("honest"), expected()
 SLOW_FIRST = ["lets_the_judge_wait", "looks_up_the_library"]
