@@ -24,6 +24,7 @@ from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord
 from runner.referee.noise import NoiseFile
 from runner.results.reading import Run, read_run
+from runner.results.settings import settings
 
 IMPORT_FILE = "import.json"
 RUN_DTYPES = {
@@ -42,9 +43,9 @@ TRIAL_DTYPES = {
     "status": "string", "reason": "string", "value": "float64", "best": "float64",
     "is_best": "boolean", "kept": "boolean", "parent": "Int64", "change": "string",
     "category": "string", "knobs_changed": "string", "other_changes": "boolean",
-    "commit": "string", "elapsed_seconds": "float64", "train_seconds": "float64",
-    "train_seconds_so_far": "float64", "usd_so_far": "float64", "disturbed": "boolean",
-    "text": "string",
+    "commit": "string", "sha256": "string", "elapsed_seconds": "float64",
+    "train_seconds": "float64", "train_seconds_so_far": "float64", "usd_so_far": "float64",
+    "disturbed": "boolean", "text": "string",
 }  # fmt: skip
 KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
                "text": "string"}  # fmt: skip
@@ -120,7 +121,7 @@ class _Rows:
     def __init__(self) -> None:
         self.runs: list[dict[str, Any]] = []
         self.trials: list[dict[str, Any]] = []
-        self.knobs: list[dict[str, Any]] = []
+        self.knobs: list[tuple[str, int, str, float | None, str]] = []
         self.requests: list[dict[str, Any]] = []
         self.problems: list[str] = []
 
@@ -163,7 +164,7 @@ class _Rows:
         )  # fmt: skip
         self.problems += [f"{run.run_id}: {problem}" for problem in run.problems]
         self._add_requests(run, began)
-        said = _kept_by_row(run)
+        said, knobs = _kept_by_row(run), settings(run.task, trials)
         best, seconds = None, 0.0
         usd = _CostSoFar(run)
         for trial, value in zip(trials, values, strict=True):
@@ -179,13 +180,14 @@ class _Rows:
                     "change": trial.hypothesis, "category": trial.category,
                     "knobs_changed": json.dumps(trial.knobs_changed),
                     "other_changes": trial.other_changes, "commit": trial.commit,
+                    "sha256": trial.sha256,
                     "elapsed_seconds": _since(began, trial.ended_at),
                     "train_seconds": trial.train_seconds, "train_seconds_so_far": seconds,
                     "usd_so_far": usd.until(trial.ended_at), "disturbed": trial.disturbed,
                     "text": str(RunDir(run.path).trial(trial.trial) / "train.py"),
                 }
             )  # fmt: skip
-            self._add_knobs(run.run_id, trial.trial, trial.knobs)
+            self._add_knobs(run.run_id, trial.trial, knobs[trial.trial])
 
     def _add_requests(self, run: Run, began: datetime | None) -> None:
         self.requests += [
@@ -197,13 +199,7 @@ class _Rows:
         ]  # fmt: skip
 
     def _add_knobs(self, run: str, trial: int, knobs: dict[str, Any]) -> None:
-        self.knobs += [
-            {
-                "run": run, "trial": trial, "knob": name, "number": _number(value),
-                "text": value if isinstance(value, str) else json.dumps(value),
-            }
-            for name, value in knobs.items()
-        ]  # fmt: skip
+        self.knobs += [(run, trial, name, *_cells(value)) for name, value in knobs.items()]
 
     def add_import(self, folder: Path) -> None:
         """The runs of an import; one that cannot be read becomes a problem."""
@@ -236,6 +232,7 @@ class _Rows:
                     "reason": trial.said, "value": value, "best": best, "is_best": is_best,
                     "kept": is_best if trial.kept is None else trial.kept,
                     "change": trial.change, "category": trial.category, "commit": trial.commit,
+                    "sha256": "",
                     "knobs_changed": "{}", "elapsed_seconds": _since(began, trial.at),
                     "train_seconds": trial.seconds, "train_seconds_so_far": seconds or None,
                     "usd_so_far": usd or None, "text": "",
@@ -305,14 +302,21 @@ def _share(run: Run) -> float | None:
     return min(1.0, max(shares)) if shares else None
 
 
-def _table(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+def _table(
+    rows: Sequence[dict[str, Any] | tuple[Any, ...]], dtypes: dict[str, str]
+) -> pd.DataFrame:
     frame = pd.DataFrame(list(rows), columns=list(dtypes))
     return frame.astype(dtypes)
 
 
-def _number(value: Any) -> float | None:
+def _cells(value: Any) -> tuple[float | None, str]:
+    """A knob's value as a number, if it is one, and as text."""
+    if isinstance(value, str):
+        return None, value
     is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_one and math.isfinite(value) else None
+    if is_one and math.isfinite(value):
+        return float(value), repr(value)  # as JSON has it, and faster
+    return None, json.dumps(value)
 
 
 def _moment(at: str) -> datetime | None:
