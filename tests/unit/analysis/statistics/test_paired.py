@@ -147,3 +147,11 @@ def test_effect_sizes_are_those_worked_out_by_hand() -> None:
 def test_equal_differences_have_no_dz() -> None:
     """A standard deviation of 0 would make dz infinite."""
     assert paired_less([0.1, 0.2, 0.3], [0.2, 0.3, 0.4], resamples=10).cohens_dz is None
+
+
+def test_the_unit_changes_nothing_but_the_difference() -> None:
+    """Values of 10⁻²⁰⁰, whose squares are 0, have the p and the effect of their thousands."""
+    tiny = paired_less(np.array([1, 1, 1, 4]) * 1e-200, np.array([2, 3, 4, 2]) * 1e-200)
+    large = paired_less([1000, 1000, 1000, 4000], [2000, 3000, 4000, 2000])
+    assert (tiny.p, tiny.rank_biserial) == (large.p, large.rank_biserial)
+    assert tiny.cohens_dz == pytest.approx(large.cohens_dz)
