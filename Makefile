@@ -104,7 +104,7 @@ test-setup: ## tests of the set-up, on machines of all kinds and in a later year
 
 test-docker: setup images ## tests that use the engine
 	@$(PYTEST) -m alone tests/docker
-	@$(PYTEST) -n 3 --dist loadscope -m "not alone" tests/docker
+	@$(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not alone" tests/docker
 
 lock: ## choose the versions of all packages again: WHAT=gateway, UPGRADE=1
 	@scripts/setup dev
