@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,9 @@ TRIAL_DTYPES = {
     "train_seconds_so_far": "float64", "usd_so_far": "float64", "disturbed": "boolean",
     "text": "string",
 }  # fmt: skip
-KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
-               "text": "string"}  # fmt: skip
+KNOB_DTYPES = {
+    "run": "string", "trial": "Int64", "knob": "string", "number": "float64", "text": "string",
+}  # fmt: skip
 RETEST_DTYPES = {"run": "string", "trial": "Int64", "times": "float64", "seed": "Int64",
                  "status": "string", "value": "float64"}  # fmt: skip
 REQUEST_DTYPES = {"run": "string", "elapsed_seconds": "float64", "model": "string",
@@ -64,16 +65,16 @@ class Frames:
         trials: a row a trial of the contestant's own, in order, by `TRIAL_DTYPES`.
         knobs: a row a knob of a trial, by `KNOB_DTYPES`.
         requests: a row a request to a model, by `REQUEST_DTYPES`.
-        retests: a row a longer training of a run's best text, by `RETEST_DTYPES`.
         problems: what could not be read, a sentence each.
+        retests: a row a longer training of a run's best text, by `RETEST_DTYPES`.
     """
 
     runs: pd.DataFrame
     trials: pd.DataFrame
     knobs: pd.DataFrame
     requests: pd.DataFrame
-    retests: pd.DataFrame
     problems: tuple[str, ...] = ()
+    retests: pd.DataFrame = field(default_factory=lambda: _table([], RETEST_DTYPES))
 
 
 def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames:
@@ -131,13 +132,10 @@ class _Rows:
 
     def frames(self) -> Frames:
         return Frames(
-            _table(self.runs, RUN_DTYPES),
-            _table(self.trials, TRIAL_DTYPES),
-            _table(self.knobs, KNOB_DTYPES),
-            _table(self.requests, REQUEST_DTYPES),
-            _table(self.retests, RETEST_DTYPES),
-            tuple(self.problems),
-        )
+            _table(self.runs, RUN_DTYPES), _table(self.trials, TRIAL_DTYPES),
+            _table(self.knobs, KNOB_DTYPES), _table(self.requests, REQUEST_DTYPES),
+            tuple(self.problems), _table(self.retests, RETEST_DTYPES),
+        )  # fmt: skip
 
     def add_run(self, run: Run) -> None:
         result, verified = run.result, run.verified
@@ -225,7 +223,7 @@ class _Rows:
         ]  # fmt: skip
 
     def add_import(self, folder: Path) -> None:
-        """The runs of an import; one that cannot be read becomes a problem."""
+        """Its runs; an import that cannot be read becomes a problem."""
         try:
             imported = Imported.model_validate_json((folder / IMPORT_FILE).read_bytes())
         except (OSError, ValidationError) as error:
