@@ -1,6 +1,6 @@
 """Runs and imported results as tidy tables for analysis and notebooks. It needs pandas.
 
-`read` gives four tables. A column has one type in all of them, and what is not known is NaN, NA or
+`read` gives five tables. A column has one type in all of them, and what is not known is NaN, NA or
 an empty text. Times are in seconds, money is in US dollars. docs/analysis.md explains the columns.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from runner.errors import UserError
 from runner.records.files import read_lines
 from runner.records.imported import Imported, ImportedRun, ImportedTrial
 from runner.records.layout import RunDir
+from runner.records.retest import read_retest
 from runner.records.schema import TrialRecord
 from runner.referee.noise import NoiseFile
+from runner.results.derived import CostSoFar, budget_share, kept_by_row
 from runner.results.reading import Run, read_run
 from runner.results.settings import settings
 
@@ -49,13 +51,15 @@ TRIAL_DTYPES = {
 }  # fmt: skip
 KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
                "text": "string"}  # fmt: skip
+RETEST_DTYPES = {"run": "string", "trial": "Int64", "times": "float64", "seed": "Int64",
+                 "status": "string", "value": "float64"}  # fmt: skip
 REQUEST_DTYPES = {"run": "string", "elapsed_seconds": "float64", "model": "string",
                   "tokens": "Int64", "usd": "float64"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Four tables; `run` joins them.
+    """Five tables; `run` joins them.
 
     Attributes:
         runs: a row a run, by `RUN_DTYPES`.
@@ -63,6 +67,7 @@ class Frames:
         knobs: a row a knob of a trial, by `KNOB_DTYPES`.
         requests: a row a request to a model, by `REQUEST_DTYPES`.
         problems: what could not be read, a sentence each.
+        retests: a row a longer training of a run's best text, by `RETEST_DTYPES`.
     """
 
     runs: pd.DataFrame
@@ -70,6 +75,7 @@ class Frames:
     knobs: pd.DataFrame
     requests: pd.DataFrame
     problems: tuple[str, ...] = ()
+    retests: pd.DataFrame = field(default_factory=lambda: _table([], RETEST_DTYPES))
 
 
 def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames:
@@ -100,8 +106,7 @@ def _folders(path: Path) -> list[Path]:
     """
     if _holds_results(path):
         return [path]
-    inside = sorted(path.iterdir()) if path.is_dir() else []
-    found = [each for each in inside if _holds_results(each)]
+    found = [each for each in sorted(path.glob("*")) if _holds_results(each)]
     if not found:
         raise UserError(
             f"reading {path}: there is no run and no import",
@@ -111,8 +116,8 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _holds_results(path: Path) -> bool:
-    names = (IMPORT_FILE, RunDir(path).spec.name, RunDir(path).trials.name)
-    return path.is_dir() and any((path / name).is_file() for name in names)
+    run = RunDir(path)
+    return any(file.is_file() for file in (path / IMPORT_FILE, run.spec, run.trials))
 
 
 class _Rows:
@@ -123,16 +128,15 @@ class _Rows:
         self.trials: list[dict[str, Any]] = []
         self.knobs: list[tuple[str, int, str, float | None, str]] = []
         self.requests: list[dict[str, Any]] = []
+        self.retests: list[dict[str, Any]] = []
         self.problems: list[str] = []
 
     def frames(self) -> Frames:
         return Frames(
-            _table(self.runs, RUN_DTYPES),
-            _table(self.trials, TRIAL_DTYPES),
-            _table(self.knobs, KNOB_DTYPES),
-            _table(self.requests, REQUEST_DTYPES),
-            tuple(self.problems),
-        )
+            _table(self.runs, RUN_DTYPES), _table(self.trials, TRIAL_DTYPES),
+            _table(self.knobs, KNOB_DTYPES), _table(self.requests, REQUEST_DTYPES),
+            tuple(self.problems), _table(self.retests, RETEST_DTYPES),
+        )  # fmt: skip
 
     def add_run(self, run: Run) -> None:
         result, verified = run.result, run.verified
@@ -151,7 +155,7 @@ class _Rows:
                 "cause": result.cause if result else "",
                 "began_at": result.began_at if result else "",
                 "trial_seconds": run.trial_seconds, "budget": json.dumps(run.budget),
-                "budget_share": _share(run), "trials": len(trials),
+                "budget_share": budget_share(run), "trials": len(trials),
                 "wall_seconds": run.wall_seconds, "train_seconds": run.train_seconds,
                 "usd": run.cost_usd, "tokens": sum(one.tokens for one in run.usage),
                 "requests": len(run.usage), "turns": spent.turns if spent else None,
@@ -164,9 +168,10 @@ class _Rows:
         )  # fmt: skip
         self.problems += [f"{run.run_id}: {problem}" for problem in run.problems]
         self._add_requests(run, began)
-        said, knobs = _kept_by_row(run), settings(run.task, trials)
+        self._add_retests(run)
+        said, knobs = kept_by_row(run), settings(run.task, trials)
         best, seconds = None, 0.0
-        usd = _CostSoFar(run)
+        usd = CostSoFar(run)
         for trial, value in zip(trials, values, strict=True):
             is_best = value is not None and (best is None or run.metric.better(value, best))
             best = value if is_best else best
@@ -187,7 +192,10 @@ class _Rows:
                     "text": str(RunDir(run.path).trial(trial.trial) / "train.py"),
                 }
             )  # fmt: skip
-            self._add_knobs(run.run_id, trial.trial, knobs[trial.trial])
+            number = trial.trial
+            self.knobs += [
+                (run.run_id, number, name, *_cells(value)) for name, value in knobs[number].items()
+            ]
 
     def _add_requests(self, run: Run, began: datetime | None) -> None:
         self.requests += [
@@ -198,11 +206,20 @@ class _Rows:
             for one in run.usage
         ]  # fmt: skip
 
-    def _add_knobs(self, run: str, trial: int, knobs: dict[str, Any]) -> None:
-        self.knobs += [(run, trial, name, *_cells(value)) for name, value in knobs.items()]
+    def _add_retests(self, run: Run) -> None:
+        best = run.best.sha256 if run.best else ""
+        self.retests += [
+            {
+                "run": run.run_id, "trial": run.best.trial if run.best else None,
+                "times": one.times, "seed": one.seed, "status": one.record.status,
+                "value": run.value(one.record),
+            }
+            for one in read_retest(RunDir(run.path)).trainings
+            if one.sha256 == best
+        ]  # fmt: skip
 
     def add_import(self, folder: Path) -> None:
-        """The runs of an import; one that cannot be read becomes a problem."""
+        """Its runs; an import that cannot be read becomes a problem."""
         try:
             imported = Imported.model_validate_json((folder / IMPORT_FILE).read_bytes())
         except (OSError, ValidationError) as error:
@@ -216,7 +233,7 @@ class _Rows:
             self._add_foreign(folder, run, trials[run.run])
 
     def _add_foreign(self, folder: Path, run: ImportedRun, trials: list[ImportedTrial]) -> None:
-        sign = 1.0 if run.metric.direction == "minimize" else -1.0
+        sign = 1 if run.metric.direction == "minimize" else -1
         began = _moment(next((trial.at for trial in trials if trial.at), ""))
         name, best, seconds, usd = f"{folder.name}/{run.run}", math.nan, 0.0, 0.0
         for trial in trials:
@@ -238,7 +255,9 @@ class _Rows:
                     "usd_so_far": usd or None, "text": "",
                 }
             )  # fmt: skip
-            self._add_knobs(name, trial.trial, trial.knobs)
+            self.knobs += [
+                (name, trial.trial, knob, *_cells(value)) for knob, value in trial.knobs.items()
+            ]
         values = [one.value for one in trials if one.status == "ok" and one.value is not None]
         self.runs.append(
             {
@@ -257,64 +276,15 @@ class _Rows:
         )  # fmt: skip
 
 
-class _CostSoFar:
-    """What a run had spent on its model by a moment, in US dollars; moments come in order."""
-
-    def __init__(self, run: Run) -> None:
-        self.requests = sorted((one.at, one.cost_usd) for one in run.usage)
-        self.at, self.spent = 0, 0.0
-
-    def until(self, moment: str) -> float:
-        while self.at < len(self.requests) and self.requests[self.at][0] <= moment:
-            self.spent += self.requests[self.at][1]
-            self.at += 1
-        return self.spent
-
-
-def _kept_by_row(run: Run) -> dict[int, bool]:
-    """Trial → whether the agent's own log says that its change was kept."""
-    fidelity = run.fidelity
-    if fidelity is None or run.claims is None:
-        return {}
-    outcomes = {row.row: row.outcome for row in run.claims.rows}
-    return {
-        found.trial: outcomes.get(found.row) == "keep"
-        for found in fidelity.findings
-        if found.trial is not None and found.row is not None and outcomes.get(found.row)
-    }
-
-
-def _share(run: Run) -> float | None:
-    """The largest share of a budget that was used, at most 1; None if no budget is known."""
-    spent = run.result.spent if run.result else None
-    if spent is None:
-        return None
-    used = {
-        "hours": spent.elapsed_seconds / 3600,
-        "train_hours": spent.train_seconds / 3600,
-        "trials": spent.trials,
-        "usd": spent.usd,
-        "tokens": spent.tokens,
-    }
-    shares = [
-        used[name] / amount for name, amount in run.budget.items() if name in used and amount > 0
-    ]
-    return min(1.0, max(shares)) if shares else None
-
-
-def _table(
-    rows: Sequence[dict[str, Any] | tuple[Any, ...]], dtypes: dict[str, str]
-) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=list(dtypes))
-    return frame.astype(dtypes)
+def _table(rows: Sequence[Any], dtypes: dict[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(dtypes)).astype(dtypes)
 
 
 def _cells(value: Any) -> tuple[float | None, str]:
     """A knob's value as a number, if it is one, and as text."""
     if isinstance(value, str):
         return None, value
-    is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_one and math.isfinite(value):
+    if type(value) in (int, float) and math.isfinite(value):
         return float(value), repr(value)  # as JSON has it, and faster
     return None, json.dumps(value)
 

@@ -4,8 +4,8 @@
     JSD(P, Q) = H((P+Q)/2) − (H(P)+H(Q))/2     0 of equal shares, 1 of nothing in common
     κ = (p_seen − p_chance) / (1 − p_chance)   Cohen's agreement beyond chance
 
-The entropy of n choices is too low by about (k−1)/(2n·ln 2) bits with k kinds (Miller 1955): windows
-of equal size can be compared, a short run and a long one only with care.
+The entropy of n choices is too low by about (k−1)/(2n·ln 2) bits with k kinds (Miller 1955):
+windows of equal size can be compared, a short run and a long one only with care.
 
 Source: Shannon (1948); Lin, IEEE Transactions on Information Theory 37 (1991); Cohen, Educational
 and Psychological Measurement 20 (1960); the campaign study (arXiv 2603.15916) for the windows.
@@ -127,13 +127,14 @@ def windowed_entropy(
     Raises:
         ValueError: window or step is under 1.
     """
-    n = len(choices)
+    made = list(choices)
+    n = len(made)
     size = max(LEAST_WINDOW, n // 10) if window is None else window
     pace = max(LEAST_STEP, n // 100) if step is None else step
     if min(size, pace) < 1:
         raise ValueError("window and step are at least 1")
     ends = np.arange(size, n + 1, pace, dtype=np.int64)
-    bits = [entropy_bits(list(Counter(choices[end - size : end]).values())) for end in ends]
+    bits = [entropy_bits(list(Counter(made[end - size : end]).values())) for end in ends]
     why = "" if ends.size else f"{n} choices; a window has {size}"
     return Windows(ends, np.array(bits, dtype=np.float64), size, why)
 
