@@ -34,6 +34,7 @@ REPORTS = {
     "knobs": "runner.analysis.knobs",
     "strategy": "runner.analysis.strategy.report",
     "attribution": "runner.analysis.attribution",
+    "longer": "runner.analysis.longer",
     "campaign": "runner.analysis.campaign",
 }
 
@@ -238,7 +239,7 @@ def _write_frames(folder: OutputFolder, frames: Frames) -> None:
     """The tables that notebooks read, as Parquet."""
     every = {
         "runs": frames.runs, "trials": frames.trials, "knobs": frames.knobs,
-        "requests": frames.requests,
+        "requests": frames.requests, "retests": frames.retests,
     }  # fmt: skip
     for name, table in every.items():
         folder.write(f"frames/{name}.parquet", _parquet(table))

@@ -44,7 +44,7 @@ def test_one_comparison_makes_one_page(tmp_path: Path) -> None:
     analysis = analyse([tmp_path / "runs"], out, reporters={"search": stand_in})
     assert files(out) == {
         "index.html", "FINDINGS.md", "files.json",
-        *(f"frames/{name}.parquet" for name in ("runs", "trials", "knobs", "requests")),
+        *(f"frames/{name}.parquet" for name in ("runs", "trials", "knobs", "requests", "retests")),
         *(f"{STEM}/tables/search-best.{kind}" for kind in ("csv", "md", "tex")),
         *(f"{STEM}/figures/search-curve.{kind}" for kind in ("png", "pdf")),
     }  # fmt: skip

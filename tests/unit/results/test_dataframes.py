@@ -19,6 +19,7 @@ from runner.records.layout import ROOT
 from runner.results.dataframes import (
     KNOB_DTYPES,
     REQUEST_DTYPES,
+    RETEST_DTYPES,
     RUN_DTYPES,
     TRIAL_DTYPES,
     Frames,
@@ -30,6 +31,7 @@ OLD_RUNS = ROOT / "tests/fixtures/runs-v1"
 ACCURACY = Metric(name="accuracy", direction="maximize")
 DTYPES = {
     "runs": RUN_DTYPES, "trials": TRIAL_DTYPES, "knobs": KNOB_DTYPES, "requests": REQUEST_DTYPES,
+    "retests": RETEST_DTYPES,
 }  # fmt: skip
 
 
