@@ -67,7 +67,9 @@ def _shares(runs: pd.DataFrame, names: list[str], left_out: str) -> Figure:
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.spines[["top", "right"]].set_visible(False)
     keys = [
-        Patch(facecolor=c, hatch=HATCHES[w], edgecolor="white", label=w) for w, c in COLOURS.items()
+        Patch(facecolor=colour, hatch=HATCHES[where], edgecolor="white", label=where)
+        for where, colour in COLOURS.items()
+        if shares[where].gt(0).any()
     ]
     picture.legend(handles=keys, loc="outside upper center", ncols=3, frameon=False)
     said = "; ".join(

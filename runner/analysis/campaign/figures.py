@@ -18,6 +18,7 @@ MOST = 12  # contestants or factors that stay legible
 # Of Okabe and Ito's colours, which people of all kinds of colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
 LINES = {"power law": (BLUE, "-"), "logarithm": (ORANGE, "--"), "exponential": (GREEN, ":")}
+LONG = 20  # trials that are shown on a logarithmic axis
 MOST_CHARACTERS = 24  # of a level in a figure
 
 
@@ -26,6 +27,12 @@ def _axes(width: float = 6.4, height: float = 3.8) -> tuple[figure.Figure, Any]:
     axes = picture.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return picture, axes
+
+
+def _logarithmic(axes: Any) -> None:
+    """A logarithmic axis whose numbers need no TeX, which names of contestants must not reach."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
 
 
 def _cut(text: str) -> str:
@@ -44,9 +51,7 @@ def variance(found: list[Explained]) -> Figure | None:
     omega = np.array([one.anova.omega_squared for one in shown], dtype=float)
     axes.barh(rows, eta, color="#BBD7EA", edgecolor=BLUE, label="η²")
     axes.scatter(omega, rows, color=BLUE, zorder=3, label="ω²", s=22)
-    low, high = np.array([[one.low, one.high] for one in shown]).T
-    spans = [np.clip(eta - low, 0, None), np.clip(high - eta, 0, None)]
-    axes.errorbar(eta, rows, xerr=spans, fmt="none", ecolor=GREY, capsize=2, lw=1)
+    axes.hlines(rows, [one.low for one in shown], [one.high for one in shown], color=GREY, lw=1.2)
     axes.set_yticks(rows, [_cut(one.factor) for one in shown])
     axes.invert_yaxis()
     axes.set_xlim(min(0.0, float(omega.min()) * 1.1), 1)
@@ -62,7 +67,7 @@ def variance(found: list[Explained]) -> Figure | None:
         "Share of the variance that each factor explains",
         picture,
         "One-way analysis of variance over groups of ten trials or more. Grey: 95 % bootstrap "
-        f"interval of η². ω² takes off what chance adds.{rest}",
+        f"interval of the share. ω² takes off what chance adds.{rest}",
         f"Bars. {said}.",
     )
 
@@ -78,8 +83,8 @@ def growth(context: Context, whole: progress.Shape) -> Figure | None:
         colour, style = LINES[fit.shape]
         label = f"{fit.shape}: R² = {fit.r_squared:.3f}"
         axes.plot(at, context.sign * fit.predict(at), color=colour, ls=style, label=label)
-    if whole.counts[-1] > 20:
-        axes.set_xscale("log")
+    if whole.counts[-1] > LONG:
+        _logarithmic(axes)
     axes.set_xlabel("trials of all runs, in order")
     axes.set_ylabel(context.label)
     if whole.growth.fits:
@@ -112,8 +117,7 @@ def entropy(found: Entropy, choice: str) -> Figure | None:
         axes.plot(windows.ends[at], windows.bits[at], "v", color="black", ms=6, label="peak")
     axes.set_xlabel("trials of all runs, in order")
     axes.set_ylabel("entropy of a window, bits")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    picture.legend(loc="outside upper center", ncols=2, frameon=False)
     return Figure(
         "campaign-entropy",
         "How widely the campaign searches",
@@ -171,10 +175,10 @@ def innovation(context: Context, campaign: Campaign, table: pd.DataFrame) -> Fig
     counts = np.arange(1, longest + 1)
     expected = np.cumsum(1 / counts) - 1
     axes.plot(counts, expected, color="black", ls=":", lw=1.4, label="random order (expected)")
-    if longest > 20:
-        axes.set_xscale("log")
+    if longest > LONG:
+        _logarithmic(axes)
     axes.set_xlabel("values of a run")
-    axes.set_ylabel("new bests after the first value (mean over runs)")
+    axes.set_ylabel("new bests (mean over runs)")
     handles, labels = axes.get_lines(), [*map(_cut, shown), "random order (expected)"]
     picture.legend(handles, labels, loc="outside right upper", frameon=False, fontsize="small")
     rest = f" The best {MOST} of {len(curves)} contestants are shown." * (len(curves) > MOST)

@@ -55,8 +55,9 @@ def _explained(one: Explained, holm: float) -> Finding:
             f" With {one.even.n} trials, as many of each group, η² is {one.even.eta_squared:.2f}."
         )
     share = (
-        f"η² = {found.eta_squared:.2f}, 95 % bootstrap interval {one.low:.2f} to {one.high:.2f}; "
-        f"ω² = {found.omega_squared:.2f}; F({found.df_between}, {found.df_within}) = "
+        f"{found.n} values in {found.groups} groups of ten or more; η² = {found.eta_squared:.2f}, "
+        f"ω² = {found.omega_squared:.2f}, 95 % bootstrap interval {one.low:.2f} to "
+        f"{one.high:.2f}; F({found.df_between}, {found.df_within}) = "
         f"{found.f:.4g}; permutation {p_text(holm)} by Holm"
     )
     if holm < ALPHA:
@@ -65,7 +66,7 @@ def _explained(one: Explained, holm: float) -> Finding:
             f"other settings and the noise the rest ({share}).{even}"
         )
     else:
-        text = f"No difference between the {found.groups} groups of {one.factor} is seen ({share})."
+        text = f"No difference between the groups of {one.factor} is seen ({share})."
     return Finding(text, VARIANCE, found.n)
 
 
@@ -80,8 +81,9 @@ def growth(whole: Shape) -> Iterator[Finding]:
     random = ""
     if whole.shuffled is not None:
         random = f"; the same values in random orders give R² = {whole.shuffled:.2f} on average"
+    held = f" ({' and '.join(law.at_bounds)} at a bound)" if law.at_bounds else ""
     fitted = (
-        f"R² = {law.r_squared:.2f}, c = {law.parameters['c']:.3g}, 95 % bootstrap interval "
+        f"R² = {law.r_squared:.2f}, c = {law.parameters['c']:.3g}{held}, 95 % bootstrap interval "
         f"{whole.c_low:.3g} to {whole.c_high:.3g}{random}"
     )
     if second.aic - first.aic < AGREEING:
@@ -136,11 +138,14 @@ def spread(campaign: Campaign, found: Entropy | None) -> Iterator[Finding]:
         return
     line = found.decline
     way = "falls" if line.bits_per_e > 0 else "rises"
+    if found.decline_p >= ALPHA:
+        way = "does not change beyond chance,"
     yield Finding(
         f"The entropy of {campaign.choice} over windows of {found.windows.window} trials {way} "
         f"from {found.windows.bits[0]:.2f} to {found.windows.bits[-1]:.2f} bits (H₀ − k ln t with "
-        f"k = {line.bits_per_e:.2f} bits, R² = {line.r_squared:.2f}, {line.n} windows that "
-        f"overlap); a window of a random order has {found.random_bits:.2f} bits.",
+        f"k = {line.bits_per_e:.2f} bits, {p_text(found.decline_p)} against random orders, "
+        f"R² = {line.r_squared:.2f}, {line.n} windows that overlap); a window of a random order "
+        f"has {found.random_bits:.2f} bits.",
         SPREAD,
         n,
     )
@@ -182,9 +187,13 @@ def specialisation(found: Specialisation, both: Together | None) -> Iterator[Fin
         why = "too few windows of 100 trials hold ten choices of two contestants"
         yield _untold("whether new bests come where contestants differ", why, SPREAD)
         return
-    way = "go together" if both.apart.p < ALPHA else "are not seen to go together"
+    statistic = both.apart.statistic or 0.0
+    way = "more often" if statistic > 0 else "less often"
+    said = f"New bests come {way} where contestants differ"
+    if both.apart.p >= ALPHA:
+        said = "New bests are not seen to come more or less often where contestants differ"
     yield Finding(
-        f"Specialisation and new bests {way} (Spearman's ρ = {both.apart.statistic:+.2f} over "
+        f"{said} (a correlation over time, no cause; Spearman's ρ = {statistic:+.2f} over "
         f"{both.apart.n} windows apart, permutation {p_text(both.apart.p)}; "
         f"{both.overlapping:+.2f} over {len(both.windows)} windows that overlap).",
         SPREAD,

@@ -21,7 +21,7 @@ from runner.analysis.statistics.growth import (
 )
 
 ALL = "all trials"
-POINTS = 400  # of a curve that is fitted many times
+POINTS = 300  # of a curve that is fitted many times
 ORDERS = 20  # random ones, whose fit is held against the campaign's own
 RESAMPLES = 100  # of the interval of c
 MOST = 12  # contestants with a fit of their own
@@ -86,10 +86,8 @@ def _from_first(best: Array) -> tuple[Array, Array]:
 
 
 def _spaced(n: int) -> Array:
-    """Places in a curve: all of a short one, else as many of each order of magnitude."""
-    if n <= POINTS:
-        return np.arange(n)
-    return np.unique(np.geomspace(1, n, POINTS).astype(int)) - 1
+    """Places in a curve: all of a short one, else some at equal distances."""
+    return np.arange(n) if n <= POINTS else np.linspace(0, n - 1, POINTS).astype(int)
 
 
 def shapes_table(found: list[Shape]) -> pd.DataFrame:

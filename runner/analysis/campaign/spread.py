@@ -33,7 +33,7 @@ STUDYS_LEAST = 400  # choices that fill two of the campaign study's windows
 LEAST_CHOICES = 40  # for windows of our own, of a quarter of the choices
 LEAST_OF_ONE = 10  # choices of a contestant whose shares are told
 MOST = 12  # contestants that are compared pair by pair
-ORDERS = 200  # random ones
+ORDERS = 199  # random ones, so that p can be .005
 QUARTERS, POINTS = 4, 20
 WINDOW, STEP = 100, 25  # trials, of the study's correlation of specialisation and innovation
 LEAST_WINDOWS = 5  # apart from each other, for a test
@@ -46,16 +46,18 @@ class Entropy:
     Attributes:
         windows: the entropy of each window.
         decline: H₀ − k·ln t through them, if there are enough.
+        decline_p: the share of random orders whose k is as far from 0; NaN where there is no test.
         peaks: the numbers of the windows at a peak.
         peaks_p: the share of random orders with as many peaks; NaN where there is no test.
         random_bits: the mean entropy of a window where the same choices come in a random order.
     """
 
     windows: Windows
-    decline: Decline | None
-    peaks: tuple[int, ...]
-    peaks_p: float
-    random_bits: float
+    decline: Decline | None = None
+    decline_p: float = np.nan
+    peaks: tuple[int, ...] = ()
+    peaks_p: float = np.nan
+    random_bits: float = np.nan
 
 
 def entropy(context: Context, campaign: Campaign) -> Entropy | None:
@@ -71,18 +73,23 @@ def entropy(context: Context, campaign: Campaign) -> Entropy | None:
     if n < LEAST_CHOICES:
         why = f"{n} choices are known; windows need {LEAST_CHOICES}"
         windows = Windows(np.zeros(0, np.int64), np.zeros(0), windows.window, why)
-        return Entropy(windows, None, (), np.nan, np.nan)
-    found = tuple(int(at) for at in peaks(windows))
+        return Entropy(windows)
     random = np.random.default_rng(context.settings.seed)
     codes = pd.factorize(np.array(choices, dtype=object))[0]
-    shuffled = []
-    for _ in range(ORDERS):
-        drawn = random.permutation(codes).tolist()
-        shuffled.append(windowed_entropy(drawn, window=window, step=step))
+    orders = (random.permutation(codes).tolist() for _ in range(ORDERS))
+    shuffled = [windowed_entropy(order, window=window, step=step) for order in orders]
+    found, line = tuple(int(at) for at in peaks(windows)), decline(windows)
     as_many = sum(len(peaks(one)) >= len(found) for one in shuffled)
-    p = (as_many + 1) / (ORDERS + 1) if found else np.nan
-    bits = float(np.mean([one.bits.mean() for one in shuffled]))
-    return Entropy(windows, decline(windows), found, p, bits)
+    lines = [decline(one) for one in shuffled]
+    as_steep = sum(line and one and abs(one.bits_per_e) >= abs(line.bits_per_e) for one in lines)
+    return Entropy(
+        windows,
+        line,
+        (as_steep + 1) / (ORDERS + 1) if line else np.nan,
+        found,
+        (as_many + 1) / (ORDERS + 1) if found else np.nan,
+        float(np.mean([one.bits.mean() for one in shuffled])),
+    )
 
 
 @dataclass(frozen=True)
