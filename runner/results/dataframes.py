@@ -17,15 +17,14 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from runner.errors import UserError
 from runner.records.files import read_lines
 from runner.records.imported import Imported, ImportedRun, ImportedTrial
 from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord
 from runner.referee.noise import NoiseFile
+from runner.results.folders import IMPORT_FILE, named_folders
 from runner.results.reading import Run, read_run
 
-IMPORT_FILE = "import.json"
 RUN_DTYPES = {
     "run": "string", "contestant": "string", "kind": "string", "model": "string", "seed": "Int64",
     "task": "string", "metric": "string", "unit": "string", "direction": "string",
@@ -74,44 +73,23 @@ class Frames:
 def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames:
     """The tables of run directories, of imports, and of folders that hold such.
 
+    Two runs of one name, from two folders, have the names of their folders before their own.
+
     Args:
-        paths: one or more of them.
+        paths: one or more of them; what is named twice is read once.
         noise: the noise of tasks, as far as it was measured.
 
     Raises:
         UserError: one of the paths is neither, nor a folder of them.
     """
     rows = _Rows()
-    for path in [paths] if isinstance(paths, Path) else paths:
-        for folder in _folders(path):
-            if (folder / IMPORT_FILE).is_file():
-                rows.add_import(folder)
-            else:
-                rows.add_run(read_run(folder, noise))
+    named = [paths] if isinstance(paths, Path) else paths
+    for name, folder in named_folders(named).items():
+        if (folder / IMPORT_FILE).is_file():
+            rows.add_import(folder, name)
+        else:
+            rows.add_run(read_run(folder, noise), name)
     return rows.frames()
-
-
-def _folders(path: Path) -> list[Path]:
-    """The run directories and imports that a path names.
-
-    Raises:
-        UserError: it names none.
-    """
-    if _holds_results(path):
-        return [path]
-    inside = sorted(path.iterdir()) if path.is_dir() else []
-    found = [each for each in inside if _holds_results(each)]
-    if not found:
-        raise UserError(
-            f"reading {path}: there is no run and no import",
-            hint="name a run's directory, a folder of runs, or what `bakeoff import` made",
-        )
-    return found
-
-
-def _holds_results(path: Path) -> bool:
-    names = (IMPORT_FILE, RunDir(path).spec.name, RunDir(path).trials.name)
-    return path.is_dir() and any((path / name).is_file() for name in names)
 
 
 class _Rows:
@@ -133,7 +111,7 @@ class _Rows:
             tuple(self.problems),
         )
 
-    def add_run(self, run: Run) -> None:
+    def add_run(self, run: Run, name: str) -> None:
         result, verified = run.result, run.verified
         began = _moment(result.began_at if result else "") or _first_moment(run.own_trials)
         trials = sorted(run.own_trials, key=lambda trial: trial.trial)
@@ -141,7 +119,7 @@ class _Rows:
         spent = result.spent if result else None
         self.runs.append(
             {
-                "run": run.run_id, "contestant": run.contestant, "kind": run.kind,
+                "run": name, "contestant": run.contestant, "kind": run.kind,
                 "model": run.usage[-1].model if run.usage else "", "seed": run.seed,
                 "task": run.task, "metric": run.metric.name, "unit": run.metric.unit,
                 "direction": run.metric.direction,
@@ -161,8 +139,8 @@ class _Rows:
                 "problems": len(run.all_problems), "path": str(run.path),
             }
         )  # fmt: skip
-        self.problems += [f"{run.run_id}: {problem}" for problem in run.problems]
-        self._add_requests(run, began)
+        self.problems += [f"{name}: {problem}" for problem in run.problems]
+        self._add_requests(run, name, began)
         said = _kept_by_row(run)
         best, seconds = None, 0.0
         usd = _CostSoFar(run)
@@ -172,7 +150,7 @@ class _Rows:
             seconds += trial.train_seconds
             self.trials.append(
                 {
-                    "run": run.run_id, "contestant": run.contestant, "seed": run.seed,
+                    "run": name, "contestant": run.contestant, "seed": run.seed,
                     "trial": trial.trial, "source": trial.source, "status": trial.status,
                     "reason": trial.reason, "value": value, "best": best, "is_best": is_best,
                     "kept": said.get(trial.trial, is_best), "parent": trial.parent,
@@ -185,12 +163,12 @@ class _Rows:
                     "text": str(RunDir(run.path).trial(trial.trial) / "train.py"),
                 }
             )  # fmt: skip
-            self._add_knobs(run.run_id, trial.trial, trial.knobs)
+            self._add_knobs(name, trial.trial, trial.knobs)
 
-    def _add_requests(self, run: Run, began: datetime | None) -> None:
+    def _add_requests(self, run: Run, name: str, began: datetime | None) -> None:
         self.requests += [
             {
-                "run": run.run_id, "elapsed_seconds": _since(began, one.at), "model": one.model,
+                "run": name, "elapsed_seconds": _since(began, one.at), "model": one.model,
                 "tokens": one.tokens, "usd": one.cost_usd,
             }
             for one in run.usage
@@ -205,24 +183,26 @@ class _Rows:
             for name, value in knobs.items()
         ]  # fmt: skip
 
-    def add_import(self, folder: Path) -> None:
+    def add_import(self, folder: Path, named: str) -> None:
         """The runs of an import; one that cannot be read becomes a problem."""
         try:
             imported = Imported.model_validate_json((folder / IMPORT_FILE).read_bytes())
         except (OSError, ValidationError) as error:
-            self.problems.append(f"{folder.name}: {IMPORT_FILE} cannot be read: {error}")
+            self.problems.append(f"{named}: {IMPORT_FILE} cannot be read: {error}")
             return
         trials: dict[str, list[ImportedTrial]] = {run.run: [] for run in imported.runs}
         for trial in read_lines(folder / "trials.jsonl", ImportedTrial):
             if trial.run in trials:
                 trials[trial.run].append(trial)
         for run in imported.runs:
-            self._add_foreign(folder, run, trials[run.run])
+            self._add_foreign(folder, f"{named}/{run.run}", run, trials[run.run])
 
-    def _add_foreign(self, folder: Path, run: ImportedRun, trials: list[ImportedTrial]) -> None:
+    def _add_foreign(
+        self, folder: Path, name: str, run: ImportedRun, trials: list[ImportedTrial]
+    ) -> None:
         sign = 1.0 if run.metric.direction == "minimize" else -1.0
         began = _moment(next((trial.at for trial in trials if trial.at), ""))
-        name, best, seconds, usd = f"{folder.name}/{run.run}", math.nan, 0.0, 0.0
+        best, seconds, usd = math.nan, 0.0, 0.0
         for trial in trials:
             value = math.nan if trial.value is None or trial.status != "ok" else trial.value
             is_best = not math.isnan(value) and not sign * value >= sign * best
