@@ -10,6 +10,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 DIGITS = 12  # beyond them a difference of two values is an error of floating point
+MOST_PLACES = 300  # behind the point; numpy rounds by 10 to this power, and 10³⁰⁹ is infinite
 
 
 def as_array(values: Any) -> Array:
@@ -48,5 +49,5 @@ def differences(values: Any, reference: Any) -> Array:
     largest = max(np.abs(one).max(initial=0), np.abs(other).max(initial=0))
     if largest == 0:
         return one - other
-    unit = 10.0 ** (np.floor(np.log10(largest)) + 1 - DIGITS)
-    return np.asarray(np.round((one - other) / unit) * unit)
+    places = DIGITS - 1 - int(np.floor(np.log10(largest)))
+    return np.asarray(np.round(one - other, min(places, MOST_PLACES)))

@@ -1,4 +1,4 @@
-"""Runs as curves: the best so far, on a grid, its area, what it took to reach a target, and streaks.
+"""Runs as curves: the best so far, its area, what it took to reach a target, and dry streaks.
 
 A best so far is a step function: it holds from one trial to the next, and there is none before the
 first value. Less is better.
@@ -40,7 +40,7 @@ def best_so_far(values: Any) -> Array:
 
 
 def personal_bests(values: Any) -> Flags:
-    """Which trials were better than all before them; the first value is one, an equal one is not."""
+    """Which trials were better than all before; the first value is one, an equal one is not."""
     array = as_array(values)
     if not array.size:
         return np.zeros(0, dtype=bool)

@@ -10,9 +10,9 @@ R², AIC and BIC are those of the values' own unit:
 
     R² = 1 − SS_rest / SS_total      AIC = n·ln(SS_rest/n) + 2k      BIC = n·ln(SS_rest/n) + k·ln n
 
-with k the number of a shape's parameters. They treat the points as independent, but each best holds
-the one before it: a running best of shuffled values fits well too, and `shuffled_r_squared` says how
-well. A difference in AIC ranks shapes; it is no test.
+with k the number of a shape's parameters. They treat the points as independent, but each best
+holds the one before it: a running best of shuffled values fits well too, and `shuffled_r_squared`
+says how well. A difference in AIC ranks shapes; it is no test.
 
 Source: the campaign study (arXiv 2603.15916) for shapes and bounds; Burnham and Anderson, Model
 Selection and Multimodel Inference (2002), for AIC and BIC of least squares.
@@ -20,7 +20,7 @@ Selection and Multimodel Inference (2002), for AIC and BIC of least squares.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,8 @@ FEWEST_LEVELS = 4  # different bests; fewer steps than that have no shape
 LOWEST, HIGHEST = (0.0, 0.0, 0.01), (1.5, 2.0, 5.0)  # the campaign study's bounds of a, b, c
 FASTEST = 1000.0  # of the exponential: over after a thousandth of the trials
 STARTS = (0.05, 0.3, 1.0, 3.0)  # of c, as one start may end in a local minimum
+LEAST_STEP = 0.01  # of the scaled values, from which b starts
+AT_BOUND = 1e-6  # of the way between two bounds: as near is at one
 
 
 @dataclass(frozen=True)
@@ -154,12 +156,14 @@ def exponent_interval(
     numbers, values = finite_pairs(counts, best)
     if _why_not(numbers, values):
         return None
+    start = _bounded(_Points.of(numbers, -values), "power law").parameters["c"]
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(resamples):
         rows = rng.integers(values.size, size=values.size)
         if not _why_not(numbers[rows], values[rows]):
-            fit = _bounded(_Points.of(numbers[rows], -values[rows]), "power law")
+            drawn = _Points.of(numbers[rows], -values[rows])
+            fit = _bounded(drawn, "power law", starts=(start,))
             found.append(fit.parameters["c"])
     if len(found) < 2:
         return None
@@ -214,37 +218,33 @@ class _Points:
         spread = float(((self.values - self.values.mean()) ** 2).sum())
         likelihood = n * np.log(left / n * self.factor**2)
         return Fit(
-            shape, _FORMULAS[shape], parameters, at_bounds, 1 - left / spread,
-            float(likelihood + 2 * k), float(likelihood + k * np.log(n)), n, self.offset, self.factor,
+            shape, _FORMULAS[shape], parameters, at_bounds, float(1 - left / spread),
+            float(likelihood + 2 * k), float(likelihood + k * np.log(n)), n, self.offset,
+            self.factor,
         )  # fmt: skip
 
 
-def _bounded(points: _Points, shape: str) -> Fit:
-    """The best of the fits from several starts."""
-    unit = points.numbers.max() if shape == "exponential" else 1.0  # c is per N_max there
-    low, high = np.array(LOWEST), np.array(HIGHEST)
+def _bounded(points: _Points, shape: str, starts: Sequence[float] = STARTS) -> Fit:
+    """The best of the fits from several starts; c is per N_max in an exponential."""
+    low, high, unit = np.array(LOWEST), np.array(HIGHEST), 1.0
     if shape == "exponential":
-        low[2], high[2] = 1 / FASTEST, FASTEST
-    first, last = points.values.min(), points.values.max()
-    curve = _SHAPES[shape]
+        low[2], high[2], unit = 1 / FASTEST, FASTEST, float(points.numbers.max())
+    first, last = float(points.values[0]), float(points.values.max())
+    numbers = points.numbers / unit
 
     def rest(parameters: Array) -> Array:
-        return curve(points.numbers / unit, *parameters) - points.values
+        return _SHAPES[shape](numbers, *parameters) - points.values
 
-    starts = [c * 10 if shape == "exponential" else c for c in STARTS]
-    found = [
-        optimize.least_squares(
-            rest, np.clip([last, max(last - first, 0.01), c], low, high), bounds=(low, high)
-        )
-        for c in starts
-    ]
-    best = min(found, key=lambda one: float(one.cost))
-    parameters = {name: float(value) for name, value in zip("abc", best.x, strict=True)}
-    near = 1e-6 * (high - low)
-    held = (best.x <= low + near) | (best.x >= high - near)
+    found = []
+    for c in starts:
+        start = np.clip([last, max(last - first, LEAST_STEP), c], low, high)
+        found.append(optimize.least_squares(rest, start, bounds=(low, high)))
+    best = min(found, key=lambda one: float(one.cost)).x
+    near = AT_BOUND * (high - low)
+    held = (best <= low + near) | (best >= high - near)
     at_bounds = tuple(name for name, at in zip("abc", held, strict=True) if at)
-    parameters["c"] /= float(unit)
-    return points.judged(shape, parameters, at_bounds)
+    a, b, c = (float(value) for value in best)
+    return points.judged(shape, {"a": a, "b": b, "c": c / unit}, at_bounds)
 
 
 def _logarithm(points: _Points) -> Fit:

@@ -4,8 +4,8 @@
     JSD(P, Q) = H((P+Q)/2) − (H(P)+H(Q))/2     0 of equal shares, 1 of nothing in common
     κ = (p_seen − p_chance) / (1 − p_chance)   Cohen's agreement beyond chance
 
-The entropy of n choices is too low by about (k−1)/(2n·ln 2) bits with k kinds (Miller 1955): windows
-of equal size can be compared, a short run and a long one only with care.
+The entropy of n choices is too low by about (k−1)/(2n·ln 2) bits with k kinds (Miller 1955):
+windows of equal size can be compared, a short run and a long one only with care.
 
 Source: Shannon (1948); Lin, IEEE Transactions on Information Theory 37 (1991); Cohen, Educational
 and Psychological Measurement 20 (1960); the campaign study (arXiv 2603.15916) for the windows.

@@ -6,8 +6,8 @@ Two figures, which are easily taken for each other:
     z      = Δ / (σ · √(1/n₁ + 1/n₂))       how far it is from nothing, of n₁ and n₂ runs
 
 The automl study's "3.2 σ" of a gain of .0017 at σ = .00053 is the first. Of two single runs z is
-√2 less, 2.3, as both have noise. Neither looks at how the contestants' seeds differ: the paired test
-does, and gives p = .055 of 8 seeds there. Both are shown.
+less by √2, 2.3, as both have noise. Neither looks at how a contestant's seeds differ: the paired
+test does, and gives p = .055 of 8 seeds there. Both are shown.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ def gain_in_noise(gain: float, sd: float | None, new_runs: int = 1, old_runs: in
         raise ValueError("a gain needs a run on each side")
     if sd is None or not sd > 0:
         return Gain(gain, why="the noise of this task was not measured")
-    z = z_score(gain, sd, new_runs, old_runs)
-    found = Gain(gain, gain / sd, z, why="one side is a single run")
+    sigmas, z = gain / sd, z_score(gain, sd, new_runs, old_runs)
     if min(new_runs, old_runs) < FEWEST_RUNS:
-        return found
-    return Gain(gain, gain / sd, z, float(stats.norm.sf(z)))
+        return Gain(gain, sigmas, z, why="one side is a single run")
+    return Gain(gain, sigmas, z, float(stats.norm.sf(z)))

@@ -36,11 +36,11 @@ class Paired:
         interval: its 95 % bootstrap interval; None of fewer than two pairs.
         w_plus: W⁺, the sum of the ranks of the losses; None where there is no test.
         p: of the exact one-sided test that the values are less; None where there is no test.
-        smallest: the least p that this many pairs that differ can give; None where there is no test.
+        smallest: the least p that so many differing pairs can give; None where there is no test.
         holm: p after Holm's correction, once `holm` was called; None before.
         rank_biserial: (W⁻ − W⁺) / (W⁻ + W⁺), 1 if every pair is a win; None if none differs.
-        cohens_dz: mean over standard deviation of the differences, negative if better; None of fewer
-            than two pairs, or if all differences are equal.
+        cohens_dz: mean over standard deviation of the differences, negative if better; None of
+            fewer than two pairs, or if all differences are equal.
         why: why there is no test; empty where there is one.
     """
 
