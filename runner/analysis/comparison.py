@@ -89,4 +89,10 @@ def _cut(frames: Frames, comparison: str) -> Frames:
     def of_these(table: pd.DataFrame) -> pd.DataFrame:
         return table[table["run"].isin(runs["run"])].reset_index(drop=True)
 
-    return Frames(runs, *map(of_these, (frames.trials, frames.knobs, frames.requests)))
+    return Frames(
+        runs,
+        trials=of_these(frames.trials),
+        knobs=of_these(frames.knobs),
+        requests=of_these(frames.requests),
+        retests=of_these(frames.retests),
+    )

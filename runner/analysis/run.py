@@ -7,6 +7,7 @@ import io
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ import pandas as pd
 
 from runner.analysis.comparison import Comparison, Section, contexts
 from runner.analysis.output import findings, honesty, page, prompts, tables
-from runner.analysis.output.figures import pdf, picture, styled
+from runner.analysis.output.figures import Picture, pdf, picture, styled
 from runner.analysis.output.files import OutputFolder, file_names
 from runner.analysis.report import Context, Figure, Report, Settings, Table
 from runner.records.layout import ROOT
@@ -33,6 +34,7 @@ REPORTS = {
     "knobs": "runner.analysis.knobs",
     "strategy": "runner.analysis.strategy.report",
     "attribution": "runner.analysis.attribution",
+    "longer": "runner.analysis.longer",
     "campaign": "runner.analysis.campaign",
 }
 
@@ -146,7 +148,7 @@ class _Writer:
             self.progress(self._done, self._steps, f"{name} of {comparison.name}")
             self._done += 1
             with styled():
-                made, defect = _tried(name, lambda make=reporter: make(comparison.context))
+                made, defect = _tried(name, partial(reporter, comparison.context))
             if made is None:
                 defects.append(defect)
                 continue
@@ -175,9 +177,7 @@ class _Writer:
         shown = []
         for figure in report.figures:
             stem = f"{comparison.folder}/figures/{report.name}-{figure.name}"
-            drawn, defect = _tried(
-                f"{report.name}, figure {figure.name}", lambda it=figure: _drawn(it)
-            )
+            drawn, defect = _tried(f"{report.name}, figure {figure.name}", partial(_drawn, figure))
             if drawn is None:
                 defects.append(defect)
                 continue
@@ -210,7 +210,7 @@ class _Writer:
         return [shown[name] for name in sorted(shown)]
 
 
-def _drawn(figure: Figure) -> tuple[page.Picture, bytes]:
+def _drawn(figure: Figure) -> tuple[Picture, bytes]:
     return picture(figure.drawn), pdf(figure.drawn)
 
 
@@ -239,7 +239,7 @@ def _write_frames(folder: OutputFolder, frames: Frames) -> None:
     """The tables that notebooks read, as Parquet."""
     every = {
         "runs": frames.runs, "trials": frames.trials, "knobs": frames.knobs,
-        "requests": frames.requests,
+        "requests": frames.requests, "retests": frames.retests,
     }  # fmt: skip
     for name, table in every.items():
         folder.write(f"frames/{name}.parquet", _parquet(table))

@@ -1,6 +1,6 @@
 """Runs and imported results as tidy tables for analysis and notebooks. It needs pandas.
 
-`read` gives four tables. A column has one type in all of them, and what is not known is NaN, NA or
+`read` gives five tables. A column has one type in all of them, and what is not known is NaN, NA or
 an empty text. Times are in seconds, money is in US dollars. docs/analysis.md explains the columns.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ from pydantic import ValidationError
 from runner.records.files import read_lines
 from runner.records.imported import Imported, ImportedRun, ImportedTrial
 from runner.records.layout import RunDir
+from runner.records.retest import read_retest
 from runner.records.schema import TrialRecord
 from runner.referee.noise import NoiseFile
+from runner.results.derived import CostSoFar, budget_share, kept_by_row
 from runner.results.folders import IMPORT_FILE, named_folders
 from runner.results.reading import Run, read_run
+from runner.results.settings import settings
 
 RUN_DTYPES = {
     "run": "string", "contestant": "string", "kind": "string", "model": "string", "seed": "Int64",
@@ -41,19 +44,21 @@ TRIAL_DTYPES = {
     "status": "string", "reason": "string", "value": "float64", "best": "float64",
     "is_best": "boolean", "kept": "boolean", "parent": "Int64", "change": "string",
     "category": "string", "knobs_changed": "string", "other_changes": "boolean",
-    "commit": "string", "elapsed_seconds": "float64", "train_seconds": "float64",
-    "train_seconds_so_far": "float64", "usd_so_far": "float64", "disturbed": "boolean",
-    "text": "string",
+    "commit": "string", "sha256": "string", "elapsed_seconds": "float64",
+    "train_seconds": "float64", "train_seconds_so_far": "float64", "usd_so_far": "float64",
+    "disturbed": "boolean", "text": "string",
 }  # fmt: skip
 KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
                "text": "string"}  # fmt: skip
+RETEST_DTYPES = {"run": "string", "trial": "Int64", "times": "float64", "seed": "Int64",
+                 "status": "string", "value": "float64"}  # fmt: skip
 REQUEST_DTYPES = {"run": "string", "elapsed_seconds": "float64", "model": "string",
                   "tokens": "Int64", "usd": "float64"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Four tables; `run` joins them.
+    """Five tables; `run` joins them.
 
     Attributes:
         runs: a row a run, by `RUN_DTYPES`.
@@ -61,6 +66,7 @@ class Frames:
         knobs: a row a knob of a trial, by `KNOB_DTYPES`.
         requests: a row a request to a model, by `REQUEST_DTYPES`.
         problems: what could not be read, a sentence each.
+        retests: a row a longer training of a run's best text, by `RETEST_DTYPES`.
     """
 
     runs: pd.DataFrame
@@ -68,6 +74,7 @@ class Frames:
     knobs: pd.DataFrame
     requests: pd.DataFrame
     problems: tuple[str, ...] = ()
+    retests: pd.DataFrame = field(default_factory=lambda: _table([], RETEST_DTYPES))
 
 
 def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames:
@@ -83,8 +90,8 @@ def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames
         UserError: one of the paths is neither, nor a folder of them.
     """
     rows = _Rows()
-    named = [paths] if isinstance(paths, Path) else paths
-    for name, folder in named_folders(named).items():
+    named = named_folders([paths] if isinstance(paths, Path) else paths)
+    for name, folder in named.items():
         if (folder / IMPORT_FILE).is_file():
             rows.add_import(folder, name)
         else:
@@ -98,20 +105,19 @@ class _Rows:
     def __init__(self) -> None:
         self.runs: list[dict[str, Any]] = []
         self.trials: list[dict[str, Any]] = []
-        self.knobs: list[dict[str, Any]] = []
+        self.knobs: list[tuple[str, int, str, float | None, str]] = []
         self.requests: list[dict[str, Any]] = []
+        self.retests: list[dict[str, Any]] = []
         self.problems: list[str] = []
 
     def frames(self) -> Frames:
         return Frames(
-            _table(self.runs, RUN_DTYPES),
-            _table(self.trials, TRIAL_DTYPES),
-            _table(self.knobs, KNOB_DTYPES),
-            _table(self.requests, REQUEST_DTYPES),
-            tuple(self.problems),
-        )
+            _table(self.runs, RUN_DTYPES), _table(self.trials, TRIAL_DTYPES),
+            _table(self.knobs, KNOB_DTYPES), _table(self.requests, REQUEST_DTYPES),
+            tuple(self.problems), _table(self.retests, RETEST_DTYPES),
+        )  # fmt: skip
 
-    def add_run(self, run: Run, name: str) -> None:
+    def add_run(self, run: Run, run_name: str) -> None:
         result, verified = run.result, run.verified
         began = _moment(result.began_at if result else "") or _first_moment(run.own_trials)
         trials = sorted(run.own_trials, key=lambda trial: trial.trial)
@@ -119,7 +125,7 @@ class _Rows:
         spent = result.spent if result else None
         self.runs.append(
             {
-                "run": name, "contestant": run.contestant, "kind": run.kind,
+                "run": run_name, "contestant": run.contestant, "kind": run.kind,
                 "model": run.usage[-1].model if run.usage else "", "seed": run.seed,
                 "task": run.task, "metric": run.metric.name, "unit": run.metric.unit,
                 "direction": run.metric.direction,
@@ -128,7 +134,7 @@ class _Rows:
                 "cause": result.cause if result else "",
                 "began_at": result.began_at if result else "",
                 "trial_seconds": run.trial_seconds, "budget": json.dumps(run.budget),
-                "budget_share": _share(run), "trials": len(trials),
+                "budget_share": budget_share(run), "trials": len(trials),
                 "wall_seconds": run.wall_seconds, "train_seconds": run.train_seconds,
                 "usd": run.cost_usd, "tokens": sum(one.tokens for one in run.usage),
                 "requests": len(run.usage), "turns": spent.turns if spent else None,
@@ -139,68 +145,76 @@ class _Rows:
                 "problems": len(run.all_problems), "path": str(run.path),
             }
         )  # fmt: skip
-        self.problems += [f"{name}: {problem}" for problem in run.problems]
-        self._add_requests(run, name, began)
-        said = _kept_by_row(run)
+        self.problems += [f"{run_name}: {problem}" for problem in run.problems]
+        self._add_requests(run, run_name, began)
+        self._add_retests(run, run_name)
+        said, knobs = kept_by_row(run), settings(run.task, trials)
         best, seconds = None, 0.0
-        usd = _CostSoFar(run)
+        usd = CostSoFar(run)
         for trial, value in zip(trials, values, strict=True):
             is_best = value is not None and (best is None or run.metric.better(value, best))
             best = value if is_best else best
             seconds += trial.train_seconds
             self.trials.append(
                 {
-                    "run": name, "contestant": run.contestant, "seed": run.seed,
+                    "run": run_name, "contestant": run.contestant, "seed": run.seed,
                     "trial": trial.trial, "source": trial.source, "status": trial.status,
                     "reason": trial.reason, "value": value, "best": best, "is_best": is_best,
                     "kept": said.get(trial.trial, is_best), "parent": trial.parent,
                     "change": trial.hypothesis, "category": trial.category,
                     "knobs_changed": json.dumps(trial.knobs_changed),
                     "other_changes": trial.other_changes, "commit": trial.commit,
+                    "sha256": trial.sha256,
                     "elapsed_seconds": _since(began, trial.ended_at),
                     "train_seconds": trial.train_seconds, "train_seconds_so_far": seconds,
                     "usd_so_far": usd.until(trial.ended_at), "disturbed": trial.disturbed,
                     "text": str(RunDir(run.path).trial(trial.trial) / "train.py"),
                 }
             )  # fmt: skip
-            self._add_knobs(name, trial.trial, trial.knobs)
+            number = trial.trial
+            self.knobs += [
+                (run_name, number, name, *_cells(value)) for name, value in knobs[number].items()
+            ]
 
-    def _add_requests(self, run: Run, name: str, began: datetime | None) -> None:
+    def _add_requests(self, run: Run, run_name: str, began: datetime | None) -> None:
         self.requests += [
             {
-                "run": name, "elapsed_seconds": _since(began, one.at), "model": one.model,
+                "run": run_name, "elapsed_seconds": _since(began, one.at), "model": one.model,
                 "tokens": one.tokens, "usd": one.cost_usd,
             }
             for one in run.usage
         ]  # fmt: skip
 
-    def _add_knobs(self, run: str, trial: int, knobs: dict[str, Any]) -> None:
-        self.knobs += [
+    def _add_retests(self, run: Run, run_name: str) -> None:
+        best = run.best.sha256 if run.best else ""
+        self.retests += [
             {
-                "run": run, "trial": trial, "knob": name, "number": _number(value),
-                "text": value if isinstance(value, str) else json.dumps(value),
+                "run": run_name, "trial": run.best.trial if run.best else None,
+                "times": one.times, "seed": one.seed, "status": one.record.status,
+                "value": run.value(one.record),
             }
-            for name, value in knobs.items()
+            for one in read_retest(RunDir(run.path)).trainings
+            if one.sha256 == best
         ]  # fmt: skip
 
-    def add_import(self, folder: Path, named: str) -> None:
-        """The runs of an import; one that cannot be read becomes a problem."""
+    def add_import(self, folder: Path, name: str) -> None:
+        """Its runs; an import that cannot be read becomes a problem."""
         try:
             imported = Imported.model_validate_json((folder / IMPORT_FILE).read_bytes())
         except (OSError, ValidationError) as error:
-            self.problems.append(f"{named}: {IMPORT_FILE} cannot be read: {error}")
+            self.problems.append(f"{name}: {IMPORT_FILE} cannot be read: {error}")
             return
         trials: dict[str, list[ImportedTrial]] = {run.run: [] for run in imported.runs}
         for trial in read_lines(folder / "trials.jsonl", ImportedTrial):
             if trial.run in trials:
                 trials[trial.run].append(trial)
         for run in imported.runs:
-            self._add_foreign(folder, f"{named}/{run.run}", run, trials[run.run])
+            self._add_foreign(folder, f"{name}/{run.run}", run, trials[run.run])
 
     def _add_foreign(
         self, folder: Path, name: str, run: ImportedRun, trials: list[ImportedTrial]
     ) -> None:
-        sign = 1.0 if run.metric.direction == "minimize" else -1.0
+        sign = 1 if run.metric.direction == "minimize" else -1
         began = _moment(next((trial.at for trial in trials if trial.at), ""))
         best, seconds, usd = math.nan, 0.0, 0.0
         for trial in trials:
@@ -216,12 +230,15 @@ class _Rows:
                     "reason": trial.said, "value": value, "best": best, "is_best": is_best,
                     "kept": is_best if trial.kept is None else trial.kept,
                     "change": trial.change, "category": trial.category, "commit": trial.commit,
+                    "sha256": "",
                     "knobs_changed": "{}", "elapsed_seconds": _since(began, trial.at),
                     "train_seconds": trial.seconds, "train_seconds_so_far": seconds or None,
                     "usd_so_far": usd or None, "text": "",
                 }
             )  # fmt: skip
-            self._add_knobs(name, trial.trial, trial.knobs)
+            self.knobs += [
+                (name, trial.trial, knob, *_cells(value)) for knob, value in trial.knobs.items()
+            ]
         values = [one.value for one in trials if one.status == "ok" and one.value is not None]
         self.runs.append(
             {
@@ -240,59 +257,17 @@ class _Rows:
         )  # fmt: skip
 
 
-class _CostSoFar:
-    """What a run had spent on its model by a moment, in US dollars; moments come in order."""
-
-    def __init__(self, run: Run) -> None:
-        self.requests = sorted((one.at, one.cost_usd) for one in run.usage)
-        self.at, self.spent = 0, 0.0
-
-    def until(self, moment: str) -> float:
-        while self.at < len(self.requests) and self.requests[self.at][0] <= moment:
-            self.spent += self.requests[self.at][1]
-            self.at += 1
-        return self.spent
+def _table(rows: Sequence[Any], dtypes: dict[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(dtypes)).astype(dtypes)
 
 
-def _kept_by_row(run: Run) -> dict[int, bool]:
-    """Trial → whether the agent's own log says that its change was kept."""
-    fidelity = run.fidelity
-    if fidelity is None or run.claims is None:
-        return {}
-    outcomes = {row.row: row.outcome for row in run.claims.rows}
-    return {
-        found.trial: outcomes.get(found.row) == "keep"
-        for found in fidelity.findings
-        if found.trial is not None and found.row is not None and outcomes.get(found.row)
-    }
-
-
-def _share(run: Run) -> float | None:
-    """The largest share of a budget that was used, at most 1; None if no budget is known."""
-    spent = run.result.spent if run.result else None
-    if spent is None:
-        return None
-    used = {
-        "hours": spent.elapsed_seconds / 3600,
-        "train_hours": spent.train_seconds / 3600,
-        "trials": spent.trials,
-        "usd": spent.usd,
-        "tokens": spent.tokens,
-    }
-    shares = [
-        used[name] / amount for name, amount in run.budget.items() if name in used and amount > 0
-    ]
-    return min(1.0, max(shares)) if shares else None
-
-
-def _table(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=list(dtypes))
-    return frame.astype(dtypes)
-
-
-def _number(value: Any) -> float | None:
-    is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_one and math.isfinite(value) else None
+def _cells(value: Any) -> tuple[float | None, str]:
+    """A knob's value as a number, if it is one, and as text."""
+    if isinstance(value, str):
+        return None, value
+    if type(value) in (int, float) and math.isfinite(value):
+        return float(value), repr(value)  # as JSON has it, and faster
+    return None, json.dumps(value)
 
 
 def _moment(at: str) -> datetime | None:

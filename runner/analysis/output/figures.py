@@ -39,7 +39,7 @@ def styled() -> Iterator[None]:
     A name may have characters that no font of matplotlib has. They are drawn as boxes, and that is
     no reason to warn.
     """
-    with matplotlib.rc_context(dict(STYLE)), warnings.catch_warnings():
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", append=False)
         yield
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cycler import cycler
@@ -14,7 +14,7 @@ PALETTE = (
     "#8400CD", "#A40122", "#008169", "#FF5AAF", "#7A6000",
 )  # fmt: skip
 OTHERS = "#9A9A9A"  # of contestants beyond the palette
-STYLE: Mapping[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
     "font.size": 9.5,
     "axes.titlesize": 10.5,

@@ -90,10 +90,11 @@ def _latex_character(char: str) -> str:
         return LATEX[char]
     if char.isascii():
         return char if char.isprintable() else ""
-    base, *accents = unicodedata.normalize("NFD", char)
-    if len(accents) == 1 and accents[0] in ACCENTS and base.isascii() and base.isalpha():
+    parts = unicodedata.normalize("NFD", char)
+    base, accent = parts[0], parts[1:]
+    if accent in ACCENTS and base.isascii() and base.isalpha():
         dotless = {"i": "\\i", "j": "\\j"}.get(base, base)
-        return f"\\{ACCENTS[accents[0]]}{{{dotless}}}"
+        return f"\\{ACCENTS[accent]}{{{dotless}}}"
     return f"U+{ord(char):04X}"
 
 
