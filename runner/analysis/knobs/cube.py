@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from scipy.spatial.distance import pdist
+from scipy.stats import skew
 
 from runner.analysis.knobs.tried import search_space, tried
 from runner.analysis.report import Context
@@ -23,7 +25,7 @@ PRESENT = 0.9  # of the trials with knobs: a knob that fewer have is no dimensio
 MANY = 2000  # trials of a run: of more, the pairs of this many evenly spaced ones are measured
 CHOICES = 24  # of a categorical knob; one with more is free text
 BINS = 5  # of each dimension, in the automl study
-WIDE = 100.0  # high / low: a wider positive range is taken as logarithmic where no space says so
+WIDE = 10.0  # high / low of a range that may be logarithmic where no space says what is
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,12 @@ def _column(numbers: pd.Series, texts: pd.Series) -> pd.Series | None:
     if numbers.notna().sum() >= PRESENT * count:
         column = numbers.astype("float64")
         return column if column.nunique() > 1 else None
-    column = texts.astype(object)
-    return column if 1 < column.nunique() <= CHOICES else None
+    return texts if 1 < texts.nunique() <= CHOICES else None
 
 
 def _dimension(column: pd.Series, ranges: Mapping[str, Knob]) -> Dimension:
     name, knob = str(column.name), ranges.get(str(column.name))
-    if column.dtype == object:
+    if not is_numeric_dtype(column):
         return Dimension(
             name, choices=tuple(sorted(str(text) for text in column.dropna().unique()))
         )
@@ -117,7 +118,13 @@ def _dimension(column: pd.Series, ranges: Mapping[str, Knob]) -> Dimension:
     if knob is not None and knob.low is not None and knob.high is not None:
         low, high = min(low, knob.low), max(high, knob.high)
         return Dimension(name, low, high, knob.log and low > 0)
-    return Dimension(name, low, high, low > 0 and high > WIDE * low)
+    return Dimension(name, low, high, low > 0 and high > WIDE * low and _looks_log(column))
+
+
+def _looks_log(column: pd.Series) -> bool:
+    """Whether the logarithms of some positive numbers lie more evenly than the numbers do."""
+    known = column.dropna()
+    return bool(abs(skew(np.log(known))) < abs(skew(known)))
 
 
 @dataclass(frozen=True)

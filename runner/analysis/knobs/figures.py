@@ -68,7 +68,7 @@ def _panels(context: Context, found: Cube, dimensions: list[Dimension]) -> Figur
         panel.set_title(label(dimension.name))
     for panel in axes.ravel()[len(shown) :]:
         panel.set_visible(False)
-    for panel in axes[-1]:
+    for panel in axes.ravel()[max(0, len(shown) - columns) : len(shown)]:
         panel.set_xlabel("trials")
     handles, labels = axes[0][0].get_legend_handles_labels()
     drawing.legend(handles[::-1], labels[::-1], loc="outside right upper", markerscale=2)

@@ -1,6 +1,6 @@
 """Report "knobs": panels, a slice, importance, diversity, and value against dollars.
 
-The panels, the slice and the diversity are the automl study's. docs/analysis/search.md has the
+The panels, the slice and the diversity are the automl study's. docs/analysis/knobs.md has the
 formulas.
 """
 
@@ -13,12 +13,13 @@ import pandas as pd
 from runner.analysis.drawing import SHOWN
 from runner.analysis.knobs import figures
 from runner.analysis.knobs.cube import Cube, Spread, cube, spreads
-from runner.analysis.knobs.importance import Importance, importance
+from runner.analysis.knobs.importance import MOST, Importance, importance
 from runner.analysis.knobs.pareto import costs
 from runner.analysis.report import Context, Finding, Report, Table
 
 ALL = "all contestants"
 POOR = 0.3  # R²: below it a forest predicts little, and its shares mean little
+SAMPLES = 4  # of all trials, for the range of the shares
 DETAILED = 3  # contestants whose trials are also looked at by themselves
 
 
@@ -45,12 +46,12 @@ def report(context: Context) -> Report:
 def importances(context: Context, found: Cube) -> dict[str, Importance]:
     """The importance of the knobs for all trials, and for those of the best few contestants."""
     seed = context.settings.seed
-    shares = {ALL: importance(found, found.points.index, seed)}
+    shares = {ALL: importance(found, found.points.index, SAMPLES, seed)}
     counts = found.points["contestant"].value_counts()
     several = [name for name in context.contestants if name in counts.index]
     for name in several[:DETAILED] if len(several) > 1 else []:
         rows = found.points.index[found.points["contestant"] == name]
-        shares[name] = importance(found, rows, seed)
+        shares[name] = importance(found, rows, seed=seed)
     return shares
 
 
@@ -69,7 +70,8 @@ def _importance_table(shares: dict[str, Importance]) -> Table:
     table = pd.concat(rows) if rows else pd.DataFrame(columns=list(columns))
     notes = (
         "fANOVA by a random forest (Optuna), on the unit cube; shares are of one knob by itself.",
-        "least and most: of the shares in five bootstrap samples of the trials.",
+        f"Of more than {MOST} trials, {MOST} are drawn at random.",
+        f"least and most: of the shares in {SAMPLES} bootstrap samples of all trials.",
         f"R² is of trials that the forest did not see; below {POOR} the shares mean little.",
         *(f"{of}: cannot be told, {one.why}." for of, one in shares.items() if one.why),
     )

@@ -45,21 +45,29 @@ DOLLARS = Unit("used_dollars", "dollars", "US dollars")
 UNITS = (TRIALS, TRAINING, WALL, DOLLARS)
 
 
+COLUMNS = (
+    "run", "contestant", "trial", "source", "status", "value", "best", "is_best", "change",
+    "knobs_changed", "other_changes",
+)  # fmt: skip
+
+
 def used(context: Context) -> pd.DataFrame:
     """The trials, with what their run had used by their end in each unit; NaN where not known.
 
     Returns:
-        `Frames.trials` in order, with the columns of `UNITS`: how many trials, seconds, seconds,
-        and US dollars.
+        Some columns of `Frames.trials`, by run and trial, and those of `UNITS`: how many trials,
+        seconds, seconds, and US dollars.
     """
-    trials = context.frames.trials.sort_values(["run", "trial"], kind="stable")
-    trials = trials.reset_index(drop=True)
-    trials[TRIALS.column] = trials.groupby("run").cumcount() + 1.0
-    trials[TRAINING.column] = trials["train_seconds_so_far"]
+    found = context.frames.trials.sort_values(["run", "trial"], kind="stable")
+    found = found.reset_index(drop=True)
+    trials = found[list(COLUMNS)].copy()
+    trials["is_best"] = found["is_best"].fillna(False).astype(bool)
+    trials[TRIALS.column] = found.groupby("run").cumcount() + 1.0
+    trials[TRAINING.column] = found["train_seconds_so_far"]
     # Trials that ran side by side are in the order of their numbers, not of their ends.
-    trials[WALL.column] = trials.groupby("run")["elapsed_seconds"].cummax()
+    trials[WALL.column] = found.groupby("run")["elapsed_seconds"].cummax()
     trials[DOLLARS.column] = dollars(
-        trials["usd_so_far"], trials["train_seconds_so_far"], context.settings.dollars_per_hour
+        found["usd_so_far"], found["train_seconds_so_far"], context.settings.dollars_per_hour
     )
     return trials
 
@@ -107,13 +115,17 @@ def steps(trials: pd.DataFrame, unit: Unit) -> list[Steps]:
 
 
 def _steps(trials: pd.DataFrame, unit: Unit) -> Iterator[Steps]:
-    for run, rows in trials.groupby("run", sort=False):
-        measured = rows[rows["value"].notna()]
-        at = measured[unit.column].to_numpy(dtype=np.float64)
-        if at.size and np.isfinite(at).all():
-            best = measured["best"].to_numpy(dtype=np.float64)
-            end = float(np.nanmax(rows[unit.column].to_numpy(dtype=np.float64)))
-            yield Steps(str(run), str(rows["contestant"].iloc[0]), at, best, end)
+    runs = trials["run"].to_numpy(dtype=object)
+    names = trials["contestant"].to_numpy(dtype=object)
+    places, best = (trials[column].to_numpy(dtype=np.float64) for column in (unit.column, "best"))
+    measured = trials["value"].notna().to_numpy()
+    edges = np.flatnonzero(runs[1:] != runs[:-1]) + 1
+    for rows in np.split(np.arange(len(runs)), edges):
+        known = rows[measured[rows]]
+        if known.size and np.isfinite(places[known]).all():
+            end = float(np.nanmax(places[rows]))
+            name = str(names[rows[0]])
+            yield Steps(str(runs[rows[0]]), name, places[known], best[known], end)
 
 
 def scale(unit: Unit, longest: float) -> tuple[float, str]:

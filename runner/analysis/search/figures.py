@@ -58,7 +58,7 @@ def _curves(context: Context, trials: pd.DataFrame, unit: effort.Unit) -> Figure
             _draw_contestant(context, axis, own, grid, divisor)
         else:
             free.append(name)
-            best = tables.best_of(context, name)
+            best = tables.bests(context)[name]
             axis.axhline(best, color=context.colours[name], ls=":", label=f"{label(name)} (cost 0)")
     axis.set_xscale("log" if logarithmic else "linear")
     if unit is effort.TRIALS and not logarithmic:
@@ -98,11 +98,11 @@ def _draw_contestant(
     everybody = np.where(found.n == len(own), context.sign, np.nan)
     axis.plot(
         grid / divisor, found.mean * everybody, color=colour, lw=2.2,
-        label=f"{label(name)} (mean of {len(own)})",
+        drawstyle="steps-post", label=f"{label(name)} (mean of {len(own)})",
     )  # fmt: skip
     axis.fill_between(
         grid / divisor, found.low * everybody, found.high * everybody, color=colour, alpha=0.18,
-        linewidth=0,
+        linewidth=0, step="post",
     )  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def _incumbents(context: Context, trials: pd.DataFrame) -> Figure | None:
     colour = context.colours[curve.contestant]
     axis.scatter(run[effort.TRIALS.column], run["value"], s=12, color=GREY, linewidths=0)
     axis.step([*curve.at, curve.end], [*curve.best, curve.best[-1]], where="post", color=colour)
-    chosen = run[run["is_best"].fillna(False)]
+    chosen = run[run["is_best"]]
     axis.scatter(chosen[effort.TRIALS.column], chosen["value"], s=26, color=colour, zorder=3)
     _frame(context, axis, [curve])
     failed = run[run["status"].isin(tables.FAILURES)][effort.TRIALS.column]

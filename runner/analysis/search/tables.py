@@ -16,7 +16,6 @@ from runner.analysis.statistics.bootstrap import interval
 SHOWN = 12  # contestants in a matrix, knobs in a sentence
 STATUSES = ("ok", "crash", "oom", "timeout", "rejected", "pruned", "killed")
 FAILURES = ("crash", "oom", "timeout", "rejected")  # the trial's own doing
-Rows = list[dict[str, Any]]
 
 
 def best_agent(context: Context) -> str | None:
@@ -40,52 +39,53 @@ def target(context: Context) -> float | None:
 
 def contestants(context: Context, trials: pd.DataFrame) -> Table:
     """The published table: best, improvement over the own baseline, trials, cost."""
-    agent, rows = best_agent(context), []
-    for name in context.contestants:
-        runs, own = _of(context.frames.runs, name), _of(trials, name)
-        gains = (context.sign * (runs["first"] - runs["best"])).dropna().to_numpy(dtype=float)
-        settings = context.settings
-        sure = interval(gains, resamples=settings.resamples, seed=settings.seed)
-        rows.append(
-            {
-                "contestant": name, "runs": len(runs), "runs with a value": gains.size,
-                "trials": len(own), "values": int(own["value"].notna().sum()),
-                "best": context.sign * (context.sign * runs["best"]).min(),
-                "own baseline": runs["first"].mean(),
-                "improvement": gains.mean() if gains.size else np.nan,
-                "95 % low": sure.low if sure else np.nan,
-                "95 % high": sure.high if sure else np.nan,
-                "better than the agent": _better(context, own, best_of(context, agent)),
-                "model cost (USD)": runs["usd"].sum(min_count=1),
-                "compute (USD)": runs["train_seconds"].sum(min_count=1)
-                * settings.dollars_per_hour / effort.SECONDS_PER_HOUR,
-                "training (h)": runs["train_seconds"].sum(min_count=1) / effort.SECONDS_PER_HOUR,
-                "wall (h)": runs["wall_seconds"].sum(min_count=1) / effort.SECONDS_PER_HOUR,
-            }
-        )  # fmt: skip
-    table = pd.DataFrame(rows)
-    if agent is None:
-        table = table.drop(columns="better than the agent")
+    agent, settings = best_agent(context), context.settings
+    runs = context.frames.runs.assign(gain=_gains(context.frames.runs, context.sign))
+    of_runs, of_trials = runs.groupby("contestant"), trials.groupby("contestant")
+    names = pd.Index(context.contestants, name="contestant")
+    sums = of_runs[["usd", "train_seconds", "wall_seconds"]].sum(min_count=1).reindex(names)
+    hours = sums["train_seconds"] / effort.SECONDS_PER_HOUR
+    sure = [
+        interval(of_runs.get_group(name)["gain"], resamples=settings.resamples, seed=settings.seed)
+        for name in names
+    ]
+    counts = {
+        "runs": of_runs.size(), "runs with a value": of_runs["gain"].count(),
+        "trials": of_trials.size(), "values": of_trials["value"].count(),
+    }  # fmt: skip
+    table = pd.DataFrame(
+        {
+            **{name: _whole(count, names) for name, count in counts.items()},
+            "best": bests(context), "own baseline": of_runs["first"].mean(),
+            "improvement": of_runs["gain"].mean(),
+            "95 % low": [one.low if one else np.nan for one in sure],
+            "95 % high": [one.high if one else np.nan for one in sure],
+            "better than the agent": _better_than(context, trials, agent),
+            "model cost (USD)": sums["usd"], "compute (USD)": hours * settings.dollars_per_hour,
+            "training (h)": hours, "wall (h)": sums["wall_seconds"] / effort.SECONDS_PER_HOUR,
+        },
+        index=names,
+    ).reset_index()  # fmt: skip
     notes = [
         "own baseline: the first value that a run measured, mean over runs.",
         "improvement: own baseline − best of each run (the other way round where more is better), "
         "mean over runs, with a percentile bootstrap interval over runs.",
         "Costs and times are sums over runs.",
     ]
-    if agent is not None:
-        notes.append(f"the agent is {agent}, the best one; counted are trials better than its best")
+    if agent is None:
+        table = table.drop(columns="better than the agent")
+    else:
+        notes.append(f"The agent is {agent}, the best one; counted are trials better than its best")
     return Table("search", "What each contestant found", table, tuple(notes))
 
 
 def beats(context: Context, trials: pd.DataFrame) -> Table:
     """How many trials of a row are better than the best one of a column."""
     names = context.contestants[:SHOWN]
-    rows: Rows = []
-    for row in names:
-        own = _of(trials, row)
-        row_cells = {name: _better(context, own, best_of(context, name)) for name in names}
-        rows.append({"contestant": row, "values": int(own["value"].notna().sum())} | row_cells)
-    table = pd.DataFrame(rows, columns=["contestant", "values", *names])
+    values = trials.groupby("contestant")["value"].count()
+    table = pd.DataFrame({"contestant": names, "values": _whole(values, pd.Index(names))})
+    for name in names:
+        table[f"better than {name}"] = _better_than(context, trials, name).loc[names].to_numpy()
     notes = ["Equal values do not count as better."]
     if len(context.contestants) > SHOWN:
         notes.append(f"Shown are the best {SHOWN} of {len(context.contestants)} contestants.")
@@ -96,31 +96,32 @@ def beats(context: Context, trials: pd.DataFrame) -> Table:
 
 def runs(context: Context, trials: pd.DataFrame) -> Table:
     """A row a run: its best value, and when and at what cost it came to it and to the target."""
-    aim, grouped = target(context), dict(list(trials.groupby("run")))
-    rows = []
-    for run in context.frames.runs.to_dict("records"):
-        own = grouped.get(run["run"], trials.iloc[:0])
-        at_best = own[own["is_best"].fillna(False)].tail(1)
-        reached = _reaching(context, own, aim)
-        row = {
-            "run": run["run"], "contestant": run["contestant"], "seed": run["seed"],
-            "trials": len(own), "values": int(own["value"].notna().sum()),
-            "first": run["first"], "best": run["best"],
-            "incumbents": int(own["is_best"].fillna(False).sum()),
-        }  # fmt: skip
-        for unit in effort.UNITS:
-            row[f"{_short(unit)} to the best"] = _only(at_best[unit.column])
-            row[f"{_short(unit)} to the target"] = _only(reached[unit.column])
-            row[_short(unit, "in all")] = own[unit.column].max() if len(own) else np.nan
-        rows.append(row | {"ended by": run["ended_by"]})
-    notes = ("The target is the worst of the contestants' best values, or the one asked for"
-             + (f": {aim:.6g}." if aim is not None else "; there is none."),)  # fmt: skip
-    return Table("search-runs", "What each run took", pd.DataFrame(rows), notes)
+    aim, of_trials = target(context), trials.groupby("run")
+    frame = context.frames.runs
+    names = pd.Index(frame["run"])
+    table = frame[["run", "contestant", "seed", "first", "best"]].reset_index(drop=True)
+    at_best = trials[trials["is_best"]].groupby("run").tail(1).set_index("run")
+    reached = _reaching(context, trials, aim).set_index("run")
+    for column, count in {
+        "trials": of_trials.size(), "values": of_trials["value"].count(),
+        "incumbents": of_trials["is_best"].sum(),
+    }.items():  # fmt: skip
+        table[column] = _whole(count, names)
+    for unit in effort.UNITS:
+        ends = of_trials[unit.column].max()
+        amounts = {"to the best": at_best, "to the target": reached}
+        for words, rows in amounts.items():
+            table[_short(unit, words)] = rows[unit.column].reindex(names).to_numpy()
+        table[_short(unit, "in all")] = ends.reindex(names).to_numpy()
+    table["ended by"] = frame["ended_by"].to_numpy()
+    aimed = f": {aim:.6g}." if aim is not None else "; there is none."
+    note = f"The target is the worst of the contestants' best values, or the one asked for{aimed}"
+    return Table("search-runs", "What each run took", table, (note,))
 
 
 def incumbents(context: Context, trials: pd.DataFrame) -> Table:
     """The trials that were the best so far, with their gains and what changed."""
-    chosen = trials[trials["is_best"].fillna(False)].copy()
+    chosen = trials[trials["is_best"]].copy()
     before = chosen.groupby("run")["value"].shift()
     chosen["gain"] = context.sign * (before - chosen["value"])
     chosen["changed"] = [what_changed(row) for row in chosen.to_dict("records")]
@@ -162,26 +163,20 @@ def what_changed(trial: dict[str, Any]) -> str:
 
 def outcomes(context: Context, trials: pd.DataFrame) -> Table:
     """How the trials of each contestant ended, by their source."""
-    rows = []
-    for name in context.contestants:
-        for source, own in _of(trials, name).groupby("source", dropna=False):
-            counts = own["status"].value_counts()
-            failed = int(counts[counts.index.isin(FAILURES)].sum())
-            low, high = proportion_confint(failed, len(own), method="wilson")
-            rows.append(
-                {
-                    "contestant": name, "source": source, "trials": len(own),
-                    **{status: int(counts.get(status, 0)) for status in STATUSES},
-                    "failed": failed, "failed %": 100 * failed / len(own),
-                    "95 % low": 100 * low, "95 % high": 100 * high,
-                    "incumbents": int(own["is_best"].fillna(False).sum()),
-                    "best": context.sign * (context.sign * own["value"]).min(),
-                }
-            )  # fmt: skip
-    columns = [
-        "contestant", "source", "trials", *STATUSES, "failed", "failed %", "95 % low", "95 % high",
-        "incumbents", "best",
-    ]  # fmt: skip
+    place = [trials["contestant"].astype(object), trials["source"].fillna("?").astype(object)]
+    counts = pd.crosstab(place, trials["status"].astype(object))
+    counts = counts.reindex(columns=list(STATUSES), fill_value=0)
+    groups = trials.groupby(place)
+    total, failed = counts.sum(axis="columns"), counts[list(FAILURES)].sum(axis="columns")
+    low, high = proportion_confint(failed.to_numpy(), total.to_numpy(), method="wilson")
+    table = counts.assign(
+        failed=failed, share=100 * failed / total, low=100 * low, high=100 * high,
+        incumbents=groups["is_best"].sum(), best=_best(groups["value"], context.sign),
+    )  # fmt: skip
+    table.insert(0, "trials", total)
+    table = table.reindex(context.contestants, level=0)
+    table.index.names = ["contestant", "source"]
+    heads = {"share": "failed %", "low": "95 % low", "high": "95 % high"}
     notes = (
         f"failed: {', '.join(FAILURES)}; interval: Wilson's, as if trials were independent.",
         "killed: the runner ended the trial; pruned: the sampler gave it up.",
@@ -189,91 +184,99 @@ def outcomes(context: Context, trials: pd.DataFrame) -> Table:
     return Table(
         "search-outcomes",
         "How trials ended, by contestant and source",
-        pd.DataFrame(rows, columns=columns),
+        table.reset_index().rename(columns=heads).rename_axis(columns=None),
         notes,
     )
 
 
 def targets(context: Context, trials: pd.DataFrame) -> Table:
     """In how many runs each contestant reached the target, and after how much."""
-    aim, rows = target(context), []
-    for name in context.contestants:
-        own = _of(trials, name)
-        first = [_reaching(context, run, aim) for _, run in own.groupby("run")]
-        reached = pd.concat(first) if first else own.iloc[:0]
-        rows.append(
-            {
-                "contestant": name, "runs": len(_of(context.frames.runs, name)),
-                "reached": len(reached),
-                **{_short(unit, "(median)"): _median(reached[unit.column])
-                   for unit in effort.UNITS},
-            }
-        )  # fmt: skip
+    aim, names = target(context), pd.Index(context.contestants, name="contestant")
+    reached = _reaching(context, trials, aim).groupby("contestant")
+    table = pd.DataFrame(
+        {
+            "runs": _whole(context.frames.runs.groupby("contestant").size(), names),
+            "reached": _whole(reached.size(), names),
+            **{_short(unit, "(median)"): reached[unit.column].median() for unit in effort.UNITS},
+        },
+        index=names,
+    )
     title = f"Time and cost to reach {aim:.6g}" if aim is not None else "Time to reach a target"
     notes = (
         "The medians are of the runs that reached it, so they flatter whoever seldom did.",
         "Without a target that was asked for, it is the worst of the contestants' best values.",
     )
-    return Table("search-target", title, pd.DataFrame(rows), notes)
+    return Table("search-target", title, table.reset_index(), notes)
 
 
 def efficiency(context: Context, trials: pd.DataFrame) -> Table:
     """Gain for each trial, hour and dollar, and the area under the curve over common ranges."""
-    areas = {unit.column: effort.areas(context, trials, unit) for unit in effort.UNITS}
-    rows = []
-    for name in context.contestants:
-        runs, own = _of(context.frames.runs, name), _of(trials, name)
-        gain = (context.sign * (runs["first"] - runs["best"])).mean()
-        ends = own.groupby("run")[[unit.column for unit in effort.UNITS]].max().mean()
-        row: dict[str, Any] = {"contestant": name, "runs": len(runs), "mean improvement": gain}
-        per = {"100 trials": (effort.TRIALS, 100.0), "USD": (effort.DOLLARS, 1.0),
-               "training hour": (effort.TRAINING, effort.SECONDS_PER_HOUR)}  # fmt: skip
-        for words, (unit, amount) in per.items():
-            end = ends[unit.column]
-            row[f"improvement per {words}"] = gain * amount / end if end > 0 else np.nan
-        for unit in effort.UNITS:
-            row[_short(unit, "area")] = areas[unit.column].of.get(name, np.nan)
-        rows.append(row)
+    names = pd.Index(context.contestants, name="contestant")
+    frame = context.frames.runs.assign(gain=_gains(context.frames.runs, context.sign))
+    gain = frame.groupby("contestant")["gain"].mean().reindex(names)
+    columns = [unit.column for unit in effort.UNITS]
+    ends = trials.groupby(["contestant", "run"])[columns].max().groupby("contestant").mean()
+    ends = ends.where(ends > 0).reindex(names)
+    table = pd.DataFrame(
+        {
+            "runs": _whole(frame.groupby("contestant").size(), names),
+            "mean improvement": gain,
+            "improvement per 100 trials": 100 * gain / ends[effort.TRIALS.column],
+            "improvement per USD": gain / ends[effort.DOLLARS.column],
+            "improvement per training hour": effort.SECONDS_PER_HOUR
+            * gain / ends[effort.TRAINING.column],
+        },
+        index=names,
+    ).reset_index()  # fmt: skip
     notes = [
         "improvement per …: mean improvement over the own baseline / mean of what a run used.",
         "area: mean of the best value so far over a range that all contestants have.",
-        *(note for area in areas.values() for note in area.notes),
     ]
-    table = pd.DataFrame(rows).dropna(axis="columns", how="all")
+    for unit in effort.UNITS:
+        found = effort.areas(context, trials, unit)
+        table[f"area by {_short(unit)}"] = table["contestant"].map(found.of)
+        notes += found.notes
+    table = table.dropna(axis="columns", how="all")
     return Table("search-efficiency", "Sample and cost efficiency", table, tuple(notes))
 
 
-def _of(table: pd.DataFrame, contestant: str) -> pd.DataFrame:
-    return table[table["contestant"] == contestant]
+def bests(context: Context) -> pd.Series:
+    """The best value of each contestant; NaN where it has none."""
+    found = _best(context.frames.runs.groupby("contestant")["best"], context.sign)
+    return found.reindex(pd.Index(context.contestants, name="contestant"))
 
 
-def best_of(context: Context, contestant: str | None) -> float:
-    """The best value of a contestant; NaN where it has none."""
-    own = context.frames.runs.loc[context.frames.runs["contestant"] == contestant, "best"]
-    return float(context.sign * (context.sign * own).min())
+def _best(values: Any, sign: int) -> pd.Series:
+    """The best of each group of values."""
+    return values.min() if sign > 0 else values.max()
 
 
-def _better(context: Context, trials: pd.DataFrame, value: float) -> int:
-    """How many trials are better than a value; none is better than NaN."""
-    return int((context.sign * trials["value"] < context.sign * value).sum())
+def _gains(runs: pd.DataFrame, sign: int) -> pd.Series:
+    """How much better than its first value a run became."""
+    return sign * (runs["first"] - runs["best"])
 
 
-def _reaching(context: Context, run: pd.DataFrame, aim: float | None) -> pd.DataFrame:
-    """The first trial of a run that is as good as the target, as a table of one row or none."""
+def _better_than(context: Context, trials: pd.DataFrame, contestant: str | None) -> pd.Series:
+    """How many trials of each contestant are better than the best of one; none than NaN."""
+    best = bests(context)[contestant] if contestant is not None else np.nan
+    better = context.sign * trials["value"] < context.sign * best
+    counts = better.groupby(trials["contestant"]).sum()
+    return counts.reindex(context.contestants, fill_value=0).astype(int)
+
+
+def _reaching(context: Context, trials: pd.DataFrame, aim: float | None) -> pd.DataFrame:
+    """The first trial of each run that is as good as the target."""
     if aim is None:
-        return run.iloc[:0]
-    return run[context.sign * run["value"] <= context.sign * aim].head(1)
+        return trials.iloc[:0]
+    return trials[context.sign * trials["value"] <= context.sign * aim].groupby("run").head(1)
+
+
+def _whole(counts: pd.Series, names: pd.Index) -> Any:
+    """Counts by name, 0 of a name that has none."""
+    return counts.reindex(names, fill_value=0).to_numpy(dtype=int)
 
 
 def _short(unit: effort.Unit, word: str = "") -> str:
     """The unit's name in the head of a column."""
     name = f"{unit.name.replace('-', ' ')} (s)" if unit.seconds else unit.title
     return f"{name} {word}".strip()
-
-
-def _only(cells: pd.Series) -> float:
-    return float(cells.iloc[0]) if len(cells) else np.nan
-
-
-def _median(cells: pd.Series) -> float:
-    return float(cells.median()) if len(cells) else np.nan

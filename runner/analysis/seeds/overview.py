@@ -219,17 +219,18 @@ def _matrix(context: Context, found: Finals) -> list[Table]:
     corrected = holm(list(pairs.values()))
     tested = [one for one in corrected if one.holm is not None]
     kept = sum(one.holm is not None and one.holm <= LEVEL for one in tested)
-    table = pd.DataFrame(np.nan, index=names, columns=names)
-    for (row, column), pair in pairs.items():
-        table.loc[row, column] = _or_nan(pair.p)
-    table.insert(0, "contestant", names)
-    notes = (
+    table = pd.DataFrame({"contestant": names})
+    for column in names:
+        cells = [pairs[row, column].p if row != column else None for row in names]
+        table[f"better than {column}"] = pd.Series(cells, dtype="float64")
+    notes = [
         "Each cell: one-sided p that the row is better than the column, not corrected.",
         f"After Holm's correction over all {len(tested)} cells, {kept} are at most {LEVEL}.",
-    )
+    ]
     if len(counts) > len(names):
-        notes += (f"Shown are {len(names)} of {len(counts)} contestants, the best means.",)
-    return [Table("seeds-matrix", "Who is better than whom", table.reset_index(drop=True), notes)]
+        said = f"Shown are {len(names)} of {len(counts)} contestants: the best with enough seeds."
+        notes.append(said)
+    return [Table("seeds-matrix", "Who is better than whom", table, tuple(notes))]
 
 
 def _findings(context: Context, found: Finals, against: Against | None) -> list[Finding]:
@@ -268,11 +269,10 @@ def _untested(against: Against, names: list[str]) -> Finding:
     """The comparisons that cannot be made, in one sentence."""
     most = max(against.rows[name].n for name in names)
     shown = ", ".join(names[:SHOWN]) + (" and others" if len(names) > SHOWN else "")
-    why = f": {against.rows[names[0]].why}" if len(names) == 1 else ""
-    text = (
-        f"cannot be told: how {shown} compare with {against.reference}{why}; the test needs "
-        f'{FEWEST_PAIRS} common seeds with different values (see "why no test").'
-    )
+    why = against.rows[names[0]].why
+    if len(names) > 1:
+        why = f'the test needs {FEWEST_PAIRS} common seeds that differ; see "why no test"'
+    text = f"cannot be told: whether {against.reference} or {shown} is better: {why}."
     return Finding(text, "seeds-paired", most, told=False)
 
 
