@@ -46,7 +46,7 @@ def convergence(searches: Searches) -> report.Figure:
             color=searches.colour(str(own["contestant"].iloc[0])),
         )  # fmt: skip
     _cut(axes, np.array(seen), searches.context.sign)
-    axes.set(xlabel="trial", ylabel=f"best so far: {searches.context.label}")
+    axes.set(xlabel="trial", ylabel=searches.context.label, title="best so far")
     whole_numbers(axes)
     contestant_legend(drawn, searches)
     caption = "The best value so far, a line a run. The axis leaves out values of early trials."
@@ -75,7 +75,7 @@ def breadth(searches: Searches, first: Hypothesis) -> report.Figure:
     axes.set(xlabel="breadth: categories of changes (of 5)", ylabel=searches.context.label)
     r = "no r" if first.effect is None else f"r = {first.effect:.3f}"
     p = f", p = {first.p:.3g}" if first.p is not None else ""
-    axes.set_title(f"{r}{p}, n = {first.n} contestants")
+    axes.set_title(f"{r}{p}, contestants tested: {first.n}")
     caption = (
         "Means over the runs of a contestant. r is Pearson's, p over the orders of the values."
     )
@@ -127,6 +127,8 @@ def dashboard(searches: Searches) -> report.Figure:
         if column == "pivot_rate":
             expected = times * searches.contestants.loc[names, "pivot_expected"].to_numpy()
             axes.plot(expected, range(len(names)), "|", color="black", markersize=14)
+        if column != "best" and not (values < 0).any():
+            axes.set_xlim(left=0, right=None if (values > 0).any() else 1)
         for at in np.flatnonzero(np.isnan(values)):
             axes.annotate("not known", (axes.get_xlim()[0], at), va="center", fontsize="x-small")
         contestant_axis(axes, names)

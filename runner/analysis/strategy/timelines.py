@@ -67,12 +67,12 @@ def rolling_success(searches: Searches) -> report.Figure:
         mean = 100 * pd.DataFrame(lines).mean(axis=1)
         axes.plot(mean.index + 1, mean, color=searches.colour(name))
     axes.set(xlabel="experiment", ylabel=f"kept of the last {measures.WINDOW}, %")
-    axes.set_ylim(bottom=0)
-    axes.set_xlim(left=1)
+    longest = int(searches.runs["experiments"].max())
+    axes.set_xlim(1, max(longest, 2))
+    axes.set_ylim(bottom=0, top=None if longest >= measures.WINDOW else 100)
     whole_numbers(axes)
     contestant_legend(drawn, searches)
-    short_runs = searches.runs["experiments"].max() < measures.WINDOW
-    if short_runs:
+    if longest < measures.WINDOW:
         axes.set_title(f"no run has {measures.WINDOW} experiments")
     last = searches.contestants["success"]
     return report.Figure(

@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 import pytest
+from matplotlib.text import Text
 
 from runner.analysis.report import Report
 from runner.analysis.strategy.drawing import MOST
@@ -28,8 +29,9 @@ def reported(of: Frames) -> Report:
     found = report(context(of))
     for figure in found.figures:
         figure.drawn.set_layout_engine("none")  # it takes most of the time
-        for text in figure.drawn.findobj(lambda artist: hasattr(artist, "set_parse_math")):
-            text.set_parse_math(False)  # the style of the page turns formulas off
+        for text in figure.drawn.findobj(Text):
+            assert isinstance(text, Text)
+            text.set_parse_math(False)  # as the style of the page does
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")
             figure.drawn.savefig(io.BytesIO(), dpi=20)
