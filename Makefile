@@ -24,7 +24,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify noise collect ps logs stop resume doctor \
+.PHONY: help setup ready venv demo run baseline verify retest noise collect ps logs stop resume doctor \
 	clean-runs images \
 	test test-unit test-extremes test-setup test-docker lint lock bench-trainer bench-knobs bench-judge \
 	bench-gateway
@@ -59,6 +59,9 @@ baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc 
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)
+
+retest: ready ## train the best texts of finished runs for longer: RUN="gpt-s1 tpe-s1" TIMES=2,4,8
+	@$(BAKEOFF) retest $(foreach one,$(RUN),$(call quoted,$(one))) $(call option,TIMES,--times) $(call option,N,--seeds)
 
 noise: ready ## measure the noise of a task over N training seeds: TASK=pystdlib N=10
 	@$(BAKEOFF) noise $(call option,TASK,--task) $(call option,N,--seeds) $(call option,DATA,--data) \
@@ -104,7 +107,7 @@ test-setup: ## tests of the set-up, on machines of all kinds and in a later year
 
 test-docker: setup images ## tests that use the engine
 	@$(PYTEST) -m alone tests/docker
-	@$(PYTEST) -n 3 --dist loadscope -m "not alone" tests/docker
+	@$(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not alone" tests/docker
 
 lock: ## choose the versions of all packages again: WHAT=gateway, UPGRADE=1
 	@scripts/setup dev

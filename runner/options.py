@@ -31,6 +31,7 @@ BASE_URL = re.compile(
     r"https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(?P<port>\d{1,5}))?(/[\w.~%!$&'()*+,;=:/-]*)?"
 )
 LAST_PORT = 65535
+MOST_TIMES = 100  # the run's training time, for a retest
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,24 @@ def texts_to_verify(asked: str) -> Texts:
             hint="set VERIFY=best or VERIFY=kept",
         )
     return which
+
+
+def retest_times(asked: str) -> list[float]:
+    """How many times its training time a text is trained for by `bakeoff retest`.
+
+    Raises:
+        UserError: a part of TIMES is no number above 0, or there is none.
+    """
+    try:
+        times = sorted({float(part) for part in asked.split(",") if part.strip()})
+    except ValueError:
+        times = []
+    if not times or not all(0 < one <= MOST_TIMES for one in times):
+        raise UserError(
+            f"choosing how long the best text is trained again: TIMES is {asked!r}",
+            hint=f"give numbers above 0 and up to {MOST_TIMES}, with commas, such as TIMES=2,4,8",
+        )
+    return times
 
 
 def check_base_url(url: str, agent: AgentSpec) -> None:

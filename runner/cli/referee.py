@@ -1,4 +1,4 @@
-"""The commands of the referee: verify and noise."""
+"""The commands of the referee: verify, retest and noise."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from runner.records.schema import RunResult
 from runner.spec import VERIFY_SEEDS, RunSpec
 from runner.tasks import load_task
 from runner.verification import noise_floor, verify
+from runner.verification import retest as longer
 from runner.verification.result import NOT_VERIFIED
 
 DEFAULT_SEEDS = 10
@@ -36,6 +37,24 @@ def verify_run(
     run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
     _verify(folders, run_spec, asked)
     print_verified(folders.runs, run_spec)
+
+
+def retest(
+    context: typer.Context,
+    run_ids: Annotated[list[str], typer.Argument(help="Finished runs, such as gpt-s1 tpe-s1.")],
+    times: Annotated[
+        str, typer.Option("--times", help="How many times the run's training time, such as 2,4,8.")
+    ] = "2,4,8",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Training seeds.")] = 1,
+) -> None:
+    """Train the best text of finished runs for longer, to see whether its lead lasts."""
+    folders: Folders = context.obj
+    asked = longer.Asked(options.retest_times(times), seeds)
+    with connected_engine() as engine:
+        for run_id in map(spec.check_run_id, run_ids):
+            rich.print(f"[bold]{run_id}[/]: its best text, trained for longer")
+            longer.retest_run(engine, folders.runs, run_id, asked, log_line, _report)
+    rich.print("`make analyse` compares them")
 
 
 def noise(

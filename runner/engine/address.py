@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -75,6 +77,8 @@ def machine_address(info: Mapping[str, Any], bridge: Mapping[str, Any]) -> str:
     """How a container on the engine's bridge calls the engine's machine; "" when it cannot.
 
     The bridge of a rootless engine ends in a network namespace that the machine is not part of.
+    An engine that has just been installed names the bridge's subnet and no gateway until it is
+    started again; the gateway is then the subnet's first address.
 
     Args:
         info: the engine's answer to `GET /info`.
@@ -85,8 +89,17 @@ def machine_address(info: Mapping[str, Any], bridge: Mapping[str, Any]) -> str:
         return NAME_OF_HOST
     if "name=rootless" in (info.get("SecurityOptions") or ()):
         return ""
-    gateways = [each.get("Gateway", "") for each in bridge["IPAM"]["Config"] or ()]
+    gateways = map(_gateway, bridge["IPAM"]["Config"] or ())
     return next((address for address in gateways if "." in address), "")
+
+
+def _gateway(config: Mapping[str, str]) -> str:
+    """The gateway of an address range of a network; "" if it is not known."""
+    if gateway := config.get("Gateway", ""):
+        return gateway
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_network(config.get("Subnet", ""))[1])
+    return ""
 
 
 def check_version(version: str) -> None:

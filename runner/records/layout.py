@@ -78,6 +78,11 @@ class RunDir:
         return self.path / "verification.json"
 
     @property
+    def retest(self) -> Path:
+        """What this run's best text came to when it was trained for longer."""
+        return self.path / "retest.json"
+
+    @property
     def last_check(self) -> Path:
         """The directory of the last check (`trial --check`): train.py and train.log."""
         return self.path / "check"

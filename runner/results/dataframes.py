@@ -1,6 +1,6 @@
 """Runs and imported results as tidy tables for analysis and notebooks. It needs pandas.
 
-`read` gives four tables. A column has one type in all of them, and what is not known is NaN, NA or
+`read` gives five tables. A column has one type in all of them, and what is not known is NaN, NA or
 an empty text. Times are in seconds, money is in US dollars. docs/analysis.md explains the columns.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from runner.errors import UserError
 from runner.records.files import read_lines
 from runner.records.imported import Imported, ImportedRun, ImportedTrial
 from runner.records.layout import RunDir
+from runner.records.retest import read_retest
 from runner.records.schema import TrialRecord
 from runner.referee.noise import NoiseFile
 from runner.results.reading import Run, read_run
@@ -46,15 +47,18 @@ TRIAL_DTYPES = {
     "train_seconds_so_far": "float64", "usd_so_far": "float64", "disturbed": "boolean",
     "text": "string",
 }  # fmt: skip
-KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
-               "text": "string"}  # fmt: skip
+KNOB_DTYPES = {
+    "run": "string", "trial": "Int64", "knob": "string", "number": "float64", "text": "string",
+}  # fmt: skip
+RETEST_DTYPES = {"run": "string", "trial": "Int64", "times": "float64", "seed": "Int64",
+                 "status": "string", "value": "float64"}  # fmt: skip
 REQUEST_DTYPES = {"run": "string", "elapsed_seconds": "float64", "model": "string",
                   "tokens": "Int64", "usd": "float64"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Four tables; `run` joins them.
+    """Five tables; `run` joins them.
 
     Attributes:
         runs: a row a run, by `RUN_DTYPES`.
@@ -62,6 +66,7 @@ class Frames:
         knobs: a row a knob of a trial, by `KNOB_DTYPES`.
         requests: a row a request to a model, by `REQUEST_DTYPES`.
         problems: what could not be read, a sentence each.
+        retests: a row a longer training of a run's best text, by `RETEST_DTYPES`.
     """
 
     runs: pd.DataFrame
@@ -69,6 +74,7 @@ class Frames:
     knobs: pd.DataFrame
     requests: pd.DataFrame
     problems: tuple[str, ...] = ()
+    retests: pd.DataFrame = field(default_factory=lambda: _table([], RETEST_DTYPES))
 
 
 def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames:
@@ -99,8 +105,7 @@ def _folders(path: Path) -> list[Path]:
     """
     if _holds_results(path):
         return [path]
-    inside = sorted(path.iterdir()) if path.is_dir() else []
-    found = [each for each in inside if _holds_results(each)]
+    found = [each for each in sorted(path.glob("*")) if _holds_results(each)]
     if not found:
         raise UserError(
             f"reading {path}: there is no run and no import",
@@ -110,8 +115,8 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _holds_results(path: Path) -> bool:
-    names = (IMPORT_FILE, RunDir(path).spec.name, RunDir(path).trials.name)
-    return path.is_dir() and any((path / name).is_file() for name in names)
+    run = RunDir(path)
+    return any(file.is_file() for file in (path / IMPORT_FILE, run.spec, run.trials))
 
 
 class _Rows:
@@ -122,16 +127,15 @@ class _Rows:
         self.trials: list[dict[str, Any]] = []
         self.knobs: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
+        self.retests: list[dict[str, Any]] = []
         self.problems: list[str] = []
 
     def frames(self) -> Frames:
         return Frames(
-            _table(self.runs, RUN_DTYPES),
-            _table(self.trials, TRIAL_DTYPES),
-            _table(self.knobs, KNOB_DTYPES),
-            _table(self.requests, REQUEST_DTYPES),
-            tuple(self.problems),
-        )
+            _table(self.runs, RUN_DTYPES), _table(self.trials, TRIAL_DTYPES),
+            _table(self.knobs, KNOB_DTYPES), _table(self.requests, REQUEST_DTYPES),
+            tuple(self.problems), _table(self.retests, RETEST_DTYPES),
+        )  # fmt: skip
 
     def add_run(self, run: Run) -> None:
         result, verified = run.result, run.verified
@@ -163,6 +167,7 @@ class _Rows:
         )  # fmt: skip
         self.problems += [f"{run.run_id}: {problem}" for problem in run.problems]
         self._add_requests(run, began)
+        self._add_retests(run)
         said = _kept_by_row(run)
         best, seconds = None, 0.0
         usd = _CostSoFar(run)
@@ -196,6 +201,18 @@ class _Rows:
             for one in run.usage
         ]  # fmt: skip
 
+    def _add_retests(self, run: Run) -> None:
+        best = run.best.sha256 if run.best else ""
+        self.retests += [
+            {
+                "run": run.run_id, "trial": run.best.trial if run.best else None,
+                "times": one.times, "seed": one.seed, "status": one.record.status,
+                "value": run.value(one.record),
+            }
+            for one in read_retest(RunDir(run.path)).trainings
+            if one.sha256 == best
+        ]  # fmt: skip
+
     def _add_knobs(self, run: str, trial: int, knobs: dict[str, Any]) -> None:
         self.knobs += [
             {
@@ -206,7 +223,7 @@ class _Rows:
         ]  # fmt: skip
 
     def add_import(self, folder: Path) -> None:
-        """The runs of an import; one that cannot be read becomes a problem."""
+        """Its runs; an import that cannot be read becomes a problem."""
         try:
             imported = Imported.model_validate_json((folder / IMPORT_FILE).read_bytes())
         except (OSError, ValidationError) as error:
@@ -220,7 +237,7 @@ class _Rows:
             self._add_foreign(folder, run, trials[run.run])
 
     def _add_foreign(self, folder: Path, run: ImportedRun, trials: list[ImportedTrial]) -> None:
-        sign = 1.0 if run.metric.direction == "minimize" else -1.0
+        sign = 1 if run.metric.direction == "minimize" else -1
         began = _moment(next((trial.at for trial in trials if trial.at), ""))
         name, best, seconds, usd = f"{folder.name}/{run.run}", math.nan, 0.0, 0.0
         for trial in trials:
@@ -306,13 +323,11 @@ def _share(run: Run) -> float | None:
 
 
 def _table(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=list(dtypes))
-    return frame.astype(dtypes)
+    return pd.DataFrame(list(rows), columns=list(dtypes)).astype(dtypes)
 
 
 def _number(value: Any) -> float | None:
-    is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_one and math.isfinite(value) else None
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
 
 
 def _moment(at: str) -> datetime | None:

@@ -16,26 +16,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from runner.engine.client import Engine
 from runner.errors import UserError
-from runner.records.files import explained, read_lines, to_json, write_whole
+from runner.records.files import read_lines, to_json, write_whole
 from runner.records.layout import RunDir, volume_name
 from runner.records.schema import RunResult, TrialRecord
 from runner.records.verification import Memory, Verification, read_verification
 from runner.referee.noise import Conditions, NoiseFloor, read_noise
 from runner.referee.seeds import held_out_seeds
-from runner.run.context import RunContext, open_context
 from runner.run_lock import held, stop_signals
 from runner.sandbox.peer import Show
 from runner.sandbox.removal import remove_run
 from runner.spec import RunSpec, Texts, read_spec
-from runner.task_data import missing
-from runner.tasks import load_task
 from runner.trials.terms import Terms
 from runner.verification import summing, texts, without_memory
 from runner.verification.bench import Bench, opened
+from runner.verification.finished import Finished
 from runner.verification.result import with_verified
 from runner.verification.without_memory import CONTAINERS
 from runner.wire.judge_terms import HANDED_OUT
@@ -88,15 +84,16 @@ def verify_run(
     """
     spec = read_spec(runs, run_id)
     run_dir = RunDir(runs / run_id)
+    finished = _finished(run_dir)
     with held(run_dir):
-        result = _result(run_dir)
+        result = finished.result()
         chosen = texts.chosen(read_lines(run_dir.trials, TrialRecord), spec.metric, asked.which)
         if not chosen:
             return result
         run_dir.stop.unlink(missing_ok=True)
         with stop_signals(run_dir) as asked_to_stop:
             remove_run(engine, run_id)  # left by a verification that was killed
-            context = _context(spec, engine, run_dir, show)
+            context = finished.context(spec, engine, show)
             with opened(context, asked_to_stop, referee=True) as bench:
                 work = _Work(bench, run_dir, asked, _noise(spec, results), report)
                 for trial in chosen:
@@ -115,46 +112,14 @@ def add_problem(run_dir: RunDir, problem: str) -> RunResult:
         HostError: the result cannot be written.
     """
     with held(run_dir):
-        result = _result(run_dir)
+        result = _finished(run_dir).result()
         result = result.model_copy(update={"problems": [*result.problems, problem]})
         write_whole(run_dir.result, to_json(result))
         return result
 
 
-def _result(run_dir: RunDir) -> RunResult:
-    """The run's result.
-
-    Raises:
-        UserError: the run is not done.
-    """
-    run_id = run_dir.path.name
-    try:
-        return RunResult.model_validate_json(run_dir.result.read_bytes())
-    except (OSError, ValidationError):
-        raise UserError(
-            f"verifying {run_id}: it has no result yet",
-            hint=f"wait for its end, or end it with `make stop RUN={run_id}`",
-        ) from None
-
-
-def _context(spec: RunSpec, engine: Engine, run_dir: RunDir, show: Show) -> RunContext:
-    """The run as it was, with the folder of the verification in the place of its own.
-
-    Raises:
-        UserError: its data is gone.
-    """
-    volume = str(spec.versions["data"])
-    gone = missing(engine, volume)
-    if gone:
-        raise UserError(
-            f"verifying {spec.run_id}: of its data, the volume {gone[0]} is gone",
-            hint="a run can be verified as long as its data is kept",
-        )
-    folder = RunDir(run_dir.path / FOLDER)
-    with explained(folder.path):
-        folder.path.mkdir(exist_ok=True)
-        write_whole(folder.pristine, run_dir.pristine.read_bytes())
-    return open_context(spec, engine, folder, load_task(spec.task), volume, show)
+def _finished(run_dir: RunDir) -> Finished:
+    return Finished(run_dir, "verifying", FOLDER)
 
 
 def _noise(spec: RunSpec, results: Path) -> NoiseFloor | None:

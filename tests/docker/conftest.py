@@ -20,15 +20,21 @@ from runner.records.layout import ROOT
 from .optimizer_rig import Make, optimizers
 from .trial_rig import TrialRig
 
+# Modules that take minutes. One that begins last would keep a single worker busy at the end.
+LONGEST = (
+    "test_hard_sessions", "test_run", "test_survival", "test_time_travel", "test_baseline",
+    "test_executor", "test_executor_life", "test_trainer",
+)  # fmt: skip
 LEAVING_SECONDS = 60.0  # for what is being removed at this moment
 SESSIONS = Path(tempfile.gettempdir()) / "bakeoff-test-sessions"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is marked `docker`."""
+    """Everything in this folder is marked `docker`; what takes longest comes first."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.docker)
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture(scope="session")

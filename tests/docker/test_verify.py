@@ -21,7 +21,7 @@ from runner.records.verification import Verification, read_verification
 from runner.referee.noise import read_noise
 from runner.spec import Budget, RunSpec
 from runner.tasks import load_task
-from runner.verification import noise_floor, verify
+from runner.verification import noise_floor, retest, verify
 from tests.run_results import run_result
 
 from .commands import a_seed
@@ -204,6 +204,24 @@ def test_a_run_without_a_result_is_not_verified(engine: Engine, runs: Path, spec
     run_dir.result.unlink()
     with pytest.raises(UserError, match="no result yet"):
         verified(engine, run_dir)
+
+
+@pytest.mark.timeout(900)
+def test_the_best_text_is_trained_for_longer(engine: Engine, runs: Path, spec: RunSpec) -> None:
+    """Its training takes twice the time, its value is kept, and a second call trains nothing."""
+    run_dir = ended_run(runs, spec, HONEST.replace("PREDICT", "model"), 3.0)
+    said: list[str] = []
+    asked = retest.Asked((2.0,))
+    found = retest.retest_run(engine, runs, RUN, asked, lambda *_: None, said.append)
+    [training] = found.trainings
+    assert training.record.status == "ok", training.record.reason
+    assert training.record.value is not None
+    assert 1 < training.record.value < 6
+    assert training.record.judged
+    assert (run_dir.path / "retest/trials/0001/train.log").is_file()
+    said.clear()
+    assert retest.retest_run(engine, runs, RUN, asked, lambda *_: None, said.append) == found
+    assert said == []
 
 
 @pytest.mark.timeout(900)

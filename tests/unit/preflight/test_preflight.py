@@ -66,22 +66,27 @@ def test_a_newer_or_unreadable_version_passes(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "gateways", "address"),
+    ("info", "ranges", "address"),
     [
-        ({"OperatingSystem": "Debian GNU/Linux 12"}, ["172.17.0.1"], "172.17.0.1"),
-        ({"OperatingSystem": "Fedora"}, ["fd00::1", "10.1.0.1"], "10.1.0.1"),
-        ({"OperatingSystem": "Docker Desktop"}, ["172.17.0.1"], "host.docker.internal"),
-        ({"OperatingSystem": "Ubuntu", "Name": "colima"}, ["172.17.0.1"], "host.docker.internal"),
-        ({"SecurityOptions": ["name=seccomp", "name=rootless"]}, ["172.17.0.1"], ""),
+        ({"OperatingSystem": "Debian GNU/Linux 12"}, [{"Gateway": "172.17.0.1"}], "172.17.0.1"),
+        ({"OperatingSystem": "Debian GNU/Linux 12"}, [{"Subnet": "172.17.0.0/16"}], "172.17.0.1"),
+        ({"OperatingSystem": "Debian GNU/Linux 12"}, [{"Subnet": "fd00::/64"}, {}], ""),
+        (
+            {"OperatingSystem": "Fedora"},
+            [{"Gateway": "fd00::1"}, {"Gateway": "10.1.0.1"}],
+            "10.1.0.1",
+        ),
+        ({"OperatingSystem": "Docker Desktop"}, [], "host.docker.internal"),
+        ({"OperatingSystem": "Ubuntu", "Name": "colima"}, [], "host.docker.internal"),
+        ({"SecurityOptions": ["name=seccomp", "name=rootless"]}, [{"Gateway": "172.17.0.1"}], ""),
         ({"SecurityOptions": None}, [], ""),
     ],
 )
 def test_the_engines_machine_has_the_address_that_its_kind_gives_it(
-    info: dict[str, object], gateways: list[str], address: str
+    info: dict[str, object], ranges: list[dict[str, str]], address: str
 ) -> None:
     """The bridge's gateway, a name in a virtual machine, and nothing for a rootless engine."""
-    bridge = {"IPAM": {"Config": [{"Gateway": each} for each in gateways]}}
-    assert machine_address(info, bridge) == address
+    assert machine_address(info, {"IPAM": {"Config": ranges}}) == address
 
 
 def test_the_doctor_says_that_there_is_no_engine(
