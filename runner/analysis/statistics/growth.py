@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from runner.analysis.statistics.arrays import Array, finite, finite_pairs
+from runner.analysis.statistics.arrays import Array, as_array, finite, finite_pairs
 from runner.analysis.statistics.bootstrap import LEVEL, Interval
 
 FEWEST_POINTS = 5  # a shape of three parameters leaves two to judge it by
@@ -134,7 +134,7 @@ def shuffled_r_squared(values: Any, *, orders: int = 20, seed: int = 0) -> float
     """
     known = finite(values)
     rng = np.random.default_rng(seed)
-    counts = np.arange(1, known.size + 1)
+    counts = as_array(range(1, known.size + 1))
     found = []
     for _ in range(orders):
         best = np.minimum.accumulate(rng.permutation(known)) if known.size else known
