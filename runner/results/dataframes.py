@@ -17,7 +17,6 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from runner.errors import UserError
 from runner.records.files import read_lines
 from runner.records.imported import Imported, ImportedRun, ImportedTrial
 from runner.records.layout import RunDir
@@ -25,10 +24,10 @@ from runner.records.retest import read_retest
 from runner.records.schema import TrialRecord
 from runner.referee.noise import NoiseFile
 from runner.results.derived import CostSoFar, budget_share, kept_by_row
+from runner.results.folders import IMPORT_FILE, named_folders
 from runner.results.reading import Run, read_run
 from runner.results.settings import settings
 
-IMPORT_FILE = "import.json"
 RUN_DTYPES = {
     "run": "string", "contestant": "string", "kind": "string", "model": "string", "seed": "Int64",
     "task": "string", "metric": "string", "unit": "string", "direction": "string",
@@ -81,43 +80,23 @@ class Frames:
 def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames:
     """The tables of run directories, of imports, and of folders that hold such.
 
+    Two runs of one name, from two folders, have the names of their folders before their own.
+
     Args:
-        paths: one or more of them.
+        paths: one or more of them; what is named twice is read once.
         noise: the noise of tasks, as far as it was measured.
 
     Raises:
         UserError: one of the paths is neither, nor a folder of them.
     """
     rows = _Rows()
-    for path in [paths] if isinstance(paths, Path) else paths:
-        for folder in _folders(path):
-            if (folder / IMPORT_FILE).is_file():
-                rows.add_import(folder)
-            else:
-                rows.add_run(read_run(folder, noise))
+    named = named_folders([paths] if isinstance(paths, Path) else paths)
+    for name, folder in named.items():
+        if (folder / IMPORT_FILE).is_file():
+            rows.add_import(folder, name)
+        else:
+            rows.add_run(read_run(folder, noise), name)
     return rows.frames()
-
-
-def _folders(path: Path) -> list[Path]:
-    """The run directories and imports that a path names.
-
-    Raises:
-        UserError: it names none.
-    """
-    if _holds_results(path):
-        return [path]
-    found = [each for each in sorted(path.glob("*")) if _holds_results(each)]
-    if not found:
-        raise UserError(
-            f"reading {path}: there is no run and no import",
-            hint="name a run's directory, a folder of runs, or what `bakeoff import` made",
-        )
-    return found
-
-
-def _holds_results(path: Path) -> bool:
-    run = RunDir(path)
-    return any(file.is_file() for file in (path / IMPORT_FILE, run.spec, run.trials))
 
 
 class _Rows:
@@ -138,7 +117,7 @@ class _Rows:
             tuple(self.problems), _table(self.retests, RETEST_DTYPES),
         )  # fmt: skip
 
-    def add_run(self, run: Run) -> None:
+    def add_run(self, run: Run, run_name: str) -> None:
         result, verified = run.result, run.verified
         began = _moment(result.began_at if result else "") or _first_moment(run.own_trials)
         trials = sorted(run.own_trials, key=lambda trial: trial.trial)
@@ -146,7 +125,7 @@ class _Rows:
         spent = result.spent if result else None
         self.runs.append(
             {
-                "run": run.run_id, "contestant": run.contestant, "kind": run.kind,
+                "run": run_name, "contestant": run.contestant, "kind": run.kind,
                 "model": run.usage[-1].model if run.usage else "", "seed": run.seed,
                 "task": run.task, "metric": run.metric.name, "unit": run.metric.unit,
                 "direction": run.metric.direction,
@@ -166,9 +145,9 @@ class _Rows:
                 "problems": len(run.all_problems), "path": str(run.path),
             }
         )  # fmt: skip
-        self.problems += [f"{run.run_id}: {problem}" for problem in run.problems]
-        self._add_requests(run, began)
-        self._add_retests(run)
+        self.problems += [f"{run_name}: {problem}" for problem in run.problems]
+        self._add_requests(run, run_name, began)
+        self._add_retests(run, run_name)
         said, knobs = kept_by_row(run), settings(run.task, trials)
         best, seconds = None, 0.0
         usd = CostSoFar(run)
@@ -178,7 +157,7 @@ class _Rows:
             seconds += trial.train_seconds
             self.trials.append(
                 {
-                    "run": run.run_id, "contestant": run.contestant, "seed": run.seed,
+                    "run": run_name, "contestant": run.contestant, "seed": run.seed,
                     "trial": trial.trial, "source": trial.source, "status": trial.status,
                     "reason": trial.reason, "value": value, "best": best, "is_best": is_best,
                     "kept": said.get(trial.trial, is_best), "parent": trial.parent,
@@ -194,23 +173,23 @@ class _Rows:
             )  # fmt: skip
             number = trial.trial
             self.knobs += [
-                (run.run_id, number, name, *_cells(value)) for name, value in knobs[number].items()
+                (run_name, number, name, *_cells(value)) for name, value in knobs[number].items()
             ]
 
-    def _add_requests(self, run: Run, began: datetime | None) -> None:
+    def _add_requests(self, run: Run, run_name: str, began: datetime | None) -> None:
         self.requests += [
             {
-                "run": run.run_id, "elapsed_seconds": _since(began, one.at), "model": one.model,
+                "run": run_name, "elapsed_seconds": _since(began, one.at), "model": one.model,
                 "tokens": one.tokens, "usd": one.cost_usd,
             }
             for one in run.usage
         ]  # fmt: skip
 
-    def _add_retests(self, run: Run) -> None:
+    def _add_retests(self, run: Run, run_name: str) -> None:
         best = run.best.sha256 if run.best else ""
         self.retests += [
             {
-                "run": run.run_id, "trial": run.best.trial if run.best else None,
+                "run": run_name, "trial": run.best.trial if run.best else None,
                 "times": one.times, "seed": one.seed, "status": one.record.status,
                 "value": run.value(one.record),
             }
@@ -218,24 +197,26 @@ class _Rows:
             if one.sha256 == best
         ]  # fmt: skip
 
-    def add_import(self, folder: Path) -> None:
+    def add_import(self, folder: Path, name: str) -> None:
         """Its runs; an import that cannot be read becomes a problem."""
         try:
             imported = Imported.model_validate_json((folder / IMPORT_FILE).read_bytes())
         except (OSError, ValidationError) as error:
-            self.problems.append(f"{folder.name}: {IMPORT_FILE} cannot be read: {error}")
+            self.problems.append(f"{name}: {IMPORT_FILE} cannot be read: {error}")
             return
         trials: dict[str, list[ImportedTrial]] = {run.run: [] for run in imported.runs}
         for trial in read_lines(folder / "trials.jsonl", ImportedTrial):
             if trial.run in trials:
                 trials[trial.run].append(trial)
         for run in imported.runs:
-            self._add_foreign(folder, run, trials[run.run])
+            self._add_foreign(folder, f"{name}/{run.run}", run, trials[run.run])
 
-    def _add_foreign(self, folder: Path, run: ImportedRun, trials: list[ImportedTrial]) -> None:
+    def _add_foreign(
+        self, folder: Path, name: str, run: ImportedRun, trials: list[ImportedTrial]
+    ) -> None:
         sign = 1 if run.metric.direction == "minimize" else -1
         began = _moment(next((trial.at for trial in trials if trial.at), ""))
-        name, best, seconds, usd = f"{folder.name}/{run.run}", math.nan, 0.0, 0.0
+        best, seconds, usd = math.nan, 0.0, 0.0
         for trial in trials:
             value = math.nan if trial.value is None or trial.status != "ok" else trial.value
             is_best = not math.isnan(value) and not sign * value >= sign * best
