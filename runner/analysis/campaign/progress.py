@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -75,19 +76,20 @@ def _of_contestant(campaign: Campaign, name: str) -> Shape:
     if not curves:
         return Shape(name, np.zeros(0), np.zeros(0), growth([], []))
     length = min(map(len, curves))
-    counts, best = _from_first(np.mean([curve[:length] for curve in curves], axis=0))
+    mean: Array = np.mean([curve[:length] for curve in curves], axis=0)
+    counts, best = _from_first(mean)
     return Shape(name, counts, best, growth(counts, best))
 
 
 def _from_first(best: Array) -> tuple[Array, Array]:
     """N and the best so far, from the first value on."""
     known = np.flatnonzero(np.isfinite(best))
-    return known + 1.0, best[known]
+    return known + np.float64(1), best[known]
 
 
-def _spaced(n: int) -> Array:
+def _spaced(n: int) -> npt.NDArray[np.int64]:
     """Places in a curve: all of a short one, else some at equal distances."""
-    return np.arange(n) if n <= POINTS else np.linspace(0, n - 1, POINTS).astype(int)
+    return np.linspace(0, n - 1, min(n, POINTS)).astype(np.int64)
 
 
 def shapes_table(found: list[Shape]) -> pd.DataFrame:
