@@ -84,7 +84,10 @@ _STATUSES: dict[Outcome, tuple[str, ...]] = {
     "skip": (
         *("skip", "skipped", "tbd", "blocked", "deferred", "pending", "running", "planned", "todo"),
     ),
-    "": ("partial", "done", "tentative", "repair", "support", "insight", "ceiling", "verify", "?"),
+    "": (
+        *("partial", "done", "complete", "completed", "finished", "tentative", "repair"),
+        *("support", "insight", "ceiling", "verify", "?"),
+    ),
 }
 _OUTCOMES = {word: outcome for outcome, words in _STATUSES.items() for word in words}
 _WEAK = frozenset({"0", "1", "no", "yes", "?", "time", "best", "same"})  # they are said of much

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from runner.claims import reader
 from runner.claims.claim import Claims
-from runner.claims.reader import INLINE_BYTES, MAX_BYTES, MAX_KEPT, READ_SECONDS
-from runner.claims.sheet import MAX_CELL, MAX_ROWS
+from runner.claims.reader import INLINE_BYTES, READ_SECONDS
+from runner.claims.sheet import MAX_BYTES, MAX_CELL, MAX_KEPT, MAX_ROWS
 from runner.claims.words import columns
 from runner.metrics import VAL_BPB, Metric
 

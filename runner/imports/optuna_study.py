@@ -1,0 +1,188 @@
+"""Studies of Optuna in its own files, a journal or an SQLite database, read by Optuna itself.
+
+It reads a copy: Optuna may write to a file that it opens. A study becomes a run, and the study's
+name its contestant. Optuna is imported here only, and only once such a file was seen.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runner.claims.layouts import LINE_END
+from runner.errors import UserError
+from runner.imports.asked import Asked
+from runner.imports.runs import Key, gather
+from runner.imports.source import MAX_ROWS, SQLITE, Source
+from runner.imports.statuses import figure_of
+from runner.metrics import Direction
+from runner.records.imported import ForeignMetric, Imported, ImportedTrial, LeftOut
+from runner.records.schema import TrialStatus
+
+STUDY_OF_MANY = " of its {} objectives"
+_STATUSES: dict[str, TrialStatus] = {"COMPLETE": "ok", "PRUNED": "pruned", "FAIL": "crash"}
+
+
+def is_storage(data: bytes) -> bool:
+    """Whether a file is a database, or a journal: its first line is an operation of a worker."""
+    if data.startswith(SQLITE):
+        return True
+    first = data[:100_000].partition(b"\n")[0]
+    try:
+        said = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and "op_code" in said and "worker_id" in said
+
+
+def read_storage(source: Source, asked: Asked, name: str) -> tuple[Imported, list[ImportedTrial]]:
+    """All studies of a file.
+
+    Raises:
+        UserError: Optuna is not installed, it cannot read the file, or no study is in it.
+    """
+    is_database = source.data.startswith(SQLITE)
+    layout = f"Optuna, {'SQLite' if is_database else 'journal'}"
+    with tempfile.TemporaryDirectory(prefix="bakeoff-import-") as folder:
+        copy = Path(folder) / "study"
+        copy.write_bytes(source.data if is_database else _whole_lines(source.data))
+        studies = _studies(copy, source.path, is_database=is_database)
+        if not studies:
+            raise UserError(f"importing {source.path}: there is no study in it")
+        rows: list[tuple[Key, ImportedTrial]] = []
+        left: list[LeftOut] = []
+        metrics: dict[str, ForeignMetric] = {}
+        assumed: list[str] = []
+        for study in studies:
+            at, metric = _metric(study, asked, assumed)
+            key = Key("" if asked.contestant else study.study_name, "", "", study.study_name,
+                      metric.name)  # fmt: skip
+            metrics[metric.name] = metric
+            for trial in study.get_trials(deepcopy=False):
+                if trial.state.name in _STATUSES:
+                    rows.append((key, _trial(trial, at)))
+                else:
+                    said = f"trial {trial.number} of {study.study_name}"
+                    left.append(LeftOut(line=0, raw=said, reason=f"it is {trial.state.name}"))
+    if len(rows) > MAX_ROWS:
+        raise UserError(f"importing {source.path}: it has more than {MAX_ROWS} trials")
+    runs, trials, said_of_runs = gather(rows, metrics, asked, name)
+    return Imported(
+        name=name,
+        source=source.path.name,
+        sha256=source.sha256,
+        format=layout,
+        rows=len(trials) + len(left),
+        runs=runs,
+        assumed=[*assumed, *said_of_runs],
+        left_out=left,
+    ), trials
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """A journal up to its last whole line: a writer may have died in the middle of one."""
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _studies(copy: Path, path: Path, *, is_database: bool) -> list[Any]:
+    try:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError as error:
+        raise UserError(
+            f"importing {path}: it is a study of Optuna, and Optuna is not installed",
+            hint="use `make import`, which installs it, or `scripts/setup analysis`",
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    # What a file from a stranger can make Optuna and SQLAlchemy raise.
+    errors = (optuna.exceptions.OptunaError, SQLAlchemyError, AssertionError, LookupError,
+              RuntimeError, TypeError, ValueError)  # fmt: skip
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            storage = (
+                optuna.storages.RDBStorage(f"sqlite:///{copy}")
+                if is_database
+                else optuna.storages.JournalStorage(JournalFileBackend(str(copy)))
+            )
+            names = [each.study_name for each in storage.get_all_studies()]
+            studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
+            for study in studies:
+                study.get_trials(deepcopy=False)  # into memory: the copy goes away
+            if is_database:
+                storage.engine.dispose()
+    except errors as error:
+        reason = LINE_END.split(str(error))[0][:200] or type(error).__name__
+        raise UserError(
+            f"importing {path}: Optuna cannot read it: {reason}",
+            hint="export the study with study.trials_dataframe().to_csv(…), and import that",
+        ) from error
+    return studies
+
+
+def _metric(study: Any, asked: Asked, assumed: list[str]) -> tuple[int, ForeignMetric]:
+    """Which of a study's objectives is read, and what it is called."""
+    names: Sequence[str] = study.metric_names or []
+    at = 0
+    if asked.metric:
+        if names and asked.metric not in names:
+            raise UserError(
+                f"choosing the metric: {study.study_name} has none called {asked.metric!r}",
+                hint=f"its metrics: {', '.join(names)}",
+            )
+        at = names.index(asked.metric) if names else 0
+    name = names[at] if names else asked.metric or "value"
+    directions = study.directions
+    if len(directions) > 1 and not asked.metric:
+        assumed.append(
+            f"{study.study_name} has {len(directions)} objectives: the first was taken for the "
+            "metric"
+        )
+    direction: Direction = "minimize" if directions[at].name == "MINIMIZE" else "maximize"
+    if asked.direction is not None:
+        return at, ForeignMetric(name=name, direction=asked.direction, by="asked")
+    return at, ForeignMetric(name=name, direction=direction, by="stated")
+
+
+def _trial(trial: Any, at: int) -> ImportedTrial:
+    status = _STATUSES[trial.state.name]
+    values = trial.values or []
+    value = values[at] if status == "ok" and at < len(values) else None
+    attributes = {**trial.user_attrs, **{f"system.{k}": v for k, v in trial.system_attrs.items()}}
+    other = {key: _text(value) for key, value in attributes.items()}
+    other |= {f"value_{index}": repr(each) for index, each in enumerate(values) if index != at}
+    other |= {f"intermediate.{step}": repr(each) for step, each in
+              trial.intermediate_values.items()}  # fmt: skip
+    duration = trial.duration
+    return ImportedTrial(
+        run="",
+        trial=0,
+        status=status,
+        said=trial.state.name,
+        value=None if value is None else figure_of(repr(value)),
+        seconds=None if duration is None else duration.total_seconds(),
+        at=_moment(trial.datetime_complete),
+        knobs={name: _plain(value) for name, value in trial.params.items()},
+        other={"number": str(trial.number), **other},
+    )
+
+
+def _moment(at: datetime | None) -> str:
+    """When a trial ended. Optuna writes the clock of the place, which the import keeps."""
+    if at is None:
+        return ""
+    return (at if at.tzinfo is None else at.astimezone(UTC)).isoformat()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
