@@ -118,9 +118,9 @@ def _flat(item: dict[str, Any], bounds: Bounds) -> dict[str, str]:
                 if isinstance(value, dict):
                     below.append((f"{name}.", value))
                 elif value is None or isinstance(value, str):
-                    flat[name] = short(value or "")
+                    flat[name] = short(value or "", bounds.cell)
                 else:
-                    flat[name] = short(_plain(value))
+                    flat[name] = short(_plain(value), bounds.cell)
         level = below[: bounds.cells]
     return flat
 

@@ -166,7 +166,8 @@ class _Reading:
                 yield self._claim(row, aligned[0], roles, problem)
 
     def _claim(self, row: Row, cells: dict[str, str], roles: Roles, problem: str) -> Claim:
-        kept = {name: short(cell) for name, cell in cells.items()}
+        most = self._sheet.bounds.cell
+        kept = {name: short(cell, most) for name, cell in cells.items()}
         known = {
             self._metric if role == "value" else role: kept.pop(name)
             for name, role in roles.in_order

@@ -32,6 +32,7 @@ class Bounds:
         depth: of a JSON object's values.
         kept: characters of all rows, the names of their columns counted in each.
         unread: lines that are kept although they are no rows.
+        cell: characters of one cell.
         trusted: whether it is known to be a table of experiments, whatever its columns are called.
     """
 
@@ -41,6 +42,7 @@ class Bounds:
     depth: int = MAX_DEPTH
     kept: int = MAX_KEPT
     unread: int = MAX_UNREAD
+    cell: int = MAX_CELL
     trusted: bool = False
 
 
@@ -101,7 +103,7 @@ class Sheet:
     def leave(self, line: int, raw: str, reason: str) -> None:
         """Note what is no row."""
         if len(self.unread) < self.bounds.unread:
-            self.unread.append(Unread(line, short(raw), reason))
+            self.unread.append(Unread(line, short(raw, self.bounds.cell), reason))
         else:
             self.left_out += 1
 
@@ -118,9 +120,9 @@ def apart(names: Iterable[str]) -> list[str]:
     return list(known)
 
 
-def short(text: str) -> str:
+def short(text: str, most: int = MAX_CELL) -> str:
     """The text, cut where it is longer than a cell may be."""
-    return text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}… ({len(text)} characters)"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def is_header(cells: Sequence[str], metric_name: str, *, again: bool = False) -> bool:

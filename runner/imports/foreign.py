@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from runner.imports import optuna_study
+from runner.imports import optuna_study, wandb
 from runner.imports.asked import Asked
 from runner.imports.log import read_log
 from runner.imports.source import read_source
@@ -30,6 +30,8 @@ def read_foreign(path: Path, asked: Asked) -> tuple[Imported, list[ImportedTrial
     name = asked.name or name_of(path)
     if optuna_study.is_storage(source.data):
         return optuna_study.read_storage(source, asked, name)
+    if wandb.is_chart(source.data):
+        return wandb.read_chart(source, asked, name)
     return read_log(source, asked, name)
 
 

@@ -27,11 +27,12 @@ from runner.imports.runs import KeyColumns, gather, key_columns
 from runner.imports.source import Source
 from runner.imports.statuses import kept_of, status_of, value_of
 from runner.imports.table import ForeignRow, ForeignTable, read_table
+from runner.imports.wandb import settings_of
 from runner.metrics import Direction
 from runner.records.imported import ForeignMetric, Imported, ImportedTrial, LeftOut
 
 LEAST_OTHERS = 5  # values by which a 0 is told to be none
-FAR = 0.25  # of the median: a 0 is far from the others if none of them is below it
+FAR = 0.1  # of the median: a 0 is far from the others if none of them is below it
 UNKNOWN = "unknown"  # the metric's name where no column holds one
 
 
@@ -96,6 +97,12 @@ class _Log:
         self._status = table.roles.get("status", "")
         self._stated = stated(table)
         self._assumed: list[str] = []
+        self._settings = frozenset(settings_of(table.filled, chosen.column))
+        if self._settings:
+            names = ", ".join(sorted(self._settings)[:20])
+            self._assumed.append(
+                f"the columns that name no figure were taken for settings: {names}"
+            )
 
     def read(self, source: Source) -> tuple[Imported, list[ImportedTrial]]:
         read = self._rows()
@@ -208,7 +215,6 @@ class _Log:
         said = cells.pop(self._status, "")
         for name in keys.all:
             cells.pop(name, None)
-        taken = {name: self._taken(cells, name) for name in ("commit", "category")}
         change = self._taken(cells, "change") or self._taken(cells, "hypothesis")
         return ImportedTrial(
             run="",
@@ -220,9 +226,10 @@ class _Log:
             kept=read.kept,
             at=self._moment(cells),
             change=change,
-            **taken,
+            commit=self._taken(cells, "commit"),
+            category=self._taken(cells, "category"),
             **_figures(cells),
-            knobs=_knobs(cells),
+            knobs=self._knobs(cells),
             other=cells,
         )
 
@@ -236,6 +243,11 @@ class _Log:
                 del cells[column]
                 return moment
         return ""
+
+    def _knobs(self, cells: dict[str, str]) -> dict[str, Any]:
+        """The settings of a trial, taken from the cells."""
+        named = {name: name if name in self._settings else knob_of(name) for name in cells}
+        return {knob: setting_of(cells.pop(name)) for name, knob in named.items() if knob}
 
     # --- what was assumed -------------------------------------------------------------------------
 
@@ -266,11 +278,3 @@ def _figures(cells: dict[str, str]) -> dict[str, Any]:
         del cells[column]
         found["usd"] = usd
     return found
-
-
-def _knobs(cells: dict[str, str]) -> dict[str, Any]:
-    """The settings of a trial, taken from the cells."""
-    named = {name: knob_of(name) for name in cells}
-    return {
-        knob: setting_of(cells.pop(name)) for name, knob in named.items() if knob and name in cells
-    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ LEAST_CHANGES = 2  # different values that a column of the best so far must shar
 SAYS_NOTHING = 7  # the first rank of a name that says nothing
 _OF_A_NAME = (ANY_METRIC, "metric_name", "metricname", "objective", "primary_metric", "target")
 _OF_A_DIRECTION = ("direction", "bestdirection", "best_direction", "metric_direction", "mode")
+_SAID = re.compile(r"\bmetric(?:[_ ]name)?[\"'`*]*\s*[:=]\s*[\"'`*]*([\w./%-]+)", re.IGNORECASE)
 _SO_FAR = frozenset({"best", "champion", "incumbent", "so", "before", "prev", "previous"})
 
 
@@ -70,7 +72,7 @@ def choose(table: ForeignTable, asked: str) -> Chosen:
         return Chosen(_asked(asked, list(table.filled), numeric), "asked")
     followed = dict.fromkeys(_followed(table, numeric))
     pick = table.value_column
-    named = named_by_rows(table)
+    named = named_by_rows(table) or named_in(table.prose)
     if named and (of_that_name := _of_name(named, numeric)):
         return Chosen(of_that_name, "stated", *_shown(followed, of_that_name))
     if pick in numeric and (not followed or any(column == pick for column, _, _ in followed)):
@@ -119,6 +121,11 @@ def named_by_rows(table: ForeignTable) -> str:
         if len(names) == 1 and not is_numeric(list(names)):
             return names.pop()
     return ""
+
+
+def named_in(prose: Sequence[str]) -> str:
+    """The name that lines of prose and comments give to the metric; empty where none does."""
+    return next((found[1] for line in prose if (found := _SAID.search(line))), "")
 
 
 def names_by_row(table: ForeignTable) -> str:

@@ -7,6 +7,7 @@ name its contestant. Optuna is imported here only, and only once such a file was
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -24,7 +25,6 @@ from runner.metrics import Direction
 from runner.records.imported import ForeignMetric, Imported, ImportedTrial, LeftOut
 from runner.records.schema import TrialStatus
 
-STUDY_OF_MANY = " of its {} objectives"
 _STATUSES: dict[str, TrialStatus] = {"COMPLETE": "ok", "PRUNED": "pruned", "FAIL": "crash"}
 
 
@@ -106,7 +106,7 @@ def _studies(copy: Path, path: Path, *, is_database: bool) -> list[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            storage = (
+            storage: Any = (
                 optuna.storages.RDBStorage(f"sqlite:///{copy}")
                 if is_database
                 else optuna.storages.JournalStorage(JournalFileBackend(str(copy)))
@@ -185,4 +185,7 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """A setting as JSON has it; an infinity as its name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)

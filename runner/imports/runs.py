@@ -19,7 +19,7 @@ METHODS = ("method", "algorithm", "algo", "sampler", "searcher", "system", "mode
 SEEDS = ("seed", "random_seed", "rng_seed", "run_seed", "train_seed", "training_seed", "replicate",
          "replica", "repeat", "rep")  # fmt: skip
 TASKS = ("task", "task_name", "dataset", "benchmark", "environment", "env")
-RUNS = ("run", "run_id", "run_name", "study", "study_name")
+RUNS = ("run", "run_id", "run_name", "study", "study_name", "sweep", "sweep_id")
 WHOLE = 0.9  # share of the rows that must have a cell in a column that tells runs apart
 LONGEST = 60  # characters of a run's id
 _UNSAFE = re.compile(r"[^\w.-]+")

@@ -14,7 +14,15 @@ from runner.errors import UserError
 
 MAX_BYTES = 64 << 20
 MAX_ROWS = 200_000
-BOUNDS = Bounds(size=MAX_BYTES, rows=MAX_ROWS, cells=1024, depth=8, kept=256 << 20, unread=MAX_ROWS)
+BOUNDS = Bounds(
+    size=MAX_BYTES,
+    rows=MAX_ROWS,
+    cells=1024,
+    depth=8,
+    kept=256 << 20,
+    unread=MAX_ROWS,
+    cell=64_000,
+)
 SQLITE = b"SQLite format 3\0"
 _WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}  # what spreadsheets export
 _OTHERS = {
