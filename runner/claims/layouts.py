@@ -158,7 +158,8 @@ def _markdown(lines: Sequence[str], metric_name: str, bounds: Bounds) -> Sheet:
         cells = _split_markdown(line, bounds)
         follows = lines[number] if number < len(lines) else ""
         ruled = _is_rule(follows)
-        if is_header(cells, metric_name, again=table is not None and not ruled):
+        again = table is not None and not ruled
+        if (ruled and bounds.trusted) or is_header(cells, metric_name, again=again):
             table = Table(apart(map(column_name, cells[: bounds.cells])), len(cells))
             sheet.tables.append(table)
         elif ruled:
@@ -191,7 +192,11 @@ def _split_markdown(line: str, bounds: Bounds) -> list[str]:
 
 def _delimited(lines: Sequence[str], delimiter: str, metric_name: str, bounds: Bounds) -> Sheet:
     sheet = Sheet(tables=[Table(None)], bounds=bounds)
-    for count, row in enumerate(_rows(lines, delimiter, bounds)):
+    rows = _rows(lines, delimiter, bounds)
+    if bounds.whole and len(rows) > bounds.rows:
+        sheet.full = True
+        return sheet
+    for count, row in enumerate(rows):
         if count >= bounds.rows:
             sheet.full = True
             break

@@ -95,6 +95,8 @@ def parse(data: bytes, metric_name: str, bounds: Bounds = OF_AN_AGENT) -> Claims
     sheet = split(text, metric_name, bounds)
     if sheet.full:
         problems.append(f"more than {bounds.rows} rows: the rest was left out")
+        if bounds.whole:
+            return Claims(problems=tuple(problems))
     return _Reading(sheet, metric_name, problems).claims()
 
 

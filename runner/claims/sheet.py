@@ -33,6 +33,7 @@ class Bounds:
         kept: characters of all rows, the names of their columns counted in each.
         unread: lines that are kept although they are no rows.
         cell: characters of one cell.
+        whole: whether nothing is read of a file that has more rows.
         trusted: whether it is known to be a table of experiments, whatever its columns are called.
     """
 
@@ -43,6 +44,7 @@ class Bounds:
     kept: int = MAX_KEPT
     unread: int = MAX_UNREAD
     cell: int = MAX_CELL
+    whole: bool = False
     trusted: bool = False
 
 

@@ -91,6 +91,8 @@ def stated_in(texts: Sequence[str]) -> Direction | None:
 def named_direction(name: str) -> tuple[Direction, float] | None:
     """What a metric's name says of its direction, and how surely; None if it says nothing."""
     lower = name.lower()
+    if ("↓" in name) != ("↑" in name):
+        return ("minimize" if "↓" in name else "maximize"), SURE_NAME
     if _RATES.search(lower) and not re.match(r"(ms|sec|seconds|time)_?per_", lower):
         return "maximize", SURE_NAME
     words = [word.rstrip("0123456789@") or word for word in _WORD.findall(lower)]

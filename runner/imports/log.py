@@ -33,6 +33,8 @@ from runner.records.imported import ForeignMetric, Imported, ImportedTrial, Left
 
 LEAST_OTHERS = 5  # values by which a 0 is told to be none
 FAR = 0.1  # of the median: a 0 is far from the others if none of them is below it
+COUNT = 10  # a count of less may well go down to 0
+NUMBERED = "column_"  # begins the names of columns that have none
 UNKNOWN = "unknown"  # the metric's name where no column holds one
 
 
@@ -55,11 +57,13 @@ def _understood(source: Source, asked: Asked) -> tuple[ForeignTable, Chosen]:
     """The rows and the metric's column: as an agent's log, else as any table with a metric."""
     table = read_table(source, asked.metric)
     chosen = Chosen() if not table.rows and asked.metric else choose(table, asked.metric)
-    if not chosen.column or not table.rows:
+    if not chosen.column or not table.rows or chosen.column.startswith(NUMBERED):
         trusted = read_table(source, asked.metric, trusted=True)
         found = choose(trusted, asked.metric) if trusted.rows or not table.rows else Chosen()
         if found.column and trusted.rows:
             table, chosen = trusted, found
+            if table.layout == "Markdown":
+                table = read_table(source, chosen.column, trusted=True)
     elif table.layout == "Markdown" and not asked.metric:
         table = read_table(source, chosen.column)  # tables that have that column and no status
     without = [row for row in table.rows if not row.measured]
@@ -185,7 +189,7 @@ class _Log:
         for name, metric in metrics.items():
             sign = 1 if metric.direction == "minimize" else -1
             others = [sign * each.value for each in read if each.metric == name and each.value]
-            if len(others) >= LEAST_OTHERS and min(others) > FAR * median(others) > 0:
+            if len(others) >= LEAST_OTHERS and _is_zero_far_from(others):
                 empty.add(name)
         found = [replace(each, value=None) if each.value == 0 and self._status
                  and each.kept is not True and each.metric in empty else each
@@ -264,6 +268,13 @@ class _Log:
     def _rows_assumed(self) -> list[str]:
         problems = Counter(row.problem for row in self._table.rows if row.problem)
         return [f"{count} rows: {problem}" for problem, count in problems.most_common(20)]
+
+
+def _is_zero_far_from(others: Sequence[float]) -> bool:
+    """Whether a 0 is another kind of figure than these; less is better of all of them."""
+    least = min(others)
+    may_be_counts = least < COUNT and all(value.is_integer() for value in others)
+    return least > FAR * median(others) > 0 and not may_be_counts
 
 
 def _figures(cells: dict[str, str]) -> dict[str, Any]:

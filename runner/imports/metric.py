@@ -71,11 +71,15 @@ def choose(table: ForeignTable, asked: str) -> Chosen:
     if asked:
         return Chosen(_asked(asked, list(table.filled), numeric), "asked")
     followed = dict.fromkeys(_followed(table, numeric))
-    pick = table.value_column
+    pick = _no_counter(table)
     named = named_by_rows(table) or named_in(table.prose)
     if named and (of_that_name := _of_name(named, numeric)):
         return Chosen(of_that_name, "stated", *_shown(followed, of_that_name))
-    if pick in numeric and (not followed or any(column == pick for column, _, _ in followed)):
+    if (
+        pick
+        and pick in numeric
+        and (not followed or any(column == pick for column, _, _ in followed))
+    ):
         return Chosen(pick, "name", *_shown(followed, pick))
     if followed and pick != ANY_METRIC:
         column, direction, so_far = next(iter(followed))
@@ -83,6 +87,27 @@ def choose(table: ForeignTable, asked: str) -> Chosen:
     if pick in numeric or (pick and not table.rows):
         return Chosen(pick)
     return Chosen(_by_name(table, numeric))
+
+
+def _no_counter(table: ForeignTable) -> str:
+    """What looks most like the metric; not a count of the rows, whose name nobody knows."""
+    pick = table.value_column
+    if (_rank_of(pick) or 0) % 10 < SAYS_NOTHING or not _counts(table.filled.get(pick, ())):
+        return pick
+    others = [name for name in table.numeric if _rank_of(name) is not None]
+    return next((name for name in others if not _counts(table.filled[name])), pick)
+
+
+def _rank_of(name: str) -> int | None:
+    return metric_rank(name, ANY_METRIC)
+
+
+def _counts(cells: Sequence[str]) -> bool:
+    """Whether a column holds whole numbers, each higher than the one before."""
+    figures = [figure_of(cell) for cell in cells[:SAMPLE]]
+    said = [figure for figure in figures if figure is not None]
+    rises = all(first < second for first, second in itertools.pairwise(said))
+    return len(said) == len(figures) and rises and all(figure.is_integer() for figure in said)
 
 
 def _shown(

@@ -6,11 +6,12 @@ name its contestant. Optuna is imported here only, and only once such a file was
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,27 +49,23 @@ def read_storage(source: Source, asked: Asked, name: str) -> tuple[Imported, lis
     """
     is_database = source.data.startswith(SQLITE)
     layout = f"Optuna, {'SQLite' if is_database else 'journal'}"
-    with tempfile.TemporaryDirectory(prefix="bakeoff-import-") as folder:
+    rows: list[tuple[Key, ImportedTrial]] = []
+    left: list[LeftOut] = []
+    metrics: dict[str, ForeignMetric] = {}
+    assumed: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="bakeoff-import-") as folder, _explained(source.path):
         copy = Path(folder) / "study"
         copy.write_bytes(source.data if is_database else _whole_lines(source.data))
-        studies = _studies(copy, source.path, is_database=is_database)
-        if not studies:
-            raise UserError(f"importing {source.path}: there is no study in it")
-        rows: list[tuple[Key, ImportedTrial]] = []
-        left: list[LeftOut] = []
-        metrics: dict[str, ForeignMetric] = {}
-        assumed: list[str] = []
-        for study in studies:
-            at, metric = _metric(study, asked, assumed)
-            key = Key("" if asked.contestant else study.study_name, "", "", study.study_name,
-                      metric.name)  # fmt: skip
-            metrics[metric.name] = metric
-            for trial in study.get_trials(deepcopy=False):
-                if trial.state.name in _STATUSES:
-                    rows.append((key, _trial(trial, at)))
-                else:
-                    said = f"trial {trial.number} of {study.study_name}"
-                    left.append(LeftOut(line=0, raw=said, reason=f"it is {trial.state.name}"))
+        for study in _studies(copy, is_database=is_database):
+            name_of_study = str(study.study_name)
+            at, metrics[name_of_study] = _metric(study, asked, assumed)
+            contestant = "" if asked.contestant else name_of_study
+            key = Key(contestant, "", "", name_of_study, name_of_study)
+            own, others = _trials(study, at)
+            rows += [(key, trial) for trial in own]
+            left += others
+    if not metrics:
+        raise UserError(f"importing {source.path}: there is no study in it")
     if len(rows) > MAX_ROWS:
         raise UserError(f"importing {source.path}: it has more than {MAX_ROWS} trials")
     runs, trials, said_of_runs = gather(rows, metrics, asked, name)
@@ -77,7 +74,7 @@ def read_storage(source: Source, asked: Asked, name: str) -> tuple[Imported, lis
         source=source.path.name,
         sha256=source.sha256,
         format=layout,
-        rows=len(trials) + len(left),
+        rows=len(trials) + sum(each.row for each in left),
         runs=runs,
         assumed=[*assumed, *said_of_runs],
         left_out=left,
@@ -89,41 +86,68 @@ def _whole_lines(data: bytes) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
-def _studies(copy: Path, path: Path, *, is_database: bool) -> list[Any]:
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what a file from a stranger can make Optuna and SQLAlchemy raise into one error.
+
+    Raises:
+        UserError: Optuna is not installed, or cannot read the file.
+    """
     try:
         import optuna
-        from optuna.storages.journal import JournalFileBackend
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
         raise UserError(
             f"importing {path}: it is a study of Optuna, and Optuna is not installed",
             hint="use `make import`, which installs it, or `scripts/setup analysis`",
         ) from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # What a file from a stranger can make Optuna and SQLAlchemy raise.
-    errors = (optuna.exceptions.OptunaError, SQLAlchemyError, AssertionError, LookupError,
-              RuntimeError, TypeError, ValueError)  # fmt: skip
+    errors = (optuna.exceptions.OptunaError, SQLAlchemyError, AssertionError, AttributeError,
+              LookupError, RuntimeError, TypeError, ValueError)  # fmt: skip
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            storage: Any = (
-                optuna.storages.RDBStorage(f"sqlite:///{copy}")
-                if is_database
-                else optuna.storages.JournalStorage(JournalFileBackend(str(copy)))
-            )
-            names = [each.study_name for each in storage.get_all_studies()]
-            studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
-            for study in studies:
-                study.get_trials(deepcopy=False)  # into memory: the copy goes away
-            if is_database:
-                storage.engine.dispose()
+        yield
     except errors as error:
         reason = LINE_END.split(str(error))[0][:200] or type(error).__name__
         raise UserError(
             f"importing {path}: Optuna cannot read it: {reason}",
             hint="export the study with study.trials_dataframe().to_csv(…), and import that",
         ) from error
+
+
+def _studies(copy: Path, *, is_database: bool) -> list[Any]:
+    """All studies of a file, with their trials in memory."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        storage: Any = (
+            optuna.storages.RDBStorage(f"sqlite:///{copy}")
+            if is_database
+            else optuna.storages.JournalStorage(JournalFileBackend(str(copy)))
+        )
+        names = [each.study_name for each in storage.get_all_studies()]
+        studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
+        for study in studies:
+            study.get_trials(deepcopy=False)
+        if is_database:
+            storage.engine.dispose()
     return studies
+
+
+def _trials(study: Any, at: int) -> tuple[list[ImportedTrial], list[LeftOut]]:
+    """The trials of a study that have ended, and those that have not."""
+    every = study.get_trials(deepcopy=False)
+    ended = [_trial(trial, at) for trial in every if trial.state.name in _STATUSES]
+    left = [
+        LeftOut(line=0, raw=f"trial {trial.number} of {study.study_name}",
+                reason=f"it is {trial.state.name}")
+        for trial in every if trial.state.name not in _STATUSES
+    ]  # fmt: skip
+    if not every:
+        reason = "a study without trials"
+        left.append(LeftOut(line=0, raw=str(study.study_name), reason=reason, row=False))
+    return ended, left
 
 
 def _metric(study: Any, asked: Asked, assumed: list[str]) -> tuple[int, ForeignMetric]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from runner.claims.number import read_number
 from runner.imports.asked import Asked
+from runner.imports.fields import moment_of
 from runner.imports.table import ForeignTable
 from runner.records.imported import ForeignMetric, ImportedRun, ImportedTrial
 
@@ -20,7 +21,9 @@ SEEDS = ("seed", "random_seed", "rng_seed", "run_seed", "train_seed", "training_
          "replica", "repeat", "rep")  # fmt: skip
 TASKS = ("task", "task_name", "dataset", "benchmark", "environment", "env")
 RUNS = ("run", "run_id", "run_name", "study", "study_name", "sweep", "sweep_id")
+OF_A_SEARCH = ("experiment", "commit", "status")  # columns that a search has
 WHOLE = 0.9  # share of the rows that must have a cell in a column that tells runs apart
+MARKUP = " *`"  # around a name in Markdown
 LONGEST = 60  # characters of a run's id
 _UNSAFE = re.compile(r"[^\w.-]+")
 
@@ -34,7 +37,7 @@ class Key:
         seed: the replicate, as written; empty where no column says it.
         task: what was worked on; empty where no column says it.
         run: as the source calls it; empty where no column says it.
-        metric: the name of what was measured.
+        metric: what was measured; it need not be its name.
     """
 
     contestant: str
@@ -67,7 +70,7 @@ class KeyColumns:
 
     def key(self, cells: Mapping[str, str], metric: str) -> Key:
         """What tells a row's run from others."""
-        names = [cells.get(name, "") for name in self.contestant]
+        names = [cells.get(name, "").strip(MARKUP) for name in self.contestant]
         return Key(
             " ".join(name for name in names if name.strip("-–— ")),
             cells.get(self.seed, ""),
@@ -96,7 +99,11 @@ def key_columns(table: ForeignTable, value_column: str, *, one_search: bool) -> 
     seeds = [name for name in SEEDS if name in whole and _are_seeds(whole[name])]
     seed = seeds[0] if seeds and (not one_search or len(set(whole[seeds[0]])) == 1) else ""
     known = CONTESTANTS if one_search else (*CONTESTANTS, *METHODS)
-    names = [name for name in known if name in whole and (seed or _repeats(whole[name]))]
+    # A list of finals has one row of a contestant, and no word on how a search went.
+    is_search = any(role in table.roles for role in OF_A_SEARCH) or _has_moments(table)
+    finals = not is_search and not one_search
+    names = [name for name in known
+             if name in whole and (seed or finals or _repeats(whole[name]))]  # fmt: skip
     tasks = [name for name in TASKS if name in whole and (seed or _repeats(whole[name]))]
     runs = [name for name in RUNS if name in whole and _repeats(whole[name])]
     several = [name for name in names if len(set(whole[name])) > 1] or names[:1]
@@ -106,6 +113,10 @@ def key_columns(table: ForeignTable, value_column: str, *, one_search: bool) -> 
         tasks[0] if tasks else "",
         runs[0] if runs and not one_search else "",
     )
+
+
+def _has_moments(table: ForeignTable) -> bool:
+    return any(map(moment_of, table.filled.get(table.roles.get("timestamp", ""), ())))
 
 
 def _repeats(cells: Sequence[str]) -> bool:
@@ -128,7 +139,7 @@ def gather(
 
     Args:
         rows: each trial, and what tells its run from others.
-        metrics: by name.
+        metrics: what was measured, by `Key.metric`.
         asked: what a person says.
         name: whose results these are where nobody says it.
     """

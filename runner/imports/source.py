@@ -22,6 +22,7 @@ BOUNDS = Bounds(
     kept=256 << 20,
     unread=MAX_ROWS,
     cell=64_000,
+    whole=True,
 )
 SQLITE = b"SQLite format 3\0"
 _WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}  # what spreadsheets export

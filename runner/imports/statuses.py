@@ -45,13 +45,13 @@ def _is_failure(value: str) -> bool:
 
 
 def kept_of(said: str) -> bool | None:
-    """Whether the source says that the change was kept; None where it does not say."""
+    """Whether the source says that the change was kept; None where it says neither."""
     outcome = known_status(said)
     if outcome == "keep":
         words = _WORD.findall(said[:MAX_NAME].lower())
         first = next(word for word in words if known_status(word) is not None)
         return None if first in _ONLY_WELL else True
-    return False if outcome in ("revert", "crash", "skip") else None
+    return False if outcome == "revert" else None
 
 
 def figure_of(written: str) -> float | None:

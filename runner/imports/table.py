@@ -24,6 +24,7 @@ from runner.imports.source import BOUNDS, Source
 from runner.records.imported import LeftOut
 
 ANY_METRIC = "metric"  # what the value's column may be called where nobody says it
+UNNAMED = "unnamed"  # a column without a name
 SAMPLE = 2_000  # cells by which a column is told
 MAX_HEAD = 100  # lines before the first row that are searched for what the source says
 LEAST_OF_A_SHAPE = 5  # rows that agree on other columns than those of the header
@@ -165,8 +166,9 @@ def _table(claims: Claims, metric: str, text: str) -> ForeignTable:
 def _layout(*, is_json: bool, lines: Sequence[str], rows: Sequence[ForeignRow]) -> str:
     if is_json:
         return "JSON"
-    at = rows[0].line - 1 if rows else 0
-    first = lines[at] if at < len(lines) else ""
+    if not rows:
+        return "text"
+    first = lines[rows[0].line - 1]
     if first.lstrip().startswith("|"):
         return "Markdown"
     return "table with tabs" if "\t" in first else "CSV"
@@ -177,7 +179,7 @@ def _row(claim: Claim, own: dict[str, str], metric: str) -> ForeignRow:
     cells = {**claim.other, **named}
     for name in [name for name in _NESTED if cells.get(name, "").lstrip().startswith("{")]:
         cells.update(_unfolded(name, cells[name]))
-    filled = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
+    filled = {name or UNNAMED: cell.strip() for name, cell in cells.items() if cell.strip()}
     return ForeignRow(claim.line, filled, claim.problem, metric in claim.cells)
 
 
