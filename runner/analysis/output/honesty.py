@@ -176,9 +176,10 @@ def _endings(context: Context) -> Iterator[Remark]:
 def _noise(context: Context) -> Iterator[Remark]:
     sd = context.noise_sd
     if sd is None:
+        foreign = (context.frames.runs["kind"] == "imported").all()
+        how = "." if foreign else ": `make noise` measures it."
         yield Remark(
-            "The noise floor of the task is not known, so a small difference may be luck: "
-            "`make noise` measures it.",
+            f"The noise floor of the task is not known, so a small difference may be luck{how}",
             serious=True,
         )
         return

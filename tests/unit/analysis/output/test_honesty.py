@@ -114,10 +114,11 @@ def test_a_maximised_metric_has_its_gap_from_above() -> None:
 
 
 def test_an_unknown_noise_is_said() -> None:
-    """With the command that measures it."""
-    unknown = said(context({"run": "tpe-s1"}), "noise floor")
-    assert unknown is not None
-    assert "`make noise`" in unknown.text
+    """With the command that measures it; nothing here measures that of an import."""
+    for kind, measurable in (("baseline", True), ("imported", False)):
+        unknown = said(context({"run": "tpe-s1", "kind": kind}), "noise floor")
+        assert unknown is not None
+        assert ("`make noise`" in unknown.text) is measurable
 
 
 def test_an_import_says_what_was_assumed_and_left_out(tmp_path: Path) -> None:
