@@ -9,15 +9,17 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+LARGEST = 1e100  # a larger value is a diverged training's, and its square would be infinite
 DIGITS = 12  # beyond them a difference of two values is an error of floating point
 MOST_PLACES = 300  # behind the point; numpy rounds by 10 to this power, and 10³⁰⁹ is infinite
 
 
 def as_array(values: Any) -> Array:
-    """Numbers as an array of float64; what is unknown (NA, None) becomes NaN."""
+    """Numbers as an array of float64; NaN for what is unknown (NA, None) or beyond `LARGEST`."""
     if hasattr(values, "to_numpy"):
         values = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.asarray(values, dtype=np.float64)
+    array = np.asarray(values, dtype=np.float64)
+    return np.where(np.abs(array) <= LARGEST, array, np.nan)
 
 
 def finite(values: Any) -> Array:

@@ -24,12 +24,12 @@ BATCH = 1000  # resamples at a time, which bounds the memory
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval that holds the statistic with a probability of `level`.
+    """Where a statistic may truly lie.
 
     Attributes:
-        low: its lower end, in the values' unit.
+        low: its lower end, in the statistic's unit.
         high: its upper end.
-        level: such as 0.95.
+        level: the share of such intervals that hold the true one, such as 0.95.
         n: of how many values.
     """
 
@@ -48,7 +48,7 @@ class Band:
         low: the interval's lower end; NaN where fewer than two curves have a value.
         high: its upper end.
         n: how many curves have a value there.
-        level: such as 0.95.
+        level: of the interval at one point (not of the whole curve), such as 0.95.
     """
 
     mean: Array
@@ -71,7 +71,7 @@ def interval(
     Args:
         values: a number an observation.
         statistic: takes an array and `axis`, as `np.mean` and `np.median` do.
-        level: the probability that the interval claims.
+        level: of the interval.
         resamples: how many.
         seed: of their random numbers.
     """
@@ -109,7 +109,7 @@ def band(
 
     Args:
         curves: of shape [seeds, grid]; NaN where a curve has no value.
-        level: the probability that the interval claims at one point (not for the whole curve).
+        level: of the interval at one point (not of the whole curve).
         resamples: how many.
         seed: of their random numbers.
     """

@@ -5,8 +5,8 @@
     exponential   a − b·exp(−c·N)    0 ≤ a ≤ 1.5, 0 ≤ b ≤ 2, .001/N_max ≤ c ≤ 1000/N_max
 
 Values are turned so that they grow. The bounds are the campaign study's and suit a score between 0
-and 1, so values that leave [0, 1] (a loss does) are scaled to it by their least and their largest.
-R², AIC and BIC are those of the values' own unit:
+and 1, so values that leave [0, 1] (a loss does), or that use less than a hundredth of it, are
+scaled to it by their least and their largest. R², AIC and BIC are those of the values' own unit:
 
     R² = 1 − SS_rest / SS_total      AIC = n·ln(SS_rest/n) + 2k      BIC = n·ln(SS_rest/n) + k·ln n
 
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from runner.analysis.statistics.arrays import Array, finite, finite_pairs
+from runner.analysis.statistics.arrays import Array, as_array, finite, finite_pairs
 from runner.analysis.statistics.bootstrap import LEVEL, Interval
 
 FEWEST_POINTS = 5  # a shape of three parameters leaves two to judge it by
@@ -35,6 +35,7 @@ FEWEST_LEVELS = 4  # different bests; fewer steps than that have no shape
 LOWEST, HIGHEST = (0.0, 0.0, 0.01), (1.5, 2.0, 5.0)  # the campaign study's bounds of a, b, c
 FASTEST = 1000.0  # of the exponential: over after a thousandth of the trials
 STARTS = (0.05, 0.3, 1.0, 3.0)  # of c, as one start may end in a local minimum
+LEAST_RANGE = 0.01  # of unscaled values; the solver's tolerances are no finer
 LEAST_STEP = 0.01  # of the scaled values, from which b starts
 AT_BOUND = 1e-6  # of the way between two bounds: as near is at one
 
@@ -133,7 +134,7 @@ def shuffled_r_squared(values: Any, *, orders: int = 20, seed: int = 0) -> float
     """
     known = finite(values)
     rng = np.random.default_rng(seed)
-    counts = np.arange(1, known.size + 1)
+    counts = as_array(range(1, known.size + 1))
     found = []
     for _ in range(orders):
         best = np.minimum.accumulate(rng.permutation(known)) if known.size else known
@@ -203,7 +204,7 @@ class _Points:
     @classmethod
     def of(cls, numbers: Array, growing: Array) -> _Points:
         low, high = float(growing.min()), float(growing.max())
-        if low >= 0 and high <= 1:
+        if low >= 0 and high <= 1 and high - low >= LEAST_RANGE:
             return cls(numbers, growing, 0.0, 1.0)
         return cls(numbers, (growing - low) / (high - low), low, high - low)
 
@@ -216,7 +217,7 @@ class _Points:
         least = n * np.finfo(float).eps ** 2  # of a perfect fit, so that its logarithm is finite
         left = max(float(rest @ rest), least)
         spread = float(((self.values - self.values.mean()) ** 2).sum())
-        likelihood = n * np.log(left / n * self.factor**2)
+        likelihood = n * (np.log(left / n) + 2 * np.log(self.factor))
         return Fit(
             shape, _FORMULAS[shape], parameters, at_bounds, float(1 - left / spread),
             float(likelihood + 2 * k), float(likelihood + k * np.log(n)), n, self.offset,

@@ -127,13 +127,14 @@ def windowed_entropy(
     Raises:
         ValueError: window or step is under 1.
     """
-    n = len(choices)
+    made = list(choices)
+    n = len(made)
     size = max(LEAST_WINDOW, n // 10) if window is None else window
     pace = max(LEAST_STEP, n // 100) if step is None else step
     if min(size, pace) < 1:
         raise ValueError("window and step are at least 1")
     ends = np.arange(size, n + 1, pace, dtype=np.int64)
-    bits = [entropy_bits(list(Counter(choices[end - size : end]).values())) for end in ends]
+    bits = [entropy_bits(list(Counter(made[end - size : end]).values())) for end in ends]
     why = "" if ends.size else f"{n} choices; a window has {size}"
     return Windows(ends, np.array(bits, dtype=np.float64), size, why)
 

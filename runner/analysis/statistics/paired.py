@@ -142,4 +142,5 @@ def _exact_p(differing: Array, ranks: Array, w_plus: float) -> float:
 def _cohens_dz(gaps: Array) -> float | None:
     if gaps.size < 2 or np.ptp(gaps) == 0:
         return None
+    gaps = gaps / np.abs(gaps).max()  # the square of a tiny number would be 0
     return float(gaps.mean() / gaps.std(ddof=1))

@@ -168,6 +168,7 @@ def shuffles(values: Array, orders: int, rng: np.random.Generator) -> Iterator[A
 def _unit(values: Array) -> Array:
     """Values with mean 0 and length 1: r is the product of two of these."""
     centred = values - values.mean()
+    centred = centred / np.abs(centred).max()  # the square of a tiny number would be 0
     return np.asarray(centred / np.linalg.norm(centred))
 
 

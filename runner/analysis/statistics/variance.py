@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,19 +81,18 @@ def anova(
     found = Anova(count, n, used.left_out, why=_why_not(used, fewest))
     if found.why:
         return found
-    between = _between(used.values, used.starts)
-    total = float(((used.values - used.values.mean()) ** 2).sum())
+    between, total = used.between, float((used.scaled**2).sum())
     found = replace(
         found,
         df_between=count - 1,
         df_within=n - count,
         eta_squared=min(1.0, between / total),
-        permutation_p=_permutation_p(used, between, resamples, seed) if resamples else None,
+        permutation_p=_permutation_p(used, resamples, seed) if resamples else None,
     )
     if total - between <= AS_FAR * total:
         why = "the values within each group are equal, so F is not finite"
         return replace(found, omega_squared=1.0, why=why)
-    f, p = stats.f_oneway(*np.split(used.values, used.starts[1:]))
+    f, p = stats.f_oneway(*np.split(used.scaled, used.starts[1:]))
     omega = omega_squared_from_f(float(f), count - 1, n - count)
     return replace(found, f=float(f), p=float(p), omega_squared=omega)
 
@@ -159,19 +159,18 @@ def share_interval(
     if _why_not(used, fewest):
         return None
     rng = np.random.default_rng(seed)
-    centred = used.values - used.values.mean()  # squares of small numbers lose fewer digits
     sums, squares = np.zeros((resamples, len(used.names))), np.zeros(resamples)
-    for number, group in enumerate(np.split(centred, used.starts[1:])):
+    for number, group in enumerate(np.split(used.scaled, used.starts[1:])):
         sums[:, number], of_squares = _resampled_sums(group, resamples, rng)
         squares += of_squares
-    correction = sums.sum(axis=1) ** 2 / centred.size
+    correction = sums.sum(axis=1) ** 2 / used.values.size
     between = (sums**2 / used.sizes).sum(axis=1) - correction
     total = squares - correction
     etas = np.divide(between, total, out=np.ones(resamples), where=total > 0)
-    seen = _between(centred, used.starts) / float((centred**2).sum())
+    seen = used.between / float((used.scaled**2).sum())
     ends = 2 * seen - np.quantile(etas, [(1 + level) / 2, (1 - level) / 2])
     low, high = np.clip(ends, 0, 1)
-    return Interval(float(low), float(high), level, int(centred.size))
+    return Interval(float(low), float(high), level, int(used.values.size))
 
 
 @dataclass(frozen=True)
@@ -194,6 +193,16 @@ class _Groups:
     def starts(self) -> npt.NDArray[np.int64]:
         """Where each group begins in `values`."""
         return np.asarray(np.cumsum(self.sizes) - self.sizes)
+
+    @cached_property
+    def scaled(self) -> Array:
+        """The values with mean 0 and range 1, so that no square is lost; F does not change."""
+        return np.asarray((self.values - self.values.mean()) / np.ptp(self.values))
+
+    @property
+    def between(self) -> float:
+        """The sum of squares between the groups, of the scaled values."""
+        return float((np.add.reduceat(self.scaled, self.starts) ** 2 / self.sizes).sum())
 
 
 def _used(values: Any, groups: Sequence[object], fewest: int) -> _Groups:
@@ -227,21 +236,13 @@ def _why_not(used: _Groups, fewest: int) -> str:
     return ""
 
 
-def _between(values: Array, starts: npt.NDArray[np.int64]) -> float:
-    """The sum of squares between groups."""
-    sizes = np.diff(np.append(starts, values.size))
-    sums = np.add.reduceat(values - values.mean(), starts)
-    return float((sums**2 / sizes).sum())
-
-
-def _permutation_p(used: _Groups, between: float, resamples: int, seed: int) -> float:
+def _permutation_p(used: _Groups, resamples: int, seed: int) -> float:
     """The share of random assignments with as much between groups: F, η² and SS order alike."""
-    centred = used.values - used.values.mean()
     rng = np.random.default_rng(seed)
     as_much = 0
-    for part in shuffles(centred, resamples, rng):
+    for part in shuffles(used.scaled, resamples, rng):
         sums = np.add.reduceat(part, used.starts, axis=1)
-        as_much += int(((sums**2 / used.sizes).sum(axis=1) >= between * (1 - AS_FAR)).sum())
+        as_much += int(((sums**2 / used.sizes).sum(axis=1) >= used.between * (1 - AS_FAR)).sum())
     return (as_much + 1) / (resamples + 1)
 
 

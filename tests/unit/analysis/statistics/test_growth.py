@@ -144,3 +144,11 @@ def test_the_interval_of_the_exponent_holds_the_true_one() -> None:
     assert found is not None
     assert found.low < 0.5 < found.high
     assert found.high - found.low < 0.3
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-4, 1e90])
+def test_a_range_of_any_size_is_fitted(unit: float) -> None:
+    """A power law in a tiny or a huge unit keeps its exponent, and its AIC is a number."""
+    fit = fitted(-(0.9 - 0.4 * COUNTS**-0.5) * unit, "power law")
+    assert fit.parameters["c"] == pytest.approx(0.5, abs=0.01)
+    assert np.isfinite([fit.r_squared, fit.aic, fit.bic]).all()

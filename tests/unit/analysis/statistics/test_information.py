@@ -94,8 +94,10 @@ def test_a_decline_is_recovered() -> None:
     ends = np.array([200, 400, 800, 1600])
     found = decline(Windows(ends, 3 - 0.2 * np.log(ends), 200))
     assert found is not None
-    assert (found.start_bits, found.bits_per_e) == (pytest.approx(3), pytest.approx(0.2))
-    assert (found.r_squared, found.n) == (pytest.approx(1), 4)
+    assert found.start_bits == pytest.approx(3)
+    assert found.bits_per_e == pytest.approx(0.2)
+    assert found.r_squared == pytest.approx(1)
+    assert found.n == 4
 
 
 def test_entropy_that_stays_does_not_decline() -> None:

@@ -160,3 +160,9 @@ def test_shuffles_hold_all_values_and_all_orders() -> None:
     assert sum(part.shape[0] for part in parts) == 10
     assert all(part.shape[0] <= 6 for part in parts)
     assert all(part.sum() == values.sum() * part.shape[0] for part in parts)
+
+
+def test_the_unit_changes_nothing() -> None:
+    """Values of 10⁻²⁰⁰, whose squares are 0, have the r of their thousands."""
+    x = np.array([5, 5, 5, 3, 2]) * 1e-200
+    assert correlation(x, [1, 2, 3, 4, 5]).p == correlation(x * 1e203, [1, 2, 3, 4, 5]).p
