@@ -24,7 +24,8 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify retest noise collect ps logs stop resume doctor \
+.PHONY: help setup ready venv demo run baseline verify retest noise collect import ps logs stop \
+	resume doctor \
 	clean-runs images \
 	test test-unit test-extremes test-setup test-docker lint lock bench-trainer bench-knobs bench-judge \
 	bench-gateway
@@ -69,6 +70,12 @@ noise: ready ## measure the noise of a task over N training seeds: TASK=pystdlib
 
 collect: venv ## compare all runs: results/*.csv and results/summary.md
 	@$(BAKEOFF) collect
+
+import: ## bring in results made elsewhere: FROM=path AS=name METRIC=val_bpb DIRECTION=min|max
+	@scripts/setup analysis
+	@$(BAKEOFF) import $(call quoted,$(FROM)) $(call option,AS,--as) $(call option,METRIC,--metric) \
+	  $(call option,DIRECTION,--direction) $(call option,CONTESTANT,--contestant) \
+	  $(call option,TASK,--task)
 
 ps: venv ## list runs, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps

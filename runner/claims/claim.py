@@ -79,12 +79,14 @@ class Claims:
         unread: what was not, with the reason.
         problems: what is wrong with the file as a whole.
         value_column: what the log calls the column that was read as the metric; empty without one.
+        columns: the column of the protocol (`value` for the metric's), by the log's own name.
     """
 
     rows: tuple[Claim, ...] = ()
     unread: tuple[Unread, ...] = ()
     problems: tuple[str, ...] = ()
     value_column: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
     def best(self, metric: Metric) -> Claim | None:
         """The row with the best claimed value, the first of equals."""

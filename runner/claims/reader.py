@@ -22,16 +22,15 @@ from typing import TYPE_CHECKING
 from runner.claims.alignment import align, filled
 from runner.claims.claim import Claim, Claims, Unread
 from runner.claims.layouts import LINE_END, split
+from runner.claims.number import is_number
 from runner.claims.roles import Roles, told_by_cells, told_by_names
-from runner.claims.sheet import MAX_ROWS, MAX_UNREAD, Row, Sheet, Table, short
+from runner.claims.sheet import OF_AN_AGENT, Bounds, Row, Sheet, Table, short
 from runner.claims.words import columns, is_nothing
 
 if TYPE_CHECKING:
     from runner.metrics import Metric
 
-MAX_BYTES = 8 << 20
-MAX_LINES = 10 * MAX_ROWS  # a quoted cell may have several
-MAX_KEPT = 16 << 20  # characters kept of all rows, the names of their columns counted in each
+LINES_A_ROW = 10  # on the average; a quoted cell may have several
 INLINE_BYTES = 128 << 10  # what is read in a tenth of a second is not worth a child
 READ_SECONDS = 60.0  # for a child; the worst of 8 MiB takes two on an idle processor
 READ_MEMORY_BYTES = 2 << 30
@@ -68,6 +67,7 @@ def read(data: bytes, metric: Metric, seconds: float = READ_SECONDS) -> Claims:
         tuple(Unread(**line) for line in said["unread"]),
         tuple(said["problems"]),
         said["value_column"],
+        said["columns"],
     )
 
 
@@ -77,23 +77,26 @@ def answer() -> None:
     json.dump(asdict(parse(sys.stdin.buffer.read(), sys.argv[2])), sys.stdout)
 
 
-def parse(data: bytes, metric_name: str) -> Claims:
+def parse(data: bytes, metric_name: str, bounds: Bounds = OF_AN_AGENT) -> Claims:
     """Everything that can be understood of the content of an `experiments.csv`."""
     problems = []
-    if len(data) > MAX_BYTES:
-        problems.append(f"longer than {MAX_BYTES >> 20} MiB: the rest was left out")
-        data = data[:MAX_BYTES]
+    if len(data) > bounds.size:
+        problems.append(f"longer than {bounds.size >> 20} MiB: the rest was left out")
+        data = data[: bounds.size]
     text = data.decode("utf-8-sig", "replace").replace("\0", "\ufffd")
     if not text.strip():
         return Claims(problems=(*problems, "empty"))
     if _text_share(text) < TEXT_SHARE:
         return Claims(problems=(*problems, "not text"))
-    if (last := next(islice(LINE_END.finditer(text), MAX_LINES, None), None)) is not None:
-        problems.append(f"more than {MAX_LINES} lines: the rest was left out")
+    most = LINES_A_ROW * bounds.rows
+    if (last := next(islice(LINE_END.finditer(text), most, None), None)) is not None:
+        problems.append(f"more than {most} lines: the rest was left out")
         text = text[: last.start()]
-    sheet = split(text, metric_name)
+    sheet = split(text, metric_name, bounds)
     if sheet.full:
-        problems.append(f"more than {MAX_ROWS} rows: the rest was left out")
+        problems.append(f"more than {bounds.rows} rows: the rest was left out")
+        if bounds.whole:
+            return Claims(problems=tuple(problems))
     return _Reading(sheet, metric_name, problems).claims()
 
 
@@ -119,20 +122,24 @@ class _Reading:
         for table in self._sheet.tables:
             if not all(self._add(claim) for claim in self._claims_of(table)):
                 self._problems.append(
-                    f"more than {MAX_KEPT >> 20} MiB of cells: the rest was left out"
+                    f"more than {self._sheet.bounds.kept >> 20} MiB of cells: the rest was left out"
                 )
                 break
         self._complain()
         unread = sorted(self._sheet.unread, key=lambda each: each.line)
         return Claims(
-            tuple(self._rows), tuple(unread), tuple(self._problems), self._roles.value_column
+            tuple(self._rows),
+            tuple(unread),
+            tuple(self._problems),
+            self._roles.value_column,
+            dict(self._roles.in_order),
         )
 
     def _add(self, claim: Claim) -> bool:
         for cells in (claim.cells, claim.other):
             self._kept += sum(map(len, cells)) + sum(map(len, cells.values()))
         self._rows.append(claim)
-        return self._kept <= MAX_KEPT
+        return self._kept <= self._sheet.bounds.kept
 
     def _claims_of(self, table: Table) -> Iterator[Claim]:
         if not table.rows:
@@ -161,7 +168,8 @@ class _Reading:
                 yield self._claim(row, aligned[0], roles, problem)
 
     def _claim(self, row: Row, cells: dict[str, str], roles: Roles, problem: str) -> Claim:
-        kept = {name: short(cell) for name, cell in cells.items()}
+        most = self._sheet.bounds.cell
+        kept = {name: short(cell, most) for name, cell in cells.items()}
         known = {
             self._metric if role == "value" else role: kept.pop(name)
             for name, role in roles.in_order
@@ -171,6 +179,8 @@ class _Reading:
 
     def _is_experiment(self, cells: dict[str, str], roles: Roles) -> bool:
         """Whether an object has a value or a status; settings have neither."""
+        if self._sheet.bounds.trusted:
+            return any(map(is_number, cells.values()))
         said = {roles.by_name.get(name) for name, cell in cells.items() if not is_nothing(cell)}
         return bool(said & {"value", "status"})
 
@@ -192,7 +202,7 @@ class _Reading:
         if roles.value_column and not roles.sure:
             self._problems.append(f"{roles.value_column!r} was read as {self._metric}")
         if count := len(sheet.unread) + sheet.left_out:
-            reasons = sorted({each.reason for each in sheet.unread[:MAX_UNREAD]})
+            reasons = sorted({each.reason for each in sheet.unread})
             said = "; ".join(reasons[:5])
             self._problems.append(
                 f"{count} of {count + len(self._rows)} rows were not read: {said}"

@@ -166,11 +166,12 @@ def _spread(tables: Sequence[Table]) -> Iterable[Table]:
 
 def _value_column(cells: Mapping[str, Sequence[str]], metric_name: str) -> str | None:
     best: tuple[int, str] | None = None
+    is_empty = not any(cells.values())
     for name, sample in cells.items():
         rank = metric_rank(name, metric_name)
         if rank is None or (best is not None and rank >= best[0]):
             continue
-        if rank > SURE and share(map(is_number, sample)) < LEAST:
+        if rank > SURE and not is_empty and share(map(is_number, sample)) < LEAST:
             continue
         best = rank, name
     return best[1] if best else None

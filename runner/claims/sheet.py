@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from runner.claims.claim import Unread
@@ -13,9 +13,42 @@ MAX_CELL = 4_000  # characters
 MAX_CELLS = 64  # kept of a row
 MAX_ROWS = 20_000
 MAX_UNREAD = 1_000
+MAX_DEPTH = 3  # of a JSON object's values
+MAX_BYTES = 8 << 20
+MAX_KEPT = 16 << 20  # characters kept of all rows, the names of their columns counted in each
 FIRST_NAMES = 16  # by which a header below another one is told
 KNOWN_NAMES = 2  # that make a row a header
 _MARKUP = " \t\"'`*"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much is read of a file; what is beyond is left out, and the file's problems say so.
+
+    Args:
+        size: bytes of the file.
+        rows: how many of them.
+        cells: of a row.
+        depth: of a JSON object's values.
+        kept: characters of all rows, the names of their columns counted in each.
+        unread: lines that are kept although they are no rows.
+        cell: characters of one cell.
+        whole: whether nothing is read of a file that has more rows.
+        trusted: whether it is known to be a table of experiments, whatever its columns are called.
+    """
+
+    size: int = MAX_BYTES
+    rows: int = MAX_ROWS
+    cells: int = MAX_CELLS
+    depth: int = MAX_DEPTH
+    kept: int = MAX_KEPT
+    unread: int = MAX_UNREAD
+    cell: int = MAX_CELL
+    whole: bool = False
+    trusted: bool = False
+
+
+OF_AN_AGENT = Bounds()
 
 
 @dataclass(frozen=True)
@@ -24,7 +57,7 @@ class Row:
 
     Args:
         line: where it begins, from 1.
-        cells: the first `MAX_CELLS` of them.
+        cells: the first of them.
         count: how many cells it has.
         delimiter: what stood between them.
         lines: how many lines it takes.
@@ -42,7 +75,7 @@ class Table:
     """Rows below one header.
 
     Args:
-        names: of its first `MAX_CELLS` columns; None when there is no header.
+        names: of its first columns; None when there is no header.
         columns: how many columns the header has.
     """
 
@@ -57,8 +90,9 @@ class Sheet:
 
     Args:
         left_out: how many more lines were not read than `unread` tells.
-        full: whether rows beyond `MAX_ROWS` were left out.
+        full: whether rows beyond the bound were left out.
         is_json: whether its rows are JSON objects, each with names of its own.
+        bounds: how much of the file is read.
     """
 
     tables: list[Table] = field(default_factory=list)
@@ -66,18 +100,31 @@ class Sheet:
     left_out: int = 0
     full: bool = False
     is_json: bool = False
+    bounds: Bounds = OF_AN_AGENT
 
     def leave(self, line: int, raw: str, reason: str) -> None:
         """Note what is no row."""
-        if len(self.unread) < MAX_UNREAD:
-            self.unread.append(Unread(line, short(raw), reason))
+        if len(self.unread) < self.bounds.unread:
+            self.unread.append(Unread(line, short(raw, self.bounds.cell), reason))
         else:
             self.left_out += 1
 
 
-def short(text: str) -> str:
+def apart(names: Iterable[str]) -> list[str]:
+    """The names, with a number behind each that stood there before: `x`, `x_2`."""
+    known: dict[str, None] = {}
+    for name in names:
+        other, count = name, 1
+        while other in known:
+            count += 1
+            other = f"{name}_{count}"
+        known[other] = None
+    return list(known)
+
+
+def short(text: str, most: int = MAX_CELL) -> str:
     """The text, cut where it is longer than a cell may be."""
-    return text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}… ({len(text)} characters)"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def is_header(cells: Sequence[str], metric_name: str, *, again: bool = False) -> bool:

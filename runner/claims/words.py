@@ -60,7 +60,7 @@ _STATUSES: dict[Outcome, tuple[str, ...]] = {
     "keep": (
         *("keep", "kept", "accept", "accepted", "true", "yes", "improved", "improvement", "best"),
         *("success", "ok", "pass", "passed", "baseline", "promote", "promoted", "win", "better"),
-        *("contender", "merged", "1", "✓", "✅"),
+        *("contender", "merged", "1", "✓", "✅", "保留"),
     ),
     "revert": (
         *("revert", "reverted", "discard", "discarded", "reject", "rejected", "false", "no"),
@@ -75,7 +75,7 @@ _STATUSES: dict[Outcome, tuple[str, ...]] = {
             "rollback",
             "dropped",
         ),
-        *("drop", "gate", "0", "回滚", "✗", "❌"),
+        *("drop", "gate", "0", "回滚", "丢弃", "✗", "❌"),
     ),
     "crash": (
         *("crash", "crashed", "oom", "fail", "failed", "error", "timeout", "killed"),
@@ -84,7 +84,10 @@ _STATUSES: dict[Outcome, tuple[str, ...]] = {
     "skip": (
         *("skip", "skipped", "tbd", "blocked", "deferred", "pending", "running", "planned", "todo"),
     ),
-    "": ("partial", "done", "tentative", "repair", "support", "insight", "ceiling", "verify", "?"),
+    "": (
+        *("partial", "done", "complete", "completed", "finished", "tentative", "repair"),
+        *("support", "insight", "ceiling", "verify", "?"),
+    ),
 }
 _OUTCOMES = {word: outcome for outcome, words in _STATUSES.items() for word in words}
 _WEAK = frozenset({"0", "1", "no", "yes", "?", "time", "best", "same"})  # they are said of much
@@ -101,7 +104,7 @@ def columns(metric_name: str) -> tuple[str, ...]:
 def column_name(cell: str) -> str:
     """A column's name, however it is written: ` **Val BPB** (lower) ` is val_bpb."""
     bare = re.sub(r"\([^()]*\)\s*$", "", cell[:MAX_NAME].strip(" \t\"'`*"))
-    return re.sub(r"[\s-]+", "_", bare.strip(" \t\"'`*").lower())
+    return re.sub(r"[\s-]+", "_", bare.strip(" \t\"'`*").rstrip("?:").lower())
 
 
 _ROLES = {name: role for role, names in NAMES.items() for name in names}

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from runner.cli import contest, log, machine, overview, referee, streams, terminal
+from runner.cli import contest, imports, log, machine, overview, referee, streams, terminal
 from runner.cli.context import Folders
 from runner.errors import BakeoffError
 from runner.records.layout import ROOT
@@ -49,6 +49,7 @@ app.command("verify")(referee.verify_run)
 app.command()(referee.retest)
 app.command()(referee.noise)
 app.command()(overview.collect)
+app.command("import")(imports.import_results)
 app.command()(overview.ps)
 app.command()(overview.logs)
 app.command()(machine.doctor)

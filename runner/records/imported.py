@@ -19,28 +19,33 @@ class ForeignMetric(BaseModel):
     Args:
         name: as the source calls it, in any language.
         direction: which values are better.
-        by: how the direction is known: asked, by its name, by its statuses, or assumed.
+        by: how the direction is known: asked; stated in the source; by its best so far, by its
+            name, or by its rows, which are inferences; or assumed.
+        column: of the source, which holds the values; empty if it has no such name.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     name: str
     direction: Direction
     by: str
+    column: str = ""
 
 
 class LeftOut(BaseModel):
-    """A row of the source that is no trial here.
+    """A row or a line of the source that is no trial here.
 
     Args:
         line: where it begins in its file, from 1; 0 where the source has no lines.
         raw: what stands there, shortened.
         reason: why it was left out.
+        row: whether it is a row of results; a comment, prose and settings are none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     line: int
     raw: str
     reason: str
+    row: bool = True
 
 
 class ImportedRun(BaseModel):
@@ -63,17 +68,17 @@ class ImportedRun(BaseModel):
 
 
 class Imported(Record):
-    """`import.json`. All rows of the source are trials, or are in `left_out`.
+    """`import.json`. Each row of the source is a trial or in `left_out`, and each other line too.
 
     Args:
         name: of the import, which is that of its folder.
         source: the name of the file that was read.
         sha256: of its content, 64 hex digits.
         format: what the file was read as.
-        rows: how many rows the source has.
+        rows: how many rows of results the source has: the trials, and those that were left out.
         runs: who made them.
         assumed: what the source does not say and was taken to be so, a sentence each.
-        left_out: the rows that are no trials.
+        left_out: the rows and the lines that are no trials.
     """
 
     name: str
@@ -95,7 +100,8 @@ class ImportedTrial(Record):
         line: where its row begins in the source, from 1; 0 where there are no lines.
         status: how it ended, by the words of the source.
         said: the status as the source wrote it.
-        value: what it measured, in the source's own scale; None unless it ended well.
+        value: what it measured, in the source's own scale; None unless it ended well and the source
+            has a figure.
         kept: whether its change was kept, if the source says.
         seconds: how long it trained, if the source says.
         at: when it ended, ISO 8601, if the source says.

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from runner.claims import reader
 from runner.claims.claim import Claims
-from runner.claims.reader import INLINE_BYTES, MAX_BYTES, MAX_KEPT, READ_SECONDS
-from runner.claims.sheet import MAX_CELL, MAX_ROWS
+from runner.claims.reader import INLINE_BYTES, READ_SECONDS
+from runner.claims.sheet import MAX_BYTES, MAX_CELL, MAX_KEPT, MAX_ROWS, Bounds
 from runner.claims.words import columns
 from runner.metrics import VAL_BPB, Metric
 
@@ -245,3 +245,39 @@ def test_what_an_agent_wrote_in_order_comes_back_as_written(rows: list[tuple[str
     found = parse(text.getvalue().encode())
     words = [row for row in rows if len(set(row) & set(COLUMNS)) < 2]
     assert [tuple(row.cells.values()) for row in found.rows] == words
+
+
+def test_two_columns_of_one_name_are_kept_apart() -> None:
+    """The second one has a number behind its name."""
+    found = parse(f"{HEADER},note,Note\n{ROW},a,b\n".encode())
+    assert found.rows[0].other == {"note": "a", "note_2": "b"}
+    found = parse(b'{"val_bpb": 2.5, "status": "keep", "A B": 1, "a_b": 2}\n')
+    assert found.rows[0].other == {"a_b": "1", "a_b_2": "2"}
+
+
+def test_the_logs_own_names_of_columns_are_told() -> None:
+    """By the column of the protocol."""
+    found = parse(b"exp\tval_bpb\tverdict\tnotes\n1\t2.5\tkeep\tx\n")
+    assert found.columns == {
+        "exp": "experiment", "val_bpb": "value", "verdict": "status", "notes": "change"
+    }  # fmt: skip
+
+
+def test_other_bounds() -> None:
+    """More cells of a row, longer cells, and a table whose names nobody knows."""
+    wide = ",".join(["val_bpb", "status", *(f"n{at}" for at in range(100))])
+    row = ",".join(["2.5", "keep", *["y" * 5000] * 100])
+    found = reader.parse(f"{wide}\n{row}\n".encode(), "val_bpb", Bounds(cells=200, cell=6000))
+    assert found.rows[0].other["n99"] == "y" * 5000
+    named = b"method,seed,latency\nours,1,2.5\n"
+    assert parse(named).rows == ()
+    (row_of,) = reader.parse(named, "metric", Bounds(trusted=True)).rows
+    assert row_of.other == {"method": "ours", "seed": "1", "latency": "2.5"}
+
+
+def test_a_file_with_more_rows_may_be_left_unread() -> None:
+    """Where part of it is worth nothing."""
+    content = f"{HEADER}\n{ROW}\n{ROW}\n{ROW}\n".encode()
+    assert len(reader.parse(content, "val_bpb", Bounds(rows=3)).rows) == 2
+    found = reader.parse(content, "val_bpb", Bounds(rows=3, whole=True))
+    assert (found.rows, found.problems) == ((), ("more than 3 rows: the rest was left out",))
