@@ -176,7 +176,7 @@ class _Writer:
         """Write the figures of a report; one that cannot be drawn becomes a defect."""
         shown = []
         for figure in report.figures:
-            stem = f"{comparison.folder}/figures/{report.name}-{figure.name}"
+            stem = f"{comparison.folder}/figures/{_stem(report, figure)}"
             drawn, defect = _tried(f"{report.name}, figure {figure.name}", partial(_drawn, figure))
             if drawn is None:
                 defects.append(defect)
@@ -188,7 +188,7 @@ class _Writer:
         return shown
 
     def _table(self, comparison: Comparison, report: Report, table: Table) -> str:
-        stem = f"{comparison.folder}/tables/{report.name}-{table.name}"
+        stem = f"{comparison.folder}/tables/{_stem(report, table)}"
         self.folder.write(f"{stem}.md", tables.as_markdown(table))
         self.folder.write(f"{stem}.tex", tables.as_latex(table))
         return self.folder.write(f"{stem}.csv", tables.as_csv(table))
@@ -208,6 +208,12 @@ class _Writer:
             if who not in shown or (sent and not shown[who].prompts):
                 shown[who] = page.ShownPrompts(who, run, name, prompts.at_the_start(sent))
         return [shown[name] for name in sorted(shown)]
+
+
+def _stem(report: Report, part: Figure | Table) -> str:
+    """The name of a file, which begins with that of its report."""
+    begins = f"{part.name}-".startswith(f"{report.name}-")
+    return part.name if begins else f"{report.name}-{part.name}"
 
 
 def _drawn(figure: Figure) -> tuple[Picture, bytes]:

@@ -45,8 +45,9 @@ def styled() -> Iterator[None]:
 
 
 def picture(drawn: Figure) -> Picture:
-    """The figure as a page shows it."""
+    """The figure as a page shows it; its parts keep their places from then on."""
     content = _saved(drawn, format="png", dpi=DPI, metadata=PNG_METADATA)
+    drawn.set_layout_engine("none")  # to find the places takes as long as to draw
     width, height = struct.unpack(">II", content[16:24])  # of the header, by the PNG standard
     return Picture(content, width, height)
 

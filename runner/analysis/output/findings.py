@@ -44,10 +44,10 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
 def _section(section: Section) -> Iterator[str]:
     told = [finding for finding in section.findings if finding.told]
     yield from (_line(section, finding) for finding in told)
-    if not told:
+    if not section.findings:
         yield NONE
     if len(told) < len(section.findings):
-        yield from ("", "What cannot be told:", "")
+        yield from (*[""] * bool(told), "What cannot be told:", "")
         yield from (_line(section, each) for each in section.findings if not each.told)
 
 

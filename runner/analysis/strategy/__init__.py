@@ -1,0 +1,1 @@
+"""How contestants search: what kinds of changes they try, and what follows from a failure."""
