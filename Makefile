@@ -24,11 +24,9 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify retest noise collect import ps logs stop \
-	resume doctor \
-	clean-runs images \
-	test test-unit test-extremes test-setup test-docker lint lock bench-trainer bench-knobs bench-judge \
-	bench-gateway
+.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs \
+	stop resume doctor clean-runs images test test-unit test-extremes test-setup test-docker lint \
+	lock bench-trainer bench-knobs bench-judge bench-gateway
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +74,11 @@ import: ## bring in results made elsewhere: FROM=path AS=name METRIC=val_bpb DIR
 	@$(BAKEOFF) import $(call quoted,$(FROM)) $(call option,AS,--as) $(call option,METRIC,--metric) \
 	  $(call option,DIRECTION,--direction) $(call option,CONTESTANT,--contestant) \
 	  $(call option,TASK,--task)
+
+analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_HOUR= TARGET=
+	@scripts/setup analysis
+	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
+	  $(call option,DOLLARS_PER_HOUR,--dollars-per-hour) $(call option,TARGET,--target)
 
 ps: venv ## list runs, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps

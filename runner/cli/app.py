@@ -15,7 +15,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from runner.cli import contest, imports, log, machine, overview, referee, streams, terminal
+from runner.cli import (
+    analysis,
+    contest,
+    imports,
+    log,
+    machine,
+    overview,
+    referee,
+    streams,
+    terminal,
+)
 from runner.cli.context import Folders
 from runner.errors import BakeoffError
 from runner.records.layout import ROOT
@@ -50,6 +60,7 @@ app.command()(referee.retest)
 app.command()(referee.noise)
 app.command()(overview.collect)
 app.command("import")(imports.import_results)
+app.command()(analysis.analyse)
 app.command()(overview.ps)
 app.command()(overview.logs)
 app.command()(machine.doctor)

@@ -57,6 +57,11 @@ class RunDir:
         return self.path / "transcript.jsonl"
 
     @property
+    def prompts(self) -> Path:
+        """What the agent was told, as it was sent."""
+        return self.path / "prompts.jsonl"
+
+    @property
     def artifacts(self) -> Path:
         return self.path / "artifacts"
 

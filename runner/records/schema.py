@@ -44,6 +44,21 @@ class Event(Record):
     fields: dict[str, Any] = {}
 
 
+class PromptRecord(Record):
+    """A line of `prompts.jsonl`.
+
+    Args:
+        at: when it was sent.
+        name: first, fresh, nudge or closing for the prompt of a turn; else the name of a file that
+            the agent finds in its repository.
+        text: as the agent gets it.
+    """
+
+    at: str
+    name: str
+    text: str
+
+
 class Verdict(BaseModel):
     """What was found about a trial beside its score.
 

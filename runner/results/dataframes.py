@@ -17,16 +17,17 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from runner.errors import UserError
 from runner.records.files import read_lines
 from runner.records.imported import Imported, ImportedRun, ImportedTrial
 from runner.records.layout import RunDir
 from runner.records.retest import read_retest
 from runner.records.schema import TrialRecord
 from runner.referee.noise import NoiseFile
+from runner.results.derived import CostSoFar, budget_share, kept_by_row
+from runner.results.folders import IMPORT_FILE, named_folders
 from runner.results.reading import Run, read_run
+from runner.results.settings import settings
 
-IMPORT_FILE = "import.json"
 RUN_DTYPES = {
     "run": "string", "contestant": "string", "kind": "string", "model": "string", "seed": "Int64",
     "task": "string", "metric": "string", "unit": "string", "direction": "string",
@@ -43,13 +44,12 @@ TRIAL_DTYPES = {
     "status": "string", "reason": "string", "value": "float64", "best": "float64",
     "is_best": "boolean", "kept": "boolean", "parent": "Int64", "change": "string",
     "category": "string", "knobs_changed": "string", "other_changes": "boolean",
-    "commit": "string", "elapsed_seconds": "float64", "train_seconds": "float64",
-    "train_seconds_so_far": "float64", "usd_so_far": "float64", "disturbed": "boolean",
-    "text": "string",
+    "commit": "string", "sha256": "string", "elapsed_seconds": "float64",
+    "train_seconds": "float64", "train_seconds_so_far": "float64", "usd_so_far": "float64",
+    "disturbed": "boolean", "text": "string",
 }  # fmt: skip
-KNOB_DTYPES = {
-    "run": "string", "trial": "Int64", "knob": "string", "number": "float64", "text": "string",
-}  # fmt: skip
+KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
+               "text": "string"}  # fmt: skip
 RETEST_DTYPES = {"run": "string", "trial": "Int64", "times": "float64", "seed": "Int64",
                  "status": "string", "value": "float64"}  # fmt: skip
 REQUEST_DTYPES = {"run": "string", "elapsed_seconds": "float64", "model": "string",
@@ -80,43 +80,23 @@ class Frames:
 def read(paths: Path | Iterable[Path], noise: NoiseFile | None = None) -> Frames:
     """The tables of run directories, of imports, and of folders that hold such.
 
+    Two runs of one name, from two folders, have the names of their folders before their own.
+
     Args:
-        paths: one or more of them.
+        paths: one or more of them; what is named twice is read once.
         noise: the noise of tasks, as far as it was measured.
 
     Raises:
         UserError: one of the paths is neither, nor a folder of them.
     """
     rows = _Rows()
-    for path in [paths] if isinstance(paths, Path) else paths:
-        for folder in _folders(path):
-            if (folder / IMPORT_FILE).is_file():
-                rows.add_import(folder)
-            else:
-                rows.add_run(read_run(folder, noise))
+    named = named_folders([paths] if isinstance(paths, Path) else paths)
+    for name, folder in named.items():
+        if (folder / IMPORT_FILE).is_file():
+            rows.add_import(folder, name)
+        else:
+            rows.add_run(read_run(folder, noise), name)
     return rows.frames()
-
-
-def _folders(path: Path) -> list[Path]:
-    """The run directories and imports that a path names.
-
-    Raises:
-        UserError: it names none.
-    """
-    if _holds_results(path):
-        return [path]
-    found = [each for each in sorted(path.glob("*")) if _holds_results(each)]
-    if not found:
-        raise UserError(
-            f"reading {path}: there is no run and no import",
-            hint="name a run's directory, a folder of runs, or what `bakeoff import` made",
-        )
-    return found
-
-
-def _holds_results(path: Path) -> bool:
-    run = RunDir(path)
-    return any(file.is_file() for file in (path / IMPORT_FILE, run.spec, run.trials))
 
 
 class _Rows:
@@ -125,7 +105,7 @@ class _Rows:
     def __init__(self) -> None:
         self.runs: list[dict[str, Any]] = []
         self.trials: list[dict[str, Any]] = []
-        self.knobs: list[dict[str, Any]] = []
+        self.knobs: list[tuple[str, int, str, float | None, str]] = []
         self.requests: list[dict[str, Any]] = []
         self.retests: list[dict[str, Any]] = []
         self.problems: list[str] = []
@@ -137,7 +117,7 @@ class _Rows:
             tuple(self.problems), _table(self.retests, RETEST_DTYPES),
         )  # fmt: skip
 
-    def add_run(self, run: Run) -> None:
+    def add_run(self, run: Run, run_name: str) -> None:
         result, verified = run.result, run.verified
         began = _moment(result.began_at if result else "") or _first_moment(run.own_trials)
         trials = sorted(run.own_trials, key=lambda trial: trial.trial)
@@ -145,7 +125,7 @@ class _Rows:
         spent = result.spent if result else None
         self.runs.append(
             {
-                "run": run.run_id, "contestant": run.contestant, "kind": run.kind,
+                "run": run_name, "contestant": run.contestant, "kind": run.kind,
                 "model": run.usage[-1].model if run.usage else "", "seed": run.seed,
                 "task": run.task, "metric": run.metric.name, "unit": run.metric.unit,
                 "direction": run.metric.direction,
@@ -154,7 +134,7 @@ class _Rows:
                 "cause": result.cause if result else "",
                 "began_at": result.began_at if result else "",
                 "trial_seconds": run.trial_seconds, "budget": json.dumps(run.budget),
-                "budget_share": _share(run), "trials": len(trials),
+                "budget_share": budget_share(run), "trials": len(trials),
                 "wall_seconds": run.wall_seconds, "train_seconds": run.train_seconds,
                 "usd": run.cost_usd, "tokens": sum(one.tokens for one in run.usage),
                 "requests": len(run.usage), "turns": spent.turns if spent else None,
@@ -165,47 +145,51 @@ class _Rows:
                 "problems": len(run.all_problems), "path": str(run.path),
             }
         )  # fmt: skip
-        self.problems += [f"{run.run_id}: {problem}" for problem in run.problems]
-        self._add_requests(run, began)
-        self._add_retests(run)
-        said = _kept_by_row(run)
+        self.problems += [f"{run_name}: {problem}" for problem in run.problems]
+        self._add_requests(run, run_name, began)
+        self._add_retests(run, run_name)
+        said, knobs = kept_by_row(run), settings(run.task, trials)
         best, seconds = None, 0.0
-        usd = _CostSoFar(run)
+        usd = CostSoFar(run)
         for trial, value in zip(trials, values, strict=True):
             is_best = value is not None and (best is None or run.metric.better(value, best))
             best = value if is_best else best
             seconds += trial.train_seconds
             self.trials.append(
                 {
-                    "run": run.run_id, "contestant": run.contestant, "seed": run.seed,
+                    "run": run_name, "contestant": run.contestant, "seed": run.seed,
                     "trial": trial.trial, "source": trial.source, "status": trial.status,
                     "reason": trial.reason, "value": value, "best": best, "is_best": is_best,
                     "kept": said.get(trial.trial, is_best), "parent": trial.parent,
                     "change": trial.hypothesis, "category": trial.category,
                     "knobs_changed": json.dumps(trial.knobs_changed),
                     "other_changes": trial.other_changes, "commit": trial.commit,
+                    "sha256": trial.sha256,
                     "elapsed_seconds": _since(began, trial.ended_at),
                     "train_seconds": trial.train_seconds, "train_seconds_so_far": seconds,
                     "usd_so_far": usd.until(trial.ended_at), "disturbed": trial.disturbed,
                     "text": str(RunDir(run.path).trial(trial.trial) / "train.py"),
                 }
             )  # fmt: skip
-            self._add_knobs(run.run_id, trial.trial, trial.knobs)
+            number = trial.trial
+            self.knobs += [
+                (run_name, number, name, *_cells(value)) for name, value in knobs[number].items()
+            ]
 
-    def _add_requests(self, run: Run, began: datetime | None) -> None:
+    def _add_requests(self, run: Run, run_name: str, began: datetime | None) -> None:
         self.requests += [
             {
-                "run": run.run_id, "elapsed_seconds": _since(began, one.at), "model": one.model,
+                "run": run_name, "elapsed_seconds": _since(began, one.at), "model": one.model,
                 "tokens": one.tokens, "usd": one.cost_usd,
             }
             for one in run.usage
         ]  # fmt: skip
 
-    def _add_retests(self, run: Run) -> None:
+    def _add_retests(self, run: Run, run_name: str) -> None:
         best = run.best.sha256 if run.best else ""
         self.retests += [
             {
-                "run": run.run_id, "trial": run.best.trial if run.best else None,
+                "run": run_name, "trial": run.best.trial if run.best else None,
                 "times": one.times, "seed": one.seed, "status": one.record.status,
                 "value": run.value(one.record),
             }
@@ -213,33 +197,26 @@ class _Rows:
             if one.sha256 == best
         ]  # fmt: skip
 
-    def _add_knobs(self, run: str, trial: int, knobs: dict[str, Any]) -> None:
-        self.knobs += [
-            {
-                "run": run, "trial": trial, "knob": name, "number": _number(value),
-                "text": value if isinstance(value, str) else json.dumps(value),
-            }
-            for name, value in knobs.items()
-        ]  # fmt: skip
-
-    def add_import(self, folder: Path) -> None:
+    def add_import(self, folder: Path, name: str) -> None:
         """Its runs; an import that cannot be read becomes a problem."""
         try:
             imported = Imported.model_validate_json((folder / IMPORT_FILE).read_bytes())
         except (OSError, ValidationError) as error:
-            self.problems.append(f"{folder.name}: {IMPORT_FILE} cannot be read: {error}")
+            self.problems.append(f"{name}: {IMPORT_FILE} cannot be read: {error}")
             return
         trials: dict[str, list[ImportedTrial]] = {run.run: [] for run in imported.runs}
         for trial in read_lines(folder / "trials.jsonl", ImportedTrial):
             if trial.run in trials:
                 trials[trial.run].append(trial)
         for run in imported.runs:
-            self._add_foreign(folder, run, trials[run.run])
+            self._add_foreign(folder, f"{name}/{run.run}", run, trials[run.run])
 
-    def _add_foreign(self, folder: Path, run: ImportedRun, trials: list[ImportedTrial]) -> None:
+    def _add_foreign(
+        self, folder: Path, name: str, run: ImportedRun, trials: list[ImportedTrial]
+    ) -> None:
         sign = 1 if run.metric.direction == "minimize" else -1
         began = _moment(next((trial.at for trial in trials if trial.at), ""))
-        name, best, seconds, usd = f"{folder.name}/{run.run}", math.nan, 0.0, 0.0
+        best, seconds, usd = math.nan, 0.0, 0.0
         for trial in trials:
             value = math.nan if trial.value is None or trial.status != "ok" else trial.value
             is_best = not math.isnan(value) and not sign * value >= sign * best
@@ -253,12 +230,15 @@ class _Rows:
                     "reason": trial.said, "value": value, "best": best, "is_best": is_best,
                     "kept": is_best if trial.kept is None else trial.kept,
                     "change": trial.change, "category": trial.category, "commit": trial.commit,
+                    "sha256": "",
                     "knobs_changed": "{}", "elapsed_seconds": _since(began, trial.at),
                     "train_seconds": trial.seconds, "train_seconds_so_far": seconds or None,
                     "usd_so_far": usd or None, "text": "",
                 }
             )  # fmt: skip
-            self._add_knobs(name, trial.trial, trial.knobs)
+            self.knobs += [
+                (name, trial.trial, knob, *_cells(value)) for knob, value in trial.knobs.items()
+            ]
         values = [one.value for one in trials if one.status == "ok" and one.value is not None]
         self.runs.append(
             {
@@ -277,57 +257,17 @@ class _Rows:
         )  # fmt: skip
 
 
-class _CostSoFar:
-    """What a run had spent on its model by a moment, in US dollars; moments come in order."""
-
-    def __init__(self, run: Run) -> None:
-        self.requests = sorted((one.at, one.cost_usd) for one in run.usage)
-        self.at, self.spent = 0, 0.0
-
-    def until(self, moment: str) -> float:
-        while self.at < len(self.requests) and self.requests[self.at][0] <= moment:
-            self.spent += self.requests[self.at][1]
-            self.at += 1
-        return self.spent
-
-
-def _kept_by_row(run: Run) -> dict[int, bool]:
-    """Trial → whether the agent's own log says that its change was kept."""
-    fidelity = run.fidelity
-    if fidelity is None or run.claims is None:
-        return {}
-    outcomes = {row.row: row.outcome for row in run.claims.rows}
-    return {
-        found.trial: outcomes.get(found.row) == "keep"
-        for found in fidelity.findings
-        if found.trial is not None and found.row is not None and outcomes.get(found.row)
-    }
-
-
-def _share(run: Run) -> float | None:
-    """The largest share of a budget that was used, at most 1; None if no budget is known."""
-    spent = run.result.spent if run.result else None
-    if spent is None:
-        return None
-    used = {
-        "hours": spent.elapsed_seconds / 3600,
-        "train_hours": spent.train_seconds / 3600,
-        "trials": spent.trials,
-        "usd": spent.usd,
-        "tokens": spent.tokens,
-    }
-    shares = [
-        used[name] / amount for name, amount in run.budget.items() if name in used and amount > 0
-    ]
-    return min(1.0, max(shares)) if shares else None
-
-
-def _table(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+def _table(rows: Sequence[Any], dtypes: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(dtypes)).astype(dtypes)
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+def _cells(value: Any) -> tuple[float | None, str]:
+    """A knob's value as a number, if it is one, and as text."""
+    if isinstance(value, str):
+        return None, value
+    if type(value) in (int, float) and math.isfinite(value):
+        return float(value), repr(value)  # as JSON has it, and faster
+    return None, json.dumps(value)
 
 
 def _moment(at: str) -> datetime | None:

@@ -301,7 +301,7 @@ def _record(line: bytes, kind: type[R]) -> R | None:
         record = kind.model_validate_json(line)
     except ValidationError:
         return None
-    numbers = (number for _, number in record if isinstance(number, float))
+    numbers = [number for number in vars(record).values() if isinstance(number, float)]
     return record if all(map(math.isfinite, numbers)) else None
 
 

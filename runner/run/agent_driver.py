@@ -69,21 +69,24 @@ class TurnMaker:
         prompt_values: what the prompts may name, made anew for each.
         read_transcript: copies a turn's transcript, of which it is given the number and the path
             in the container, into the run's directory, and returns its lines.
+        keep_prompt: keeps a prompt by its name and text; called before it is sent.
     """
 
     agent: Agent
     token: str
     prompt_values: Callable[[], dict[str, object]]
     read_transcript: Callable[[int, str], list[str]]
+    keep_prompt: Callable[[str, str], None]
 
     def turn(self, name: PromptName, own_values: dict[str, object], *, resume: bool) -> Turn:
         """The CLI invocation of a turn, which begins with the prompt of that name.
 
         Raises:
-            HostError: the prompt cannot be read.
+            HostError: the prompt cannot be read or kept.
         """
         values = {**self.prompt_values(), **own_values}
         prompt = render_prompt(name, self.agent.spec.cli, values)
+        self.keep_prompt(name, prompt)
         return self.agent.turn(prompt, resume=resume, token=self.token)
 
     def outcome(self, finished: TurnFinished) -> TurnOutcome:

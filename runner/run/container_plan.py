@@ -141,11 +141,19 @@ def repo_copy(train_py: str, task: Task, agent: Agent) -> dict[str, bytes]:
     """What an agent finds in its repository: name → content."""
     folder = ROOT / "trainer"
     fixed = {path.name for path in folder.glob("*.py")} - NOT_IN_THE_COPY
-    names = ["program.md", f"tasks/{task.name}.toml", *sorted(fixed)]
+    names = [f"tasks/{task.name}.toml", *sorted(fixed)]
     return {
         "train.py": train_py.encode(),
-        agent.cli.instructions_file: instructions(task.metric.prompt_values),
+        **instruction_files(task, agent),
         **{name: (folder / name).read_bytes() for name in names},
+    }
+
+
+def instruction_files(task: Task, agent: Agent) -> dict[str, bytes]:
+    """The files of that repository that tell the agent what to do."""
+    return {
+        agent.cli.instructions_file: instructions(task.metric.prompt_values),
+        "program.md": (ROOT / "trainer" / "program.md").read_bytes(),
     }
 
 

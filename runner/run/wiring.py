@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from runner.budget_clock import BudgetClock
 from runner.calibration import Calibration
@@ -10,9 +11,11 @@ from runner.collect.artifacts import Collector
 from runner.engine import lockdown
 from runner.limits import limits
 from runner.records.layout import volume_name
+from runner.records.prompts import keep_prompt
 from runner.records.schema import TrialSource
 from runner.run.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
 from runner.run.baseline_driver import OptimizerDriver
+from runner.run.container_plan import instruction_files
 from runner.run.context import RunContext
 from runner.run.driver import Driver
 from runner.run.loop import LoopParts, RunLoop
@@ -84,7 +87,11 @@ def _driver(
             "left": clock.left(),
         }
 
-    turns = TurnMaker(context.agent(), context.token, prompt_values, collector.transcript)
+    keep = partial(keep_prompt, context.run_dir)
+    if not context.resumed:
+        for name, text in instruction_files(context.task, context.agent()).items():
+            keep(name, text.decode())
+    turns = TurnMaker(context.agent(), context.token, prompt_values, collector.transcript, keep)
     return AgentDriver(
         turns, contestant, context.journal, clock, TurnTimeouts(spec.grace_seconds),
         resumed=context.resumed,

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal, stats
+from scipy import signal, special
 from scipy.spatial import distance
 from sklearn.metrics import cohen_kappa_score
 
@@ -76,7 +76,7 @@ def entropy_bits(counts: Any) -> float | None:
         raise ValueError("a count is at least 0")
     if array.sum() == 0:
         return None
-    return max(0.0, float(stats.entropy(array, base=2)))
+    return max(0.0, float(special.entr(array / array.sum()).sum() / np.log(2)))
 
 
 def jensen_shannon(

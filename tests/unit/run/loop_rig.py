@@ -168,7 +168,7 @@ class LoopRig:
         if role == "optimizer":
             return OptimizerDriver(self.contestant, self.hands)
         agent, values = load_agent("gpt"), dict(PROMPT_VALUES)
-        turns = TurnMaker(agent, "token", lambda: values, lambda *_: WORKED)
+        turns = TurnMaker(agent, "token", lambda: values, lambda *_: WORKED, lambda *_: None)
         return AgentDriver(
             turns, self.contestant, self.journal, self.clock, TIMEOUTS, resumed=False
         )

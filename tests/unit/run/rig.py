@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 
 from runner.agents import load_agent
 from runner.budget_clock import BudgetClock
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
+from runner.records.prompts import keep_prompt
 from runner.run.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
 from runner.sandbox.peer import Peer
 from runner.spec import Budget
@@ -72,8 +74,9 @@ class AgentRig:
         self.journal = Journal(run_dir)
         self.transcript = WORKED
         turns = TurnMaker(
-            load_agent("gpt"), "token", lambda: dict(PROMPT_VALUES), lambda *_: self.transcript
-        )
+            load_agent("gpt"), "token", lambda: dict(PROMPT_VALUES), lambda *_: self.transcript,
+            partial(keep_prompt, run_dir),
+        )  # fmt: skip
         self.driver = AgentDriver(
             turns, self.peer, self.journal, self.clock, timeouts, resumed=resumed
         )

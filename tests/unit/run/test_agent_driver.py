@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.records.layout import RunDir
+from runner.records.prompts import read_prompts
 from runner.run.agent_driver import HUNG_SECONDS, KILL_SECONDS, LOST_SECONDS
 from runner.run.driver import Closing
 from runner.run.turn_policy import LONGEST_PAUSE_SECONDS, MAX_TURNS_WITHOUT_TRIAL
@@ -285,3 +286,12 @@ def test_a_stray_end_of_a_turn_is_not_counted(rig: AgentRig) -> None:
     rig.turn_ends()
     rig.turn_ends()
     assert len([e for e in rig.journal.events() if e.event == "turn.finished"]) == 1
+
+
+def test_each_prompt_is_kept_as_it_was_sent(rig: AgentRig, run_dir: RunDir) -> None:
+    """The run's directory has the words that the container got, turn by turn."""
+    first = rig.prompt()
+    rig.turn_ends()
+    rig.tick_after(0)
+    kept = read_prompts(run_dir)
+    assert [(one.name, one.text) for one in kept] == [("first", first), ("nudge", rig.prompt())]

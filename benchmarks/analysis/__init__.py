@@ -1,0 +1,1 @@
+"""The speed of the analysis, on run directories that are made up."""

@@ -1,0 +1,1 @@
+"""What `bakeoff analyse` writes: pages, findings, figures, tables, frames and prompts."""

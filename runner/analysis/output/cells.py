@@ -1,0 +1,47 @@
+"""Cells of tables: as a person reads them, and as other programs do."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+NOTHING = "–"
+DIGITS = 6  # of a number, for a person; the CSV files have all of them
+# Control characters, and those that turn the direction of the text after them.
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(cell: Any) -> Any:
+    """The cell as a value of Python's own; None where nothing is known."""
+    if cell is None or cell is pd.NA or cell is pd.NaT:
+        return None
+    if isinstance(cell, np.generic):
+        cell = cell.item()
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
+
+
+def shown(cell: Any) -> str:
+    """The cell for a person, on one line."""
+    value = plain(cell)
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
+    return visible(str(value))
+
+
+def visible(text: str) -> str:
+    """The text on one line, with a sign in the place of each character that nobody sees."""
+    return UNSEEN.sub("\ufffd", " ".join(text.split()))
+
+
+def is_number(cell: Any) -> bool:
+    """Whether the cell holds a number, which tables align to the right."""
+    value = plain(cell)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,146 @@
+"""The report "knobs": rebuilt knobs, the unit cube, importance, and the front."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runner.analysis import knobs
+from runner.analysis.knobs.cube import cube, spreads
+from runner.analysis.knobs.importance import importance
+from runner.analysis.knobs.pareto import costs
+from runner.analysis.knobs.tried import search_space, tried
+from runner.analysis.output.figures import picture, styled
+from tests.unit.analysis.made import Made, context, frames
+
+
+def test_an_agents_knobs_are_rebuilt_from_its_changes() -> None:
+    """A trial has the knobs of its parent, which is the best one before, and what it changed."""
+    each: dict[str, list[Any]] = {
+        "parent": [None, 0, 0, 2],
+        "knobs_changed": ["{}", '{"LR": [0.1, 0.5]}', '{"DEPTH": [4, 8]}', '{"LR": [0.1, 0.2]}'],
+    }
+    found = tried(frames(Made("opus", [4.0, 5.0, 3.0, 2.0], kind="agent", each=each)), {})
+    wide = found.pivot(index="trial", columns="knob", values="number")
+    assert wide["LR"].to_list() == [0.1, 0.5, 0.1, 0.2]
+    assert wide["DEPTH"].to_list() == [4, 4, 8, 8]
+
+
+def test_an_agents_knobs_begin_at_the_tasks_defaults() -> None:
+    """On a task of ours, a knob that was never changed has the default of the search space."""
+    each: dict[str, list[Any]] = {"parent": [None, 0], "knobs_changed": ["{}", '{"DEPTH": [4, 6]}']}
+    made = Made("opus", [2.0, 1.0], kind="agent", each=each, run={"task": "pystdlib"})
+    space = search_space(one := context(made))
+    found = tried(one.frames, space)
+    assert set(found["knob"]) == set(space)
+    assert search_space(context(Made("a", [1.0]))) == {}
+
+
+def square() -> list[dict[str, Any]]:
+    """Four corners of a square, one after the other, and a knob that never varies."""
+    return [{"A": a, "B": b, "C": 7} for a, b in ((0, 0), (0, 10), (5, 10), (5, 0))]
+
+
+def test_the_spread_of_a_square() -> None:
+    """Corners of the unit square: sides 1, diagonals √2, sd a half, four cells of four."""
+    one = context(Made("a", [4.0, 3.0, 2.0, 1.0], knobs=square()))
+    found = cube(one)
+    assert [dimension.name for dimension in found.dimensions] == ["A", "B"]
+    spread = spreads(one, found)[0]
+    assert spread.pairwise == pytest.approx((4 + 2 * math.sqrt(2)) / 6)
+    assert spread.from_first == pytest.approx((2 + math.sqrt(2)) / 3)
+    assert spread.consecutive == pytest.approx(1)
+    assert (spread.sd, spread.cells, spread.cells_share) == (0.5, 4, 1)
+
+
+def test_a_task_of_ours_has_the_range_that_is_searched() -> None:
+    """DEPTH is searched from 1 to 8 on a CPU; a trial beyond it widens the range."""
+    made = Made("a", [3.0, 2.0], knobs=[{"DEPTH": 4}, {"DEPTH": 9}], run={"task": "pystdlib"})
+    dimension = cube(context(made)).dimensions[0]
+    assert (dimension.low, dimension.high, dimension.log) == (1, 9, False)
+
+
+def test_a_foreign_range_is_logarithmic_if_its_values_look_so() -> None:
+    """Powers of ten lie evenly in their logarithms, whole numbers do not."""
+    chosen = [{"LR": 10.0**-n, "DEPTH": float(n)} for n in range(1, 13)]
+    found = cube(context(Made("a", [1.0] * 12, knobs=chosen)))
+    assert {one.name: one.log for one in found.dimensions} == {"LR": True, "DEPTH": False}
+
+
+def of_one_knob(n: int) -> Made:
+    """Values that depend on A and on nothing else, with a text that is no number."""
+    rng = random.Random(1)
+    chosen: list[dict[str, Any]] = [
+        {"A": rng.random(), "B": rng.random(), "C": rng.choice("xy")} for _ in range(n)
+    ]
+    return Made("a", [(knobs["A"] - 0.5) ** 2 for knobs in chosen], knobs=chosen)
+
+
+def test_the_knob_that_decides_has_the_variance() -> None:
+    """The one knob that decides has nearly all of the variance; unseen trials are predicted."""
+    found = cube(context(of_one_knob(60)))
+    told = importance(found, found.points.index, samples=1)
+    assert told.shares["knob"].iloc[0] == "A"
+    assert told.shares["share"].iloc[0] > 0.8
+    assert (told.n, told.why) == (60, "")
+    assert told.r_squared is not None
+    assert told.r_squared > 0.7
+    again = importance(found, found.points.index, samples=1)
+    assert again.shares.equals(told.shares)
+
+
+def test_few_trials_have_no_importance() -> None:
+    """With 19 trials nothing is said of importance but why."""
+    found = cube(context(of_one_knob(19)))
+    told = importance(found, found.points.index)
+    assert told.shares.empty
+    assert told.why == "19 trials have a value and all knobs; 20 needed"
+
+
+def test_values_that_depend_on_no_knob_make_no_claim() -> None:
+    """The forest predicts noise badly, and the finding says so instead of naming a knob."""
+    rng = random.Random(2)
+    made = of_one_knob(40)
+    noise = Made("a", [rng.random() for _ in made.values], knobs=made.knobs)
+    finding = next(
+        f for f in knobs.report(context(noise)).findings if f.source == "knob-importance"
+    )
+    assert not finding.told
+    assert "hardly depend" in finding.text
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
+def test_the_front_has_what_nobody_beats(direction: str, sign: int) -> None:
+    """Beaten: worse for as much, or as good for more. Equal runs are both on the front."""
+    offers = {"cheap": (1, 5.0), "dear": (9, 1.0), "worse": (9, 2.0), "same": (9, 1.0),
+              "late": (10, 1.0), "free": (0, 6.0)}  # fmt: skip
+    made = [
+        Made(name, [sign * value], direction=direction, usd=usd)
+        for name, (usd, value) in offers.items()
+    ]
+    front = costs(context(*made)).set_index("contestant")["front"].to_dict()
+    assert {name for name, on in front.items() if on} == {"free", "cheap", "dear", "same"}
+
+
+def test_without_a_cost_there_is_no_front() -> None:
+    """Where nothing cost anything, value against dollars cannot be told."""
+    made = knobs.report(context(Made("a", [1.0]), Made("b", [2.0])))
+    finding = next(finding for finding in made.findings if finding.source == "pareto")
+    assert not finding.told
+    assert "pareto" not in [figure.name for figure in made.figures]
+
+
+def test_the_slice_marks_failures() -> None:
+    """The slice shows the knobs against each other; its failed trials are red crosses."""
+    values = [4.0, None, 2.0, None]
+    with styled():
+        made = knobs.report(context(Made("a", values, knobs=square())))
+        slices = next(figure for figure in made.figures if figure.name == "knob-slice")
+        assert picture(slices.drawn).content
+    crosses = [line for line in slices.drawn.axes[0].lines if line.get_label() == "failed"]
+    assert [np.size(line.get_xdata()) for line in crosses] == [2]
+    assert "2 that failed" in slices.text
