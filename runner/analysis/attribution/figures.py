@@ -58,7 +58,7 @@ def _shares(runs: pd.DataFrame, names: list[str], left_out: str) -> Figure:
             if width >= 0.08:  # narrower ones have no place for a number
                 box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
                 middle = start + width / 2
-                axes.text(middle, row, f"{width:.0%}", ha="center", va="center", bbox=box)
+                axes.text(middle, float(row), f"{width:.0%}", ha="center", va="center", bbox=box)
         left = left + widths
     axes.set_yticks(rows, [f"{name} (n = {counts[name]})" for name in names])
     axes.invert_yaxis()

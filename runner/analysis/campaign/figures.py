@@ -172,9 +172,9 @@ def innovation(context: Context, campaign: Campaign, table: pd.DataFrame) -> Fig
         counts, bests = curves[name]
         colour = context.colours.get(name, BLUE)
         axes.plot(counts, bests, drawstyle="steps-post", color=colour, lw=1.6, label=_cut(name))
-    counts = np.arange(1, longest + 1)
-    expected = np.cumsum(1 / counts) - 1
-    axes.plot(counts, expected, color="black", ls=":", lw=1.4, label="random order (expected)")
+    numbers = np.arange(1, longest + 1)
+    expected = np.cumsum(1 / numbers) - 1
+    axes.plot(numbers, expected, color="black", ls=":", lw=1.4, label="random order (expected)")
     if longest > LONG:
         _logarithmic(axes)
     axes.set_xlabel("values of a run")
@@ -202,6 +202,7 @@ def heatmap(context: Context, campaign: Campaign, rows: str, columns: str) -> Fi
     picture, axes = _axes(max(4.0, width), max(2.6, height))
     values = context.sign * mean.to_numpy(float)
     colours = "viridis" if context.sign < 0 else "viridis_r"  # bright is better
+    axes.grid(False)
     image = axes.imshow(values, aspect="auto", cmap=colours)
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):

@@ -151,15 +151,15 @@ def spread(campaign: Campaign, found: Entropy | None) -> Iterator[Finding]:
     )
     if not found.peaks:
         text = "No cycles of widening and narrowing are seen: no peak of 0.1 bits or more."
-    elif found.peaks_p < ALPHA:
+    elif found.peaks_p < ALPHA and len(found.peaks) > 1:
         text = (
             f"The search widens and narrows in cycles: {len(found.peaks)} peaks of 0.1 bits or "
-            f"more ({p_text(found.peaks_p)} against random orders)."
+            f"more, together higher than those of random orders ({p_text(found.peaks_p)})."
         )
     else:
         text = (
-            f"The {len(found.peaks)} peaks of the entropy are no more than random orders have "
-            f"({p_text(found.peaks_p)}): no cycles are seen."
+            "No cycles of widening and narrowing are seen: a cycle has two peaks of 0.1 bits or "
+            f"more; here are {len(found.peaks)} ({p_text(found.peaks_p)} against random orders)."
         )
     yield Finding(text, SPREAD, n)
 

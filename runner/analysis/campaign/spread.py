@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import signal
 
 from runner.analysis.campaign.factors import Campaign
 from runner.analysis.report import Context
@@ -48,7 +49,8 @@ class Entropy:
         decline: H₀ − k·ln t through them, if there are enough.
         decline_p: the share of random orders whose k is as far from 0; NaN where there is no test.
         peaks: the numbers of the windows at a peak.
-        peaks_p: the share of random orders with as many peaks; NaN where there is no test.
+        peaks_p: the share of random orders whose peaks are together as high over their valleys
+            (prominence); NaN where there is no peak.
         random_bits: the mean entropy of a window where the same choices come in a random order.
     """
 
@@ -79,17 +81,23 @@ def entropy(context: Context, campaign: Campaign) -> Entropy | None:
     orders = (random.permutation(codes).tolist() for _ in range(ORDERS))
     shuffled = [windowed_entropy(order, window=window, step=step) for order in orders]
     found, line = tuple(int(at) for at in peaks(windows)), decline(windows)
-    as_many = sum(len(peaks(one)) >= len(found) for one in shuffled)
+    as_high = sum(_height(one) >= _height(windows) for one in shuffled)
     lines = [decline(one) for one in shuffled]
-    as_steep = sum(line and one and abs(one.bits_per_e) >= abs(line.bits_per_e) for one in lines)
+    slopes = [abs(one.bits_per_e) for one in lines if one]
+    as_steep = sum(slope >= abs(line.bits_per_e) for slope in slopes) if line else 0
     return Entropy(
         windows,
         line,
         (as_steep + 1) / (ORDERS + 1) if line else np.nan,
         found,
-        (as_many + 1) / (ORDERS + 1) if found else np.nan,
+        (as_high + 1) / (ORDERS + 1) if found else np.nan,
         float(np.mean([one.bits.mean() for one in shuffled])),
     )
+
+
+def _height(windows: Windows) -> float:
+    """The prominence of all peaks together, in bits."""
+    return float(signal.peak_prominences(windows.bits, peaks(windows))[0].sum())
 
 
 @dataclass(frozen=True)

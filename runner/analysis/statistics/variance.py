@@ -93,8 +93,9 @@ def anova(
         why = "the values within each group are equal, so F is not finite"
         return replace(found, omega_squared=1.0, why=why)
     f, p = stats.f_oneway(*np.split(used.scaled, used.starts[1:]))
-    omega = omega_squared_from_f(float(f), count - 1, n - count)
-    return replace(found, f=float(f), p=float(p), omega_squared=omega)
+    f = max(0.0, float(f))  # of equal means it is a little below 0, by the errors of floating point
+    omega = omega_squared_from_f(f, count - 1, n - count)
+    return replace(found, f=f, p=float(p), omega_squared=omega)
 
 
 def eta_squared_from_f(f: float, df_between: int, df_within: int) -> float:

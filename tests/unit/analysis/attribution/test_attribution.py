@@ -42,7 +42,8 @@ def study() -> Context:
     runs = []
     for agent, (inside, outside, gain_in, gain_out) in enumerate(STUDY):
         gains = [gain_in / inside] * inside + [gain_out / outside] * outside
-        values, fields = [2.0], [{}]
+        values = [2.0]
+        fields: list[dict[str, Any]] = [{}]
         for number, gain in enumerate(gains):
             values.append(values[-1] - gain / 1000)
             fields.append(INSIDE if number < inside else OUTSIDE)
@@ -178,7 +179,8 @@ def test_a_task_that_is_not_known_has_the_knobs_of_its_baselines() -> None:
     assert not space.holds("WIDTH", 1)
     unknown = report(context_of([agent]))
     assert [finding.told for finding in unknown.findings] == [False]
-    assert unknown.tables == unknown.figures == ()
+    assert unknown.tables == ()
+    assert unknown.figures == ()
 
 
 def hostile() -> Context:
