@@ -24,9 +24,9 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs stop \
-	resume doctor clean-runs images test test-unit test-extremes test-setup test-docker lint lock \
-	bench-trainer bench-knobs bench-judge bench-gateway
+.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs \
+	stop resume doctor clean-runs images test test-unit test-extremes test-setup test-docker lint \
+	lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,16 +69,16 @@ noise: ready ## measure the noise of a task over N training seeds: TASK=pystdlib
 collect: venv ## compare all runs: results/*.csv and results/summary.md
 	@$(BAKEOFF) collect
 
-analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_HOUR= TARGET=
-	@scripts/setup analysis
-	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
-	  $(call option,DOLLARS_PER_HOUR,--dollars-per-hour) $(call option,TARGET,--target)
-
 import: ## bring in results made elsewhere: FROM=path AS=name METRIC=val_bpb DIRECTION=min|max
 	@scripts/setup analysis
 	@$(BAKEOFF) import $(call quoted,$(FROM)) $(call option,AS,--as) $(call option,METRIC,--metric) \
 	  $(call option,DIRECTION,--direction) $(call option,CONTESTANT,--contestant) \
 	  $(call option,TASK,--task)
+
+analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_HOUR= TARGET=
+	@scripts/setup analysis
+	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
+	  $(call option,DOLLARS_PER_HOUR,--dollars-per-hour) $(call option,TARGET,--target)
 
 ps: venv ## list runs, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps
@@ -142,3 +142,7 @@ bench-judge: ready ## measure what a score and its audit cost, and how small a l
 bench-gateway: ready ## measure the gateway beside its peers: SYSTEMS=gateway,portkey,litellm
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.gateway $(call option,SYSTEMS,--systems)
+
+bench-analysis: ## measure the tables and the whole analysis of 10,469 made-up trials in 60 runs
+	@scripts/setup analysis
+	@.venv/bin/python -m benchmarks.analysis

@@ -7,14 +7,14 @@ from typing import Any
 from matplotlib.figure import Figure
 
 SHOWN = 12  # contestants in a figure: more cannot be told apart
-LETTERS = 34  # of a name
+LETTERS = 28  # of a name
 RED, GREY, DARK = "#c0392b", "#9a9a9a", "#444444"
 
 
-def label(name: Any) -> str:
+def label(name: Any, letters: int = LETTERS) -> str:
     """A name for a legend or an axis: one line, not long, and without what hides it there."""
     words = " ".join(str(name).split())
-    words = words if len(words) <= LETTERS else f"{words[: LETTERS - 1]}…"
+    words = words if len(words) <= letters else f"{words[: letters - 1]}…"
     return f" {words}" if words.startswith("_") else words or "?"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER = "analysis"  # within results/
 IMPORTS = "imports"  # beside runs/, what `bakeoff import` makes
-INSTALL = "`make analyse` installs what it needs, or: pip install bakeoff[analysis]"
+INSTALL = "`make analyse` installs what it needs; elsewhere, install the extra `analysis`"
 
 
 def analyse(

@@ -88,9 +88,10 @@ def print_verified(runs: Path, run_spec: RunSpec) -> None:
 
 def print_noise(results: Path, floor: NoiseFloor, metric: Metric) -> None:
     """Print the values of a task's noise, and what they come to."""
-    table = Table("training seed", metric.name, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table("training seed", metric.name, "", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for seed, value in floor.values.items():
-        table.add_row(str(seed), metric.shown(value))
+        slowed = "other load slowed it" if seed in floor.disturbed else ""
+        table.add_row(str(seed), metric.shown(value), slowed)
     terminal.print_table(table)
     sample = floor.sample
     if sample is not None and sample.sd is not None:

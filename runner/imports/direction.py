@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from runner.metrics import Direction
 
-SURE_NAME, WEAK_NAME = 4.0, 2.0  # in standard deviations of the rows' votes
+SURE_NAME, WEAK_NAME = 6.0, 2.0  # in standard deviations of the rows' votes
+RECORDS = 3.0  # the same, at most for rows of which nobody says whether they were kept
 DECISIVE = 2.0  # the same, for the rows themselves
 
 _RATES = re.compile(
@@ -116,6 +117,8 @@ def told(name: str, values: Sequence[float | None], kept: Sequence[bool | None])
     """
     low, high = votes(values, kept)
     by_rows = (low - high) / math.sqrt(low + high) if low != high else _by_reach(values)
+    if not any(keep is not None for keep in kept):
+        by_rows = max(-RECORDS, min(RECORDS, by_rows))
     named = named_direction(name)
     by_name = 0.0 if named is None else named[1] * (1 if named[0] == "minimize" else -1)
     if not by_rows and named is None:

@@ -64,11 +64,15 @@ class Conditions(BaseModel):
 
 
 class NoiseFloor(BaseModel):
-    """The values of the pristine train.py, as training seed → value in the metric's unit."""
+    """The values of the pristine train.py, as training seed → value in the metric's unit.
+
+    `disturbed` are the seeds whose training other load on the machine slowed, twice in a row.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     conditions: Conditions
     values: dict[int, float] = {}
+    disturbed: tuple[int, ...] = ()
 
     @property
     def sample(self) -> Sample | None:
@@ -103,7 +107,9 @@ def read_noise(folder: Path) -> NoiseFile:
         return NoiseFile()
 
 
-def keep_value(folder: Path, conditions: Conditions, seed: int, value: float) -> NoiseFloor:
+def keep_value(
+    folder: Path, conditions: Conditions, seed: int, value: float, *, disturbed: bool = False
+) -> NoiseFloor:
     """Add one seed's value to its floor, and return the floor as it is now.
 
     Raises:
@@ -114,9 +120,13 @@ def keep_value(folder: Path, conditions: Conditions, seed: int, value: float) ->
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{NOISE_FILE}.lock", timeout=LOCK_SECONDS):
             known = read_noise(folder)
-            before = known.floor(conditions)
-            values = {**(before.values if before else {}), seed: value}
-            floor = NoiseFloor(conditions=conditions, values=values)
+            before = known.floor(conditions) or NoiseFloor(conditions=conditions)
+            slowed = {*before.disturbed} - {seed} | ({seed} if disturbed else set())
+            floor = NoiseFloor(
+                conditions=conditions,
+                values={**before.values, seed: value},
+                disturbed=tuple(sorted(slowed)),
+            )
             others = _without(known.floors, conditions)
             write_whole(path, to_json(known.model_copy(update={"floors": (*others, floor)})))
     return floor

@@ -64,6 +64,6 @@ def frames(paths: Path | Iterable[Path]) -> Frames:
     except ModuleNotFoundError as error:
         raise UserError(
             f"reading results as tables: there is no {error.name}",
-            hint="`make analyse` installs what it needs, or: pip install bakeoff[analysis]",
+            hint="`make analyse` installs what it needs; elsewhere, install the extra `analysis`",
         ) from error
     return read(paths)

@@ -22,6 +22,7 @@ from images.agent.safe_folder import BoundedFile
 from runner.agents import load_agent
 from runner.claims import reader as claims
 from runner.claims.fidelity import reconcile
+from runner.claims.sheet import MAX_BYTES as CLAIMS_BYTES
 from runner.claims.words import columns
 from runner.collect.artifacts import MAX_TRANSCRIPT_BYTES, judged_lines, without_blank_lines
 from runner.engine.channel import Channel
@@ -78,46 +79,44 @@ HEADER = ",".join(columns("val_bpb"))
 OTHER = "id,sha,score,status"
 WIDE = ",".join(["val_bpb", "status", *("n" * 95 + str(at) for at in range(62))])
 TABLES = {
-    "commas": filled(",", claims.MAX_BYTES),
-    "commas below a header": filled(",", claims.MAX_BYTES, HEADER + "\n"),
-    "rows of commas": filled("," * 399 + "\n", claims.MAX_BYTES, HEADER + "\n"),
-    "rows of words": filled("a b," * 99 + "\n", claims.MAX_BYTES, HEADER + "\n"),
-    "spaces and commas": filled(" ,", claims.MAX_BYTES, HEADER + "\n"),
-    "headers": filled(HEADER + "\n", claims.MAX_BYTES),
-    "a header of many columns": filled("val_bpb,", claims.MAX_BYTES // 2) + "\n" + "1," * 2_000_000,
-    "long names for nothing": filled("1" + "," * 63 + "\n", claims.MAX_BYTES, WIDE + "\n"),
-    "line feeds": filled("\n", claims.MAX_BYTES, HEADER),
-    "returns": filled("\r", claims.MAX_BYTES, HEADER),
-    "short lines": filled("a\n", claims.MAX_BYTES, HEADER + "\n"),
-    "line separators": filled("a\u2028", claims.MAX_BYTES // 2, HEADER + "\n"),
-    "quotes": filled('"', claims.MAX_BYTES, HEADER + "\n"),
-    "open quotes": filled('"a\n', claims.MAX_BYTES, HEADER + "\n"),
-    "a quoted line": filled("\n", claims.MAX_BYTES, HEADER + '\n"', '"'),
-    "pipes": filled("|", claims.MAX_BYTES),
-    "rows of pipes": filled("|" * 399 + "x\n", claims.MAX_BYTES),
-    "escaped pipes": filled("\\|", claims.MAX_BYTES, "|"),
-    "dashes": filled("-", claims.MAX_BYTES, "|", "x"),
-    "one line": filled("x", claims.MAX_BYTES, HEADER + "\n"),
-    "two headers in turn": filled(f"{HEADER}\n{OTHER}\n1\n", claims.MAX_BYTES),
-    "Markdown headers": filled(f"|{OTHER.replace(',', '|')}|\n|--|\n|1|\n", claims.MAX_BYTES),
-    "Markdown rules": filled("|" + "--|" * 1000 + "x\n", claims.MAX_BYTES),
-    "statuses": filled("keep,1.5,abcdef0,2026-01-01\n", claims.MAX_BYTES),
-    "surplus cells": filled(
-        "1,,abcdef0" + ",a" * 50 + ",2.3,,keep\n", claims.MAX_BYTES, HEADER + "\n"
-    ),
-    "JSON lines": filled('{"val_bpb": 1.5, "status": "keep"}\n', claims.MAX_BYTES),
+    "commas": filled(",", CLAIMS_BYTES),
+    "commas below a header": filled(",", CLAIMS_BYTES, HEADER + "\n"),
+    "rows of commas": filled("," * 399 + "\n", CLAIMS_BYTES, HEADER + "\n"),
+    "rows of words": filled("a b," * 99 + "\n", CLAIMS_BYTES, HEADER + "\n"),
+    "spaces and commas": filled(" ,", CLAIMS_BYTES, HEADER + "\n"),
+    "headers": filled(HEADER + "\n", CLAIMS_BYTES),
+    "a header of many columns": filled("val_bpb,", CLAIMS_BYTES // 2) + "\n" + "1," * 2_000_000,
+    "long names for nothing": filled("1" + "," * 63 + "\n", CLAIMS_BYTES, WIDE + "\n"),
+    "line feeds": filled("\n", CLAIMS_BYTES, HEADER),
+    "returns": filled("\r", CLAIMS_BYTES, HEADER),
+    "short lines": filled("a\n", CLAIMS_BYTES, HEADER + "\n"),
+    "line separators": filled("a\u2028", CLAIMS_BYTES // 2, HEADER + "\n"),
+    "quotes": filled('"', CLAIMS_BYTES, HEADER + "\n"),
+    "open quotes": filled('"a\n', CLAIMS_BYTES, HEADER + "\n"),
+    "a quoted line": filled("\n", CLAIMS_BYTES, HEADER + '\n"', '"'),
+    "pipes": filled("|", CLAIMS_BYTES),
+    "rows of pipes": filled("|" * 399 + "x\n", CLAIMS_BYTES),
+    "escaped pipes": filled("\\|", CLAIMS_BYTES, "|"),
+    "dashes": filled("-", CLAIMS_BYTES, "|", "x"),
+    "one line": filled("x", CLAIMS_BYTES, HEADER + "\n"),
+    "two headers in turn": filled(f"{HEADER}\n{OTHER}\n1\n", CLAIMS_BYTES),
+    "Markdown headers": filled(f"|{OTHER.replace(',', '|')}|\n|--|\n|1|\n", CLAIMS_BYTES),
+    "Markdown rules": filled("|" + "--|" * 1000 + "x\n", CLAIMS_BYTES),
+    "statuses": filled("keep,1.5,abcdef0,2026-01-01\n", CLAIMS_BYTES),
+    "surplus cells": filled("1,,abcdef0" + ",a" * 50 + ",2.3,,keep\n", CLAIMS_BYTES, HEADER + "\n"),
+    "JSON lines": filled('{"val_bpb": 1.5, "status": "keep"}\n', CLAIMS_BYTES),
     "JSON lines of many keys": filled(
-        json.dumps({f"k{at}": at for at in range(400)}) + "\n", claims.MAX_BYTES
+        json.dumps({f"k{at}": at for at in range(400)}) + "\n", CLAIMS_BYTES
     ),
-    "a JSON list": filled('{"val_bpb": 1},', claims.MAX_BYTES, "[", "{}]"),
-    "empty objects": filled("{},", claims.MAX_BYTES, "[", "{}]"),
-    "open objects": filled('{"a":\n', claims.MAX_BYTES),
-    "nested lists": filled("[", claims.MAX_BYTES, '{"a": '),
-    "nested objects": filled('{"a":', claims.MAX_BYTES),
-    "a long number": filled("1", claims.MAX_BYTES, '{"val_bpb": ', "}"),
-    "an open string": filled('{"\n', claims.MAX_BYTES),
-    "controls": filled("\x7f,x", claims.MAX_BYTES, HEADER + "\n"),
-    "spaces": filled(" ", claims.MAX_BYTES, HEADER + "\n", "x"),
+    "a JSON list": filled('{"val_bpb": 1},', CLAIMS_BYTES, "[", "{}]"),
+    "empty objects": filled("{},", CLAIMS_BYTES, "[", "{}]"),
+    "open objects": filled('{"a":\n', CLAIMS_BYTES),
+    "nested lists": filled("[", CLAIMS_BYTES, '{"a": '),
+    "nested objects": filled('{"a":', CLAIMS_BYTES),
+    "a long number": filled("1", CLAIMS_BYTES, '{"val_bpb": ', "}"),
+    "an open string": filled('{"\n', CLAIMS_BYTES),
+    "controls": filled("\x7f,x", CLAIMS_BYTES, HEADER + "\n"),
+    "spaces": filled(" ", CLAIMS_BYTES, HEADER + "\n", "x"),
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -19,10 +18,12 @@ from runner.analysis.statistics.growth import (
     exponent_interval,
     growth,
     shuffled_r_squared,
+    spaced,
 )
 
 ALL = "all trials"
-POINTS = 300  # of a curve that is fitted many times
+POINTS = 1000  # of a curve that is fitted
+SHUFFLED_POINTS = 300  # of a curve in a random order
 ORDERS = 20  # random ones, whose fit is held against the campaign's own
 RESAMPLES = 100  # of the interval of c
 MOST = 12  # contestants with a fit of their own
@@ -57,11 +58,11 @@ def shapes(context: Context, campaign: Campaign) -> list[Shape]:
     cost = campaign.trials["cost"].to_numpy(float)
     seed = context.settings.seed
     counts, best = _from_first(best_so_far(cost))
-    few = _spaced(len(counts))
-    ends = exponent_interval(counts[few], best[few], resamples=RESAMPLES, seed=seed)
+    some = spaced(len(counts), POINTS)
+    ends = exponent_interval(counts[some], best[some], resamples=RESAMPLES, seed=seed)
     whole = Shape(
-        ALL, counts, best, growth(counts, best),
-        shuffled_r_squared(cost, orders=ORDERS, seed=seed),
+        ALL, counts, best, growth(counts[some], best[some]),
+        shuffled_r_squared(cost, orders=ORDERS, points=SHUFFLED_POINTS, seed=seed),
         ends.low if ends else np.nan, ends.high if ends else np.nan,
     )  # fmt: skip
     names = context.contestants[:MOST] if len(context.contestants) > 1 else []
@@ -78,18 +79,14 @@ def _of_contestant(campaign: Campaign, name: str) -> Shape:
     length = min(map(len, curves))
     mean: Array = np.mean([curve[:length] for curve in curves], axis=0)
     counts, best = _from_first(mean)
-    return Shape(name, counts, best, growth(counts, best))
+    some = spaced(len(counts), POINTS)
+    return Shape(name, counts, best, growth(counts[some], best[some]))
 
 
 def _from_first(best: Array) -> tuple[Array, Array]:
     """N and the best so far, from the first value on."""
     known = np.flatnonzero(np.isfinite(best))
     return known + np.float64(1), best[known]
-
-
-def _spaced(n: int) -> npt.NDArray[np.int64]:
-    """Places in a curve: all of a short one, else some at equal distances."""
-    return np.linspace(0, n - 1, min(n, POINTS)).astype(np.int64)
 
 
 def shapes_table(found: list[Shape]) -> pd.DataFrame:

@@ -103,6 +103,7 @@ def _growth_table(rows: pd.DataFrame, whole: progress.Shape) -> Table:
         rows,
         (
             "A contestant's best is the mean over its runs, as far as the shortest goes.",
+            f"Of a longer curve, {progress.POINTS} points at equal distances are fitted.",
             "Values outside 0 to 1 are scaled to it; a, b are in the scaled unit.",
             f"The mean R² of the power law over the same values in random orders {random}.",
         ),

@@ -27,7 +27,7 @@ from runner.analysis.knobs.cube import Cube
 
 FEWEST = 20  # values; ours: a forest of fewer fits anything
 MOST = 400  # values; of more, this many are drawn: the time grows with their square
-TREES, DEPTH = 24, 8  # Optuna's 64 and 64 give nearly the same shares in ten times the time
+TREES, DEPTH = 24, 8  # Optuna's 64 and 64 give nearly the same shares in seven times the time
 FOLDS = 5
 
 

@@ -64,11 +64,13 @@ def used(context: Context) -> pd.DataFrame:
     trials["is_best"] = found["is_best"].fillna(False).astype(bool)
     trials[TRIALS.column] = found.groupby("run").cumcount() + 1.0
     trials[TRAINING.column] = found["train_seconds_so_far"]
-    # Trials that ran side by side are in the order of their numbers, not of their ends.
-    trials[WALL.column] = found.groupby("run")["elapsed_seconds"].cummax()
+    trials[WALL.column] = found["elapsed_seconds"]
     trials[DOLLARS.column] = dollars(
         found["usd_so_far"], found["train_seconds_so_far"], context.settings.dollars_per_hour
     )
+    # Trials that ran side by side are in the order of their numbers, not of their ends.
+    columns = [unit.column for unit in UNITS]
+    trials[columns] = trials.groupby("run")[columns].cummax()
     return trials
 
 

@@ -14,7 +14,7 @@ from runner.analysis.statistics.arrays import Array
 from runner.analysis.statistics.bootstrap import band
 from runner.analysis.statistics.curves import on_grid
 
-LABELLED = 14  # incumbents with words
+LABELLED, LETTERS = 14, 42  # incumbents with words, and of how many letters
 POINTS = 200  # of the grid
 FAR_APART = 10.0  # lengths of runs that differ by more need a logarithmic axis
 STATUS_COLOURS = {
@@ -46,7 +46,7 @@ def _curves(context: Context, trials: pd.DataFrame, unit: effort.Unit) -> Figure
         return None
     longest = max(curve.end for curve in spent)
     divisor, title = effort.scale(unit, longest)
-    drawing, axes = canvas(8.6, 4.6)
+    drawing, axes = canvas(9.4, 4.8)
     axis = axes[0][0]
     logarithmic = _far_apart(spent)
     low = min(curve.at[0] for curve in spent if curve.at[0] > 0 or not logarithmic)
@@ -113,13 +113,17 @@ def _far_apart(curves: list[effort.Steps]) -> bool:
     return max(ends) > FAR_APART * min(ends) and max(starts) > 0 and min(starts) > 0
 
 
-def _frame(context: Context, axis: Axes, curves: list[effort.Steps]) -> None:
-    """Show the lines' range, but no very bad first value that would flatten all else."""
+def _frame(context: Context, axis: Axes, curves: list[effort.Steps], headroom: float = 0.0) -> None:
+    """Show the lines' range, but no very bad first value that would flatten all else.
+
+    `headroom` is a share of that range, free on the side of the worse values.
+    """
     best = min(context.sign * curve.best[-1] for curve in curves)
     first = np.array([context.sign * curve.best[0] for curve in curves])
     worst = min(first.max(), best + 2 * (float(np.median(first)) - best))
     margin = 0.06 * (worst - best) or 0.01 * abs(best) or 0.01
-    axis.set_ylim(*sorted((context.sign * (best - margin), context.sign * (worst + margin))))
+    ends = best - margin, worst + margin + headroom * (worst - best)
+    axis.set_ylim(*sorted(context.sign * end for end in ends))
 
 
 def _curves_caption(context: Context, shown: int, free: list[str]) -> str:
@@ -164,18 +168,20 @@ def _incumbents(context: Context, trials: pd.DataFrame) -> Figure | None:
     axis.step([*curve.at, curve.end], [*curve.best, curve.best[-1]], where="post", color=colour)
     chosen = run[run["is_best"]]
     axis.scatter(chosen[effort.TRIALS.column], chosen["value"], s=26, color=colour, zorder=3)
-    _frame(context, axis, [curve])
+    _frame(context, axis, [curve], headroom=0.3)  # for the words
+    axis.set_xlim(0, 1.22 * curve.end + 1)
     failed = run[run["status"].isin(tables.FAILURES)][effort.TRIALS.column]
-    axis.plot(failed, np.full(len(failed), 0.985), "x", color=RED, ms=5,
+    axis.plot(failed, np.full(len(failed), 0.02), "x", color=RED, ms=5,
               transform=axis.get_xaxis_transform())  # fmt: skip
     gains = context.sign * (chosen["value"].shift() - chosen["value"])
     for index in gains.nlargest(LABELLED).index:
         row = chosen.loc[index]
         words = tables.what_changed(row.to_dict())
         axis.annotate(
-            label(words) if words else f"trial {row['trial']}",
-            (row[effort.TRIALS.column], row["value"]), xytext=(4, 6), textcoords="offset points",
-            rotation=28, fontsize=7.5, annotation_clip=True,
+            label(words, LETTERS) if words else f"trial {row['trial']}",
+            (row[effort.TRIALS.column], row["value"]), textcoords="offset points",
+            xytext=(4, 6 * context.sign), va="bottom" if context.sign > 0 else "top",
+            rotation=28 * context.sign, fontsize=7.5, annotation_clip=True,
         )  # fmt: skip
     axis.set_xlabel("trials")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -186,7 +192,7 @@ def _incumbents(context: Context, trials: pd.DataFrame) -> Figure | None:
         "What improved the best run",
         drawing,
         f"Dots are trials, coloured ones became the best; the {min(LABELLED, len(gains))} largest "
-        "gains have words. Red crosses at the top are failed trials; values far off are cut.",
+        "gains have words. Red crosses at the bottom are failed trials; values far off are cut.",
         f"{len(chosen)} of {len(run)} trials became the best of run {run['run'].iloc[0]}, from "
         f"{curve.best[0]:.4g} to {curve.best[-1]:.4g}; {len(failed)} trials failed.",
     )

@@ -126,7 +126,7 @@ def _reached(context: Context, table: pd.DataFrame) -> list[Finding]:
     for row in table.head(SHOWN).to_dict("records"):
         text = f"{row['contestant']} reached {target:.6g} in {row['reached']} of {row['runs']} runs"
         if row["reached"]:
-            text += f", after {row['trials (median)']:g} trials in the median of those"
+            text += f" (median: {row['trials (median)']:g} trials)"
         findings.append(Finding(text + ".", "search-target", int(row["runs"])))
     return findings
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from runner.analysis.drawing import DARK, GREY, SHOWN, canvas, label
 from runner.analysis.report import Context, Figure
@@ -58,6 +59,7 @@ def _forest(
         range(len(names)), [f"{label(name)} (n = {gaps[name].size})" for name in reversed(names)]
     )
     axis.set_ylim(-0.6, len(names) - 0.4)
+    axis.xaxis.set_major_locator(MaxNLocator(6))
     axis.set_xlabel(f"difference in {context.label}")
     axis.set_title(f"Difference from {label(reference)} with the same seed")
     more = len(gaps) - len(names)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import optimize
 
 from runner.analysis.statistics.arrays import Array, as_array, finite, finite_pairs
@@ -121,7 +122,14 @@ def growth(counts: Any, best: Any) -> Growth:
     return Growth(tuple(sorted(fits, key=lambda fit: fit.aic)), n)
 
 
-def shuffled_r_squared(values: Any, *, orders: int = 20, seed: int = 0) -> float | None:
+def spaced(n: int, most: int) -> npt.NDArray[np.int64]:
+    """Places in a curve of n points: all, or at most so many at equal distances."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
+
+
+def shuffled_r_squared(
+    values: Any, *, orders: int = 20, points: int | None = None, seed: int = 0
+) -> float | None:
     """The mean R² of the power law over running bests of the same values in random orders.
 
     The campaign study found .81 where its own order gave .93: what the form of a running best alone
@@ -130,14 +138,16 @@ def shuffled_r_squared(values: Any, *, orders: int = 20, seed: int = 0) -> float
     Args:
         values: of all trials, less is better.
         orders: how many.
+        points: of each running best, at equal distances, that are fitted; None takes all.
         seed: of their random numbers.
     """
     known = finite(values)
     rng = np.random.default_rng(seed)
-    counts = as_array(range(1, known.size + 1))
+    taken = spaced(known.size, known.size if points is None else points)
+    counts = as_array(taken + 1)
     found = []
     for _ in range(orders):
-        best = np.minimum.accumulate(rng.permutation(known)) if known.size else known
+        best = np.minimum.accumulate(rng.permutation(known))[taken] if known.size else known
         if not _why_not(counts, best):
             found.append(_bounded(_Points.of(counts, -best), "power law").r_squared)
     return float(np.mean(found)) if found else None

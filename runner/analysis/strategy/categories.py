@@ -23,6 +23,7 @@ from runner.spec import Frozen, read_table
 OTHER = "other"  # the label of a change that no rule knows
 HYPERPARAMETER = "hyperparameter"
 SMALL_STEP = math.log(1.25) + 1e-9  # ours: a small step changes no number by more than a quarter
+MOST_LETTERS = 2000  # of a line or of what was said that rules look at, as in the protocol
 _CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]*)\s*(?::[^=]+)?=(?!=)")
 _CONSTANT_IN_WORDS = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _IMPORT = re.compile(r"(import|from) ")
@@ -146,6 +147,7 @@ class Rules:
 
         What stands in brackets or after a dash is looked at only if the rest has no label.
         """
+        said = said[:MOST_LETTERS]
         aside = _ASIDE.sub(" ", said)
         counted = self._in_words(aside) or self._in_words(said)
         pairs = _numbers(aside) or _numbers(said)
@@ -169,12 +171,13 @@ class Rules:
     def _of_line(self, changed: Changed) -> str:
         """The label of a changed line."""
         code = changed.new or changed.old
+        both = f"{changed.old[:MOST_LETTERS]} {changed.new[:MOST_LETTERS]}"
         outermost = changed.scope[-1] if changed.scope else code
         if constant := _CONSTANT.match(outermost):
             return self.of_constant(constant[1])
         for rule in self.code:
             fits = changed.numbers_only or not rule.numbers
-            if rule.line and fits and re.search(rule.line, f"{changed.old} {changed.new}"):
+            if rule.line and fits and re.search(rule.line, both):
                 return rule.label
         for header in changed.scope:
             for rule in self.code:

@@ -108,7 +108,6 @@ class _Reader:
         self.trials = [_trial(row) for row in trials.to_dict("records")]
         self._knobs = knobs
         self._paths = {trial.trial: Path(trial.text) for trial in self.trials if trial.text}
-        self._texts: dict[int, str] = {}
         self._kept: Mapping[str, Any] = {}  # the knobs of the last kept trial of an import
 
     def change(self, at: int) -> Change:
@@ -158,9 +157,7 @@ class _Reader:
         return found
 
     def _text(self, trial: int) -> str | None:
-        if trial not in self._texts and trial in self._paths:
-            self._texts[trial] = _read(self._paths[trial]) or ""
-        return self._texts.get(trial) or None
+        return _read(self._paths[trial]) if trial in self._paths else None
 
 
 def _read(path: Path) -> str | None:

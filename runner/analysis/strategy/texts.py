@@ -50,7 +50,7 @@ class Changed:
     @property
     def numbers_only(self) -> bool:
         """Whether nothing but numbers changed."""
-        both = bool(self.old) and bool(self.new)
+        both = bool(self.old) and bool(self.new) and self.old != self.new
         return both and NUMBER.sub("#", self.old) == NUMBER.sub("#", self.new)
 
     def numbers(self) -> list[tuple[float, float]]:
@@ -70,7 +70,7 @@ def changed_lines(before: str, after: str) -> list[Changed]:
     if max(len(old_part), len(new_part)) > MAX_COMPARED_LINES:
         return _unordered(old_part, new_part)
     found: list[Changed] = []
-    matcher = SequenceMatcher(None, old_part, new_part, autojunk=False)
+    matcher = SequenceMatcher(None, old_part, new_part)  # it may miss lines that are frequent
     for tag, i, j, k, m in matcher.get_opcodes():
         if tag != "equal":
             found += _paired(old, new, range(start + i, start + j), range(start + k, start + m))
@@ -96,7 +96,7 @@ def text_before(text: str, patch: str) -> str | None:
     return "\n".join([*parts, *lines[at:]]) + "\n" if hunks else None
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)  # a parent has many children
 def _code(text: str) -> tuple[Line, ...]:
     return tuple(_lines(text))
 
@@ -137,26 +137,28 @@ def _paired(
         yield from (Changed("", new[i].code, _scope(new, i)) for i in added)
         return
     for i, j in zip(removed, added, strict=True):
-        yield Changed(old[i].code, new[j].code, _scope(new, j))
+        if old[i] != new[j]:
+            yield Changed(old[i].code, new[j].code, _scope(new, j))
 
 
 def _scope(lines: Sequence[Line], at: int) -> tuple[str, ...]:
     """The first lines of the blocks that hold a line; a line that only closes brackets is none."""
     found, indent = [], lines[at].indent
-    for line in reversed(lines[:at]):
+    while at > 0 and indent > 0:
+        at -= 1
+        line = lines[at]
         if line.indent < indent and line.code[0] not in ")]}":
             found.append(line.code)
             indent = line.indent
-        if indent == 0:
-            break
     return tuple(found)
 
 
 def _unordered(old: Sequence[Line], new: Sequence[Line]) -> list[Changed]:
-    """The lines that only one of two long texts has."""
+    """The lines that only one of two long texts has, as far as the limit."""
     before, after = Counter(old), Counter(new)
     removed = [Changed(line.code, "") for line in (before - after).elements()]
-    return removed + [Changed("", line.code) for line in (after - before).elements()]
+    added = [Changed("", line.code) for line in (after - before).elements()]
+    return removed[:MAX_COMPARED_LINES] + added[:MAX_COMPARED_LINES]
 
 
 def _hunks(patch: str) -> Iterator[tuple[int, int, list[str]]]:

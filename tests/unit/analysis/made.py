@@ -70,7 +70,7 @@ def frames(*runs: Made) -> Frames:
 def context(*runs: Made, **settings: Any) -> Context:
     """What a report on these runs is given; intervals have few resamples, to be quick."""
     made = frames(*runs)
-    names = [run.contestant for run in runs]
+    names = list(dict.fromkeys(run.contestant for run in runs))
     chosen = Settings(**{"resamples": 200, **settings})
     return Context("a task", made, colours(names, names), chosen)
 

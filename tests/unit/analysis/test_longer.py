@@ -78,7 +78,9 @@ def test_a_lead_can_change_with_the_time() -> None:
     [figure] = found.figures
     [axes] = figure.drawn.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "8"]
-    assert len(axes.get_legend().get_texts()) == 2
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [label.get_text() for label in legend.get_texts()] == ["gpt", "tpe"]
 
 
 def test_one_training_tells_nothing_of_luck() -> None:
@@ -101,7 +103,8 @@ def test_an_interval_with_zero_is_no_lead() -> None:
 def test_without_longer_trainings_that_is_said() -> None:
     """No table, no figure, one sentence."""
     found = report(context({"gpt": {}, "tpe": {}}))
-    assert found.tables == found.figures == ()
+    assert found.tables == ()
+    assert found.figures == ()
     assert "cannot be told" in found.findings[0].text
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from runner import cli
 
@@ -18,7 +19,7 @@ Command = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def bakeoff(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+) -> Iterator[Command]:
     """Runs `bakeoff` in an empty directory: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
@@ -33,7 +34,8 @@ def bakeoff(
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
-    return running
+    yield running
+    structlog.reset_defaults()
 
 
 def test_what_was_read_is_printed_and_kept(bakeoff: Command, tmp_path: Path) -> None:

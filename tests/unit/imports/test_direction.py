@@ -57,6 +57,15 @@ def test_many_rows_outvote_a_name_that_is_not_sure() -> None:
     assert "although" in told("accuracy", falling[:10], kept[:10]).sentence
 
 
+def test_a_sure_name_is_outvoted_by_very_many_kept_rows_only() -> None:
+    """Records alone, of which nobody says that they were kept, never outvote it."""
+    falling = [100.0 - at for at in range(60)]
+    assert told("speedup", falling, [True] * 60).by == "rows"
+    assert told("speedup", falling[:30], [True] * 30).direction == "maximize"
+    assert told("speedup", falling, [None] * 60).direction == "maximize"
+    assert told("score", falling, [None] * 60).direction == "minimize"
+
+
 def test_without_names_and_rows_it_is_assumed_and_said() -> None:
     """No values, or equal ones, tell nothing."""
     for values in ([], [1.0, 1.0]):

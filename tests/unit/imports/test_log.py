@@ -92,12 +92,12 @@ def test_notes_between_rows_are_left_out_as_no_rows(read: Read) -> None:
 def test_rows_of_a_second_shape_are_read_where_one_column_varies(read: Read) -> None:
     """Their value is in the only column of numbers with decimals that vary."""
     shapes = "".join(
-        f"r{at}\tspsa\tdepth_2\tcurriculum\t{200 + at * 1.25}\tset {at}\tx\n" for at in range(6)
+        f"r{at}\tevo\tdepth_2\tstaged\t{200 + at * 1.25}\tset {at}\tx\n" for at in range(6)
     )
     imported, trials = read(LOG + shapes)
     assert [trial.value for trial in trials[4:]] == [200 + at * 1.25 for at in range(6)]
     assert any("6 rows: 7 cells" in each for each in imported.assumed)
-    two = shapes.replace("\tcurriculum\t", "\t7.125\t").replace("depth_2", "2")
+    two = shapes.replace("\tstaged\t", "\t7.125\t").replace("depth_2", "2")
     assert len(read(LOG + two)[1]) == 10
     both = "".join(f"r{at}\ta\tb\t{at * 1.5}\t{at * 2.5}\tset\tx\n" for at in range(6))
     assert len(read(LOG + both)[1]) == 4
@@ -170,12 +170,12 @@ Direction: minimize
     )
 
 
-CONFIG = '{"type":"config","metricName":"resolve_s","bestDirection":"lower"}'
+CONFIG = '{"type":"config","metricName":"solve_s","bestDirection":"lower"}'
 
 
 def _json_row(run: int, metric: float, status: str = "keep") -> str:
     return json.dumps({"run": run, "metric": metric, "status": status, "description": "x",
-                       "timestamp": 1780021974000 + run, "metrics": {"total_s": 9.5}})  # fmt: skip
+                       "timestamp": 1767225600000 + run, "metrics": {"total_s": 9.5}})  # fmt: skip
 
 
 def test_json_lines_with_a_line_of_settings(read: Read) -> None:
@@ -185,20 +185,20 @@ def test_json_lines_with_a_line_of_settings(read: Read) -> None:
     assert [trial.value for trial in trials] == [11.5, None, 10.25]
     metric = imported.runs[0].metric
     assert (metric.name, metric.column, metric.direction, metric.by) == (
-        *("resolve_s", "metric", "minimize", "stated"),
+        *("solve_s", "metric", "minimize", "stated"),
     )
     assert [(each.line, each.row) for each in imported.left_out] == [(1, False)]
-    assert trials[0].at.startswith("2026-05-29T02:32:54")
+    assert trials[0].at.startswith("2026-01-01T00:00:00")
     assert trials[0].other["metrics.total_s"] == "9.5"
 
 
 def test_a_metric_that_changes_midway_makes_another_run(read: Read) -> None:
     """Values of two metrics do not compare; each has its own direction."""
-    other = CONFIG.replace("resolve_s", "hits").replace("lower", "higher")
+    other = CONFIG.replace("solve_s", "hits").replace("lower", "higher")
     lines = [CONFIG, _json_row(1, 11.5), _json_row(2, 11.0), other, _json_row(3, 70)]
     imported, trials = read("\n".join(lines), name="log.jsonl")
     assert [(run.metric.name, run.metric.direction) for run in imported.runs] == [
-        ("resolve_s", "minimize"),
+        ("solve_s", "minimize"),
         ("hits", "maximize"),
     ]
     assert [trial.run for trial in trials].count(imported.runs[1].run) == 1
@@ -207,11 +207,11 @@ def test_a_metric_that_changes_midway_makes_another_run(read: Read) -> None:
 
 def test_a_column_that_names_the_metric_of_each_row(read: Read) -> None:
     """Each name makes a run of its own."""
-    rows = [("coverage", "86%")] * 3 + [("tests", "88/88"), ("tests", "92/92"), ("tests", "96/96")]
+    rows = [("coverage", "86%")] * 3 + [("tests", "50/50"), ("tests", "60/60"), ("tests", "70/70")]
     text = "commit\tmetric\tvalue\tstatus\n" + "".join(f"a\t{m}\t{v}\tkeep\n" for m, v in rows)
     imported, trials = read(text)
     assert [run.metric.name for run in imported.runs] == ["coverage", "tests"]
-    assert [trial.value for trial in trials] == [86, 86, 86, 88, 92, 96]
+    assert [trial.value for trial in trials] == [86, 86, 86, 50, 60, 70]
 
 
 def test_objects_over_many_lines_and_an_objective(read: Read) -> None:

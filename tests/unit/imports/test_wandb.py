@@ -66,7 +66,7 @@ def test_a_table_that_the_api_gave(read: Read) -> None:
     writer = csv.writer(out)
     writer.writerow(["", "summary", "config", "name"])
     for at, loss in enumerate((2.5, 2.25, 2.75)):
-        summary = {"_timestamp": 1.78e9, "val_loss": loss, "_step": 4}
+        summary = {"_timestamp": 1.767e9, "val_loss": loss, "_step": 4}
         writer.writerow([at, summary, {"lr": 0.1, "wide": True, "act": "relu"}, f"run-{at}"])
     imported, trials = read(out.getvalue(), name="project.csv")
     assert [trial.value for trial in trials] == [2.5, 2.25, 2.75]

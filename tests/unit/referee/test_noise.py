@@ -45,3 +45,10 @@ def test_a_broken_file_is_no_floor_and_no_error(tmp_path: Path, content: bytes) 
     assert read_noise(tmp_path).floors == ()
     assert keep_value(tmp_path, CONDITIONS, 1, 1.9).values == {1: 1.9}
     assert read_noise(tmp_path).floor(CONDITIONS) is not None
+
+
+def test_a_disturbed_value_is_marked_until_it_is_measured_again(tmp_path: Path) -> None:
+    """The mark belongs to a seed, and goes with its value."""
+    keep_value(tmp_path, CONDITIONS, 1, 1.9, disturbed=True)
+    assert keep_value(tmp_path, CONDITIONS, 2, 1.8).disturbed == (1,)
+    assert keep_value(tmp_path, CONDITIONS, 1, 1.7).disturbed == ()

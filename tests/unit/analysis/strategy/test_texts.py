@@ -63,6 +63,13 @@ def test_long_texts_are_compared_without_their_order() -> None:
     assert changed_lines(before, after) == [Changed("a0 = 0", ""), Changed("", "new = 1")]
 
 
+def test_a_block_that_moved_inwards_is_no_number() -> None:
+    """A line that only has another indent is changed, but none of its numbers is."""
+    (changed,) = changed_lines("if x:\n  if y: a\n  a = 1\n", "if x:\n  if y: a\n    a = 1\n")
+    assert (changed.old, changed.new) == ("a = 1", "a = 1")
+    assert not changed.numbers_only
+
+
 def test_numbers_with_signs_of_python_are_read() -> None:
     """Underscores and exponents belong to a number; digits of a name do not."""
     changed = Changed("x2 = 10_000 + 1e-3", "x2 = 20_000 + 1e-4")
