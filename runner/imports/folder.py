@@ -11,10 +11,8 @@ from pydantic import ValidationError
 
 from runner.errors import UserError
 from runner.records.files import explained, to_json, write_whole
-from runner.records.imported import Imported, ImportedTrial
+from runner.records.imported import IMPORT_FILE, TRIALS_FILE, Imported, ImportedTrial
 
-IMPORT_FILE = "import.json"
-TRIALS_FILE = "trials.jsonl"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 

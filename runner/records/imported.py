@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from runner.metrics import Direction
 from runner.records.schema import Record, TrialStatus
 
+IMPORT_FILE, TRIALS_FILE = "import.json", "trials.jsonl"
+
 
 class ForeignMetric(BaseModel):
     """What somebody else's trials measured.

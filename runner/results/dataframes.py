@@ -18,13 +18,19 @@ import pandas as pd
 from pydantic import ValidationError
 
 from runner.records.files import read_lines
-from runner.records.imported import Imported, ImportedRun, ImportedTrial
+from runner.records.imported import (
+    IMPORT_FILE,
+    TRIALS_FILE,
+    Imported,
+    ImportedRun,
+    ImportedTrial,
+)
 from runner.records.layout import RunDir
 from runner.records.retest import read_retest
 from runner.records.schema import TrialRecord
 from runner.referee.noise import NoiseFile
 from runner.results.derived import CostSoFar, budget_share, kept_by_row
-from runner.results.folders import IMPORT_FILE, named_folders
+from runner.results.folders import named_folders
 from runner.results.reading import Run, read_run
 from runner.results.settings import settings
 
@@ -205,7 +211,7 @@ class _Rows:
             self.problems.append(f"{name}: {IMPORT_FILE} cannot be read: {error}")
             return
         trials: dict[str, list[ImportedTrial]] = {run.run: [] for run in imported.runs}
-        for trial in read_lines(folder / "trials.jsonl", ImportedTrial):
+        for trial in read_lines(folder / TRIALS_FILE, ImportedTrial):
             if trial.run in trials:
                 trials[trial.run].append(trial)
         for run in imported.runs:

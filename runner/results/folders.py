@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runner.errors import UserError
+from runner.records.imported import IMPORT_FILE
 from runner.records.layout import RunDir
-
-IMPORT_FILE = "import.json"
 
 
 def named_folders(paths: Iterable[Path]) -> dict[str, Path]:

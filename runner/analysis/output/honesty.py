@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from runner.analysis.comparison import Remark, Section
 from runner.analysis.output.cells import shown
 from runner.analysis.report import Context
-from runner.records.imported import Imported
+from runner.records.imported import IMPORT_FILE, Imported
 from runner.records.layout import RunDir
-from runner.results.folders import IMPORT_FILE
 from runner.results.reading import read_bounded
 
 FULL_BUDGET = 0.99  # of a budget, from which on a run counts as whole (automl study)
