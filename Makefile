@@ -25,8 +25,8 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs \
-	stop resume doctor clean-runs images test test-unit test-extremes test-setup test-docker lint \
-	lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis
+	stop resume doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
+	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,11 +101,15 @@ clean-runs: venv ## remove finished runs from the engine; DATA=1: data too; RUN=
 images: ready ## build the images whose inputs changed
 	@$(BAKEOFF) images
 
-test: setup lint test-unit test-extremes test-setup test-docker ## set up, then run all checks and tests
+test: setup lint test-unit test-reports test-extremes test-setup test-docker ## set up, then run all checks and tests
 
 test-unit:  ## tests that need no engine
 	@scripts/setup dev
 	@$(PYTEST) -n auto tests/unit
+
+test-reports: ## tests of all reports of the analysis together, on runs of every kind
+	@scripts/setup dev
+	@$(PYTEST) -n auto tests/reports
 
 test-extremes: ## tests with the longest and oddest texts, and with terminals of all kinds
 	@scripts/setup dev
