@@ -67,6 +67,7 @@ class SmallCheckout:
         made = cls(root, root.parent / "wheels")
         made.wheels.mkdir()
         made.pin("requirements.lock", [])
+        made.pin("requirements-analysis.lock", [])
         made.pin("requirements-dev.lock", [])
         return made
 

@@ -234,6 +234,20 @@ def test_a_developers_venv_stays_one(checkout: SmallCheckout) -> None:
     assert checkout.installed() == {"stub-one": "1.1", "stub-tests": "1.0", **BAKEOFF}
 
 
+def test_the_analysis_adds_to_what_runs_need(checkout: SmallCheckout) -> None:
+    """`make analyse` adds its packages, `make run` keeps them, and a developer's venv will do."""
+    one, tables = checkout.publish("stub-one", "1.0"), checkout.publish("stub-tables", "1.0")
+    checkout.pin("requirements-analysis.lock", [one, tables])
+    checkout.pin("requirements-dev.lock", [one, tables])
+    assert checkout.set_up("run")[0] == 0
+    assert checkout.installed() == {"stub-one": "1.0", **BAKEOFF}
+    for kind in ("analysis", "run", "dev", "analysis"):
+        code, said = checkout.set_up(kind)
+        assert code == 0, said
+        assert checkout.installed() == {"stub-one": "1.0", "stub-tables": "1.0", **BAKEOFF}
+    assert checkout.set_up("analysis") == (0, "")
+
+
 def test_a_set_up_that_fails_says_so_and_is_done_again(checkout: SmallCheckout) -> None:
     """A missing wheel is an error with a hint; once it is there, set-up succeeds."""
     (wheel,) = checkout.wheels.iterdir()
