@@ -119,8 +119,10 @@ class CorporaRig:
         self.allowances = Allowances(MARGIN * max(starts), max(scorings))
 
     def _trainer(self, name: str) -> Trainer:
-        # Fifteen times of it, which two cheats take, is twice the allowance at least.
-        train_seconds = max(TRAIN_SECONDS, self.allowances.start_seconds / 7)
+        train_seconds = TRAIN_SECONDS
+        if self.allowances is not UNMEASURED:
+            # Fifteen times of it, which two cheats take, is twice the allowance at least.
+            train_seconds = max(TRAIN_SECONDS, self.allowances.start_seconds / 7)
         if name in BEYOND_ALLOWANCE:
             train_seconds = self.allowances.start_seconds + BEYOND_ALLOWANCE[name]
         return self.judge.trainer(
