@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
-
 from runner.analysis.output.style import colours
 from runner.analysis.report import Context, Settings
-from runner.results.dataframes import (
-    KNOB_DTYPES,
-    REQUEST_DTYPES,
-    RUN_DTYPES,
-    TRIAL_DTYPES,
-    Frames,
-)
+from runner.results.dataframes import Frames
+from tests.unit.analysis.tables import knob_rows, tables
 
 
 @dataclass(frozen=True)
@@ -49,22 +41,8 @@ def frames(*runs: Made) -> Frames:
     """The tables of these runs."""
     rows = [_row(run) for run in runs]
     trials = [trial for run in runs for trial in _trials(run)]
-    knobs = [
-        {
-            "run": run.name, "trial": number, "knob": knob,
-            "number": value if isinstance(value, (int, float)) else None,
-            "text": value if isinstance(value, str) else json.dumps(value),
-        }
-        for run in runs
-        for number, chosen in enumerate(run.knobs)
-        for knob, value in chosen.items()
-    ]  # fmt: skip
-    return Frames(
-        _table(rows, RUN_DTYPES),
-        _table(trials, TRIAL_DTYPES),
-        _table(knobs, KNOB_DTYPES),
-        _table([], REQUEST_DTYPES),
-    )
+    knobs = [row for run in runs for row in knob_rows(run.name, run.knobs, first=0)]
+    return tables(rows, trials, knobs)
 
 
 def context(*runs: Made, **settings: Any) -> Context:
@@ -110,7 +88,3 @@ def _trials(run: Made) -> list[dict[str, Any]]:
             | {column: cells[number] for column, cells in run.each.items()}
         )  # fmt: skip
     return rows
-
-
-def _table(rows: list[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from runner.analysis.report import Context, Settings
-from runner.results.dataframes import (
-    KNOB_DTYPES,
-    REQUEST_DTYPES,
-    RUN_DTYPES,
-    TRIAL_DTYPES,
-    Frames,
-)
+from tests.unit.analysis.tables import tables
 
 BLUE = "#0072B2"
 
@@ -54,19 +45,6 @@ def run_rows(
     return told | fields, rows
 
 
-def knob_rows(run: str, settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The settings of a run's trials, from the first on."""
-    return [
-        {
-            "run": run, "trial": trial, "knob": name,
-            "number": float(value) if isinstance(value, (int, float)) else None,
-            "text": value if isinstance(value, str) else json.dumps(value),
-        }
-        for trial, knobs in enumerate(settings, start=1)
-        for name, value in knobs.items()
-    ]  # fmt: skip
-
-
 def context_of(
     runs: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]],
     knobs: Sequence[dict[str, Any]] = (),
@@ -74,12 +52,7 @@ def context_of(
 ) -> Context:
     """A context of runs made by `run_rows`."""
     trials = [row for _, rows in runs for row in rows]
-    frames = Frames(
-        pd.DataFrame([run for run, _ in runs], columns=list(RUN_DTYPES)).astype(RUN_DTYPES),
-        pd.DataFrame(trials, columns=list(TRIAL_DTYPES)).astype(TRIAL_DTYPES),
-        pd.DataFrame(list(knobs), columns=list(KNOB_DTYPES)).astype(KNOB_DTYPES),
-        pd.DataFrame([], columns=list(REQUEST_DTYPES)).astype(REQUEST_DTYPES),
-    )
+    frames = tables([run for run, _ in runs], trials, knobs)
     names = frames.runs["contestant"].unique()
     return Context(
         "pystdlib", frames, dict.fromkeys(names, BLUE), settings or Settings(0, None, 500)

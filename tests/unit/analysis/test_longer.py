@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
 import pytest
 
 from runner.analysis.longer import report
 from runner.analysis.report import Context
-from runner.results.dataframes import (
-    KNOB_DTYPES,
-    REQUEST_DTYPES,
-    RETEST_DTYPES,
-    RUN_DTYPES,
-    TRIAL_DTYPES,
-    Frames,
-)
-
-
-def table(rows: list[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
+from tests.unit.analysis.tables import tables
 
 
 def context(
@@ -39,10 +25,7 @@ def context(
         for times, found in own.items()
         for seed, value in enumerate(found)
     ]  # fmt: skip
-    frames = Frames(
-        table(runs, RUN_DTYPES), table([], TRIAL_DTYPES), table([], KNOB_DTYPES),
-        table([], REQUEST_DTYPES), retests=table(retests, RETEST_DTYPES),
-    )  # fmt: skip
+    frames = tables(runs, retests=retests)
     return Context("a task", frames, dict.fromkeys(values, "#0072b2"))
 
 

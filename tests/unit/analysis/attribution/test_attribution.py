@@ -16,7 +16,8 @@ from runner.analysis.attribution.parts import Space, search_space
 from runner.analysis.attribution.shares import by_run, mean_share, order_test
 from runner.analysis.report import Context, Settings
 from runner.tasks import load_space, load_task
-from tests.unit.analysis.tables_of_runs import context_of, knob_rows, run_rows
+from tests.unit.analysis.tables import knob_rows
+from tests.unit.analysis.tables_of_runs import context_of, run_rows
 
 SPACE = Space(load_space(load_task("pystdlib")), "the task")
 INSIDE = {"knobs_changed": json.dumps({"DEPTH": [4, 2]})}

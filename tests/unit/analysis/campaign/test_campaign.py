@@ -14,7 +14,8 @@ import pytest
 from runner.analysis.campaign import duplicates, progress, report, spread, variance
 from runner.analysis.campaign.factors import ARCHITECTURE, SETTINGS, campaign, is_structural
 from runner.analysis.report import Context, Settings
-from tests.unit.analysis.tables_of_runs import context_of, knob_rows, run_rows
+from tests.unit.analysis.tables import knob_rows
+from tests.unit.analysis.tables_of_runs import context_of, run_rows
 
 FEW = Settings(resamples=199)
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from runner.analysis.report import Context, Settings
-from runner.results.dataframes import (
-    KNOB_DTYPES,
-    REQUEST_DTYPES,
-    RUN_DTYPES,
-    TRIAL_DTYPES,
-    Frames,
-)
+from runner.results.dataframes import Frames
+from tests.unit.analysis.tables import tables
 
 RESAMPLES = 300  # of a test's permutations
 
@@ -54,12 +47,7 @@ def frames(
         }
         for run, contestant in of.items()
     ]  # fmt: skip
-    return Frames(
-        _table(runs, RUN_DTYPES),
-        _table(rows, TRIAL_DTYPES),
-        _table(knobs, KNOB_DTYPES),
-        _table([], REQUEST_DTYPES),
-    )
+    return tables(runs, rows, knobs)
 
 
 def searched(run: str, changes: Sequence[str], values: Sequence[float | None]) -> list[Any]:
@@ -74,7 +62,3 @@ def context(of: Frames, **settings: Any) -> Context:
     names = sorted(set(of.runs["contestant"]))
     colours = {name: f"#{1000 * at + 4096:06x}" for at, name in enumerate(names)}
     return Context("x", of, colours, Settings(**({"resamples": RESAMPLES} | settings)))
-
-
-def _table(rows: Sequence[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(dtypes)).astype(dtypes)
