@@ -13,12 +13,14 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawn
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+from runner.analysis.drawing import SHOWN, label
 from runner.analysis.report import Context, Figure, Finding, Report, Table
 from runner.analysis.statistics.bootstrap import difference_interval
 
 NAME = "longer"
 TABLE, FIGURE = "longer-training", "longer-training"
-MOST_SHOWN = 12  # contestants in a figure
+# Trainings a side: of fewer, two groups that do not overlap are no rare chance (2 / C(8, 4) = .03).
+FEWEST_TOLD = 4
 COLUMNS = [
     "contestant", "training time", "n", "mean", "sd", "gap", "gap, low", "gap, high",
 ]  # fmt: skip
@@ -90,10 +92,10 @@ def _figure(context: Context, rows: pd.DataFrame) -> Figure:
     drawn = Drawn(figsize=(7.0, 4.2), layout="constrained")
     axes = drawn.subplots()
     shown = [name for name in context.contestants if name in set(rows["contestant"])]
-    for name in shown[:MOST_SHOWN]:
+    for name in shown[:SHOWN]:
         own = rows[rows["contestant"] == name].sort_values("training time")
         axes.errorbar(
-            own["training time"], own["mean"], yerr=own["sd"].fillna(0.0), label=name,
+            own["training time"], own["mean"], yerr=own["sd"].fillna(0.0), label=label(name),
             color=context.colours[name], marker="o", capsize=3,
         )  # fmt: skip
     times = sorted(rows["training time"].unique())
@@ -106,8 +108,8 @@ def _figure(context: Context, rows: pd.DataFrame) -> Figure:
     axes.set_ylabel(context.label)
     axes.legend(frameon=False)
     caption = "The mean of the best texts over training seeds; bars are one standard deviation."
-    if len(shown) > MOST_SHOWN:
-        caption += f" The best {MOST_SHOWN} of {len(shown)} contestants are shown."
+    if len(shown) > SHOWN:
+        caption += f" The best {SHOWN} of {len(shown)} contestants are shown."
     last = rows[rows["training time"] == times[-1]]
     text = f"At {times[-1]:g} times the training time: " + ", ".join(
         f"{row[0]} {row[3]:.4f}" for row in last.itertuples(index=False, name=None)
@@ -124,10 +126,10 @@ def _findings(rows: pd.DataFrame) -> list[Finding]:
         leader, second = at_once.iloc[0], at_once.iloc[1]
         n = int(leader["n"] + second["n"])
         lead = (
-            f"At {times:g} times the training time the best text of {leader['contestant']} is "
-            f"ahead of that of {second['contestant']} by {second['gap']:.4f}"
+            f"At {times:g} times the training time the best texts of {leader['contestant']} are "
+            f"ahead of those of {second['contestant']} by {second['gap']:.4f}"
         )
-        if pd.isna(second["gap, low"]):
+        if pd.isna(second["gap, low"]) or min(leader["n"], second["n"]) < FEWEST_TOLD:
             said = f"{lead} in {n} trainings; whether that is luck cannot be told from so few."
             found.append(Finding(said, TABLE, n, told=False))
             continue

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import rich
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from runner.cli import terminal
 from runner.cli.context import Folders
+from runner.cli.terminal import shown
 from runner.errors import UserError
 from runner.records import layout
 from runner.referee.noise import read_noise
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from runner.analysis.run import Analysis
 
 FOLDER = "analysis"  # within results/
-IMPORTS = "imports"  # beside runs/, what `bakeoff import` makes
 INSTALL = "`make analyse` installs what it needs; elsewhere, install the extra `analysis`"
 
 
@@ -80,8 +79,7 @@ def analyse(
 
 def _everything(folders: Folders) -> list[Path]:
     """The folders of all runs and, beside it, of all imports, as far as they hold anything."""
-    both = (folders.runs, folders.runs.parent / IMPORTS)
-    return [folder for folder in both if layout.run_folders(folder)]
+    return [folder for folder in (folders.runs, folders.imports) if layout.run_folders(folder)]
 
 
 @contextmanager
@@ -99,7 +97,7 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
         task = bar.add_task("")
 
         def tell(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total or None, description=escape(what))
+            bar.update(task, completed=done, total=total or None, description=shown(what))
 
         yield tell
 
@@ -107,16 +105,16 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
 def print_analysis(analysis: Analysis) -> None:
     """Print the findings of each comparison, and where the files are."""
     for comparison in analysis.comparisons:
-        rich.print(f"[bold]{escape(comparison.name)}[/]")
+        rich.print(f"[bold]{shown(comparison.name)}[/]")
         _print_findings(comparison)
         for remark in comparison.remarks:
             if remark.serious:
-                rich.print(f"[yellow]mind:[/] {escape(remark.text)}")
+                rich.print(f"[yellow]mind:[/] {shown(remark.text)}")
         for defect in comparison.defects:
-            rich.print(f"[red]not made:[/] {escape(defect)}")
+            rich.print(f"[red]not made:[/] {shown(defect)}")
     for problem in analysis.problems:
-        rich.print(f"[yellow]could not be read:[/] {escape(problem)}")
-    rich.print(f"files: {escape(str(analysis.page))}, {analysis.findings.name}, frames/")
+        rich.print(f"[yellow]could not be read:[/] {shown(problem)}")
+    rich.print(f"files: {shown(str(analysis.page))}, {analysis.findings.name}, frames/")
 
 
 def _print_findings(comparison: Comparison) -> None:
@@ -126,7 +124,7 @@ def _print_findings(comparison: Comparison) -> None:
     for section in comparison.sections:
         for finding in section.findings:
             if finding.told:
-                table.add_row(section.name, escape(finding.text), str(finding.n))
+                table.add_row(section.name, shown(finding.text), str(finding.n))
             untold += not finding.told
     if table.row_count:
         terminal.print_table(table)

@@ -19,6 +19,11 @@ class Folders:
     runs: Path
     results: Path
 
+    @property
+    def imports(self) -> Path:
+        """Beside the runs: what `bakeoff import` makes."""
+        return self.runs.parent / "imports"
+
 
 @contextmanager
 def connected_engine() -> Iterator[Engine]:

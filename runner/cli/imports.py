@@ -9,11 +9,11 @@ from typing import Annotated
 
 import rich
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from runner.cli import terminal
 from runner.cli.context import Folders
+from runner.cli.terminal import shown
 from runner.errors import UserError
 from runner.imports.asked import Asked
 from runner.imports.direction import direction_word
@@ -56,9 +56,9 @@ def import_results(
         check_name(name)
     asked = Asked(name, metric, _direction(direction), contestant, task)
     imported, trials = read_foreign(path, asked)
-    place = write_import(folders.runs.parent / "imports", imported, trials)
+    place = write_import(folders.imports, imported, trials)
     _print_import(imported, trials)
-    rich.print(f"files: {escape(str(place))}")
+    rich.print(f"files: {shown(str(place))}")
 
 
 def _direction(word: str) -> Direction | None:
@@ -79,7 +79,7 @@ def _direction(word: str) -> Direction | None:
 def _print_import(imported: Imported, trials: Sequence[ImportedTrial]) -> None:
     left = sum(each.row for each in imported.left_out)
     rich.print(
-        f"[bold]{escape(imported.name)}[/]: {escape(imported.source)}, read as {imported.format}: "
+        f"[bold]{shown(imported.name)}[/]: {shown(imported.source)}, read as {imported.format}: "
         f"{imported.rows} rows, {len(trials)} of them trials and {left} left out"
     )
     if not trials:
@@ -93,7 +93,7 @@ def _print_import(imported: Imported, trials: Sequence[ImportedTrial]) -> None:
     for run in imported.runs:
         alike.setdefault((run.contestant, run.task, run.metric.name), []).append(run)
     for runs in list(alike.values())[:ROWS_SHOWN]:
-        table.add_row(*map(escape, _cells(runs, [one for run in runs for one in of_run[run.run]])))
+        table.add_row(*map(shown, _cells(runs, [one for run in runs for one in of_run[run.run]])))
     terminal.print_table(table)
     if (more := len(alike) - ROWS_SHOWN) > 0:
         rich.print(f"and {more} more, see import.json")
@@ -121,6 +121,6 @@ def _cells(runs: Sequence[ImportedRun], trials: Sequence[ImportedTrial]) -> tupl
 def _print_lines(title: str, lines: Sequence[str]) -> None:
     console = rich.get_console()
     for line in lines[:LINES_SHOWN]:
-        console.print(f"{title}: {escape(line)}", soft_wrap=True, highlight=False)
+        console.print(f"{title}: {shown(line)}", soft_wrap=True, highlight=False)
     if (more := len(lines) - LINES_SHOWN) > 0:
         rich.print(f"{title}: {more} more, see import.json")

@@ -9,13 +9,21 @@ from collections.abc import Sequence
 
 import rich
 import typer
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from typer._click import Command, HelpFormatter
 
+from runner.results.visible import visible
+
 HELP_COLUMNS = 80  # with fewer, the help of `run` has no room for its columns
 UNBOUNDED_COLUMNS = 10_000
+
+
+def shown(text: str) -> str:
+    """Text that anybody may have written: on one line, without markup and control characters."""
+    return escape(visible(text))
 
 
 def print_table(table: Table) -> None:

@@ -98,7 +98,10 @@ def run_module(
 
 
 def _end(engine: Engine, container: str, bounds: Bounds) -> ContainerState | None:
-    """The container after its end; None where it must be ended, or is gone."""
+    """The container after its end; None where it must be ended, or is gone.
+
+    Reading the log of one that is gone raises.
+    """
     until = time.monotonic() + bounds.timeout_seconds
     while (left := until - time.monotonic()) > 0 and not bounds.abandon.is_set():
         state = engine.wait_exit(container, min(left, POLL_SECONDS))

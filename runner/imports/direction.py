@@ -18,8 +18,8 @@ RECORDS = 3.0  # the same, at most for rows of which nobody says whether they we
 DECISIVE = 2.0  # the same, for the rows themselves
 
 _RATES = re.compile(
-    r"(tok|tokens?|req|requests?|samples?|images?|imgs?|steps?|it|iters?|frames?|examples?|ops|"
-    r"rows?|games?|queries|items?|words?|bytes|gb|mb)_?(per|/)?_?(s|sec|secs|second)s?(?![a-z])"
+    r"(?<![a-z])(tok|tokens?|req|requests?|samples?|images?|imgs?|steps?|it|iters?|frames?|examples?|ops|"
+    r"rows?|games?|queries|items?|words?|bytes|gb|mb)(_?per_?|/|_)(s|sec|secs|second)s?(?![a-z])"
 )
 _LESS = frozenset(
     {
@@ -31,6 +31,7 @@ _LESS = frozenset(
         *("gap", "brier", "logloss", "ece", "penalty", "ttft", "tpot", "gates", "energy", "joules"),
         *("watts", "deviation", "residual", "chi2", "misses", "unmatched", "warnings", "conflicts"),
         *("makespan", "delay", "overhead", "stalls", "cycles", "instructions", "allocations"),
+        "bits",
     }
 )  # fmt: skip
 _MORE = frozenset(

@@ -174,7 +174,8 @@ def _run_id(name: str, seed: int, taken: Counter[str]) -> str:
     taken[base] += 1
     if taken[base] == 1:
         return base
-    return _run_id(f"{name[:LONGEST]}-{taken[base]}", seed, taken)
+    number = f"-{taken[base]}"
+    return _run_id(f"{name[: LONGEST - len(number)]}{number}", seed, taken)
 
 
 def _assumed(keys: Sequence[Key], asked: Asked, name: str) -> list[str]:

@@ -87,10 +87,6 @@ class ForeignTable:
         """The columns whose cells are mostly numbers."""
         return [name for name, cells in self.filled.items() if is_numeric(cells)]
 
-    def column(self, name: str) -> list[str]:
-        """The cells of a column, empty where a row has none."""
-        return [row.cells.get(name, "") for row in self.rows]
-
 
 def read_table(source: Source, metric: str = "", *, trusted: bool = False) -> ForeignTable:
     """The rows of a text file.
@@ -118,7 +114,7 @@ def read_table(source: Source, metric: str = "", *, trusted: bool = False) -> Fo
 
 
 def _opened(data: bytes) -> bytes:
-    """A JSON document that holds its experiments in a list, as JSON lines."""
+    """A JSON document that holds its experiments in lists, as JSON lines."""
     if not data.lstrip().startswith(b"{"):
         return data
     try:
@@ -127,12 +123,11 @@ def _opened(data: bytes) -> bytes:
         return data
     if not isinstance(whole, dict):
         return data
-    lists = {key: each for key, each in whole.items() if _is_list_of_objects(each)}
-    if not lists:
+    rows = [item for each in whole.values() if _is_list_of_objects(each) for item in each]
+    if not rows:
         return data
-    longest = max(lists, key=lambda key: len(lists[key]))
     about = {key: value for key, value in whole.items() if not isinstance(value, (dict, list))}
-    return "\n".join(json.dumps(item) for item in [about, *lists[longest]]).encode()
+    return "\n".join(json.dumps(item) for item in [about, *rows]).encode()
 
 
 def _is_list_of_objects(item: Any) -> bool:

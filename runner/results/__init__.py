@@ -50,11 +50,12 @@ def write_results(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
     return [to_row(run, Path.cwd()) for run in runs]
 
 
-def frames(paths: Path | Iterable[Path]) -> Frames:
+def frames(paths: Path | Iterable[Path], results: Path | None = None) -> Frames:
     """Runs and imports as tables for a notebook; docs/analysis.md explains their columns.
 
     Args:
         paths: directories of runs, what `bakeoff import` made, or folders of such.
+        results: the folder with the noise of tasks; without it, `noise_sd` is not known.
 
     Raises:
         UserError: a path holds no results, or pandas is missing.
@@ -66,4 +67,4 @@ def frames(paths: Path | Iterable[Path]) -> Frames:
             f"reading results as tables: there is no {error.name}",
             hint="`make analyse` installs what it needs; elsewhere, install the extra `analysis`",
         ) from error
-    return read(paths)
+    return read(paths, read_noise(results) if results else None)

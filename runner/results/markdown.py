@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from runner.results.visible import visible
+
+_INSTEAD = (
+    ("\\", "\\\\"), ("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("[", "\\["), ("`", "'"),
+)  # fmt: skip
+
 
 def harmless(text: str) -> str:
     """Text as one cell of a Markdown table, without markup of its own."""
-    line = " ".join(text.split())
-    for char, instead in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("[", "\\["), ("`", "'")):
+    line = visible(text)
+    for char, instead in _INSTEAD:
         line = line.replace(char, instead)
-    return line.encode("utf-8", "replace").decode("utf-8")
+    return line
 
 
 def table_line(cells: Iterable[str]) -> str:

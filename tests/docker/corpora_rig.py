@@ -21,7 +21,7 @@ from tests.corpora import Text, pristine
 from . import judged_trials
 from .judged_trials import Judge, spec_of
 
-TRAIN_SECONDS = 1.5
+TRAIN_SECONDS = 1.2
 # A training has to be longer than the allowance for a wrong declaration of it to show.
 BEYOND_ALLOWANCE = {"declares_little_time": 5.0}  # seconds
 MEMORY_BYTES = 2 << 30

@@ -8,6 +8,7 @@ from runner import calibration, task_data
 from runner.build import images
 from runner.build.images import image_tag
 from runner.calibration import Place
+from runner.calibration.facts import GOOD_ENOUGH, will_do
 from runner.calibration.measuring import LONGEST_TRAINING
 from runner.engine.client import Engine
 from runner.metrics import VAL_BPB
@@ -33,6 +34,6 @@ def test_the_default_task_is_measured_once_for_all_runs(engine: Engine) -> None:
         found.append(calibration.ensure(place, print))
     longest, shorter = found
     assert shorter.key == longest.key
-    assert longest.facts.train_seconds == LONGEST_TRAINING
-    if not longest.facts.disturbed:
+    assert longest.facts.train_seconds >= GOOD_ENOUGH * LONGEST_TRAINING
+    if will_do(longest.facts, LONGEST_TRAINING):
         assert shorter == longest

@@ -85,7 +85,7 @@ def search_space(context: Context) -> Space | None:
 def _within(knob: Knob, value: Any) -> bool:
     if knob.choices is not None:
         return value in knob.choices
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return False
     if knob.type == "int" and value != int(value):
         return False

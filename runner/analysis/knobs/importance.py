@@ -73,6 +73,7 @@ def importance(found: Cube, rows: pd.Index, samples: int = 0, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     if n > MOST:
         whole = whole[np.sort(rng.choice(n, MOST, replace=False))]
+        n = MOST
     knobs, values = knobs.loc[whole], values.loc[whole]
     names = list(knobs.columns)
     distributions = {name: _distribution(knobs[name]) for name in names}

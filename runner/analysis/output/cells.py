@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from runner.results.visible import visible
+
 NOTHING = "–"
 DIGITS = 6  # of a number, for a person; the CSV files have all of them
-# Control characters, and those that turn the direction of the text after them.
-UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def plain(cell: Any) -> Any:
@@ -34,11 +33,6 @@ def shown(cell: Any) -> str:
     if isinstance(value, float):
         return f"{value:.{DIGITS}g}"
     return visible(str(value))
-
-
-def visible(text: str) -> str:
-    """The text on one line, with a sign in the place of each character that nobody sees."""
-    return UNSEEN.sub("\ufffd", " ".join(text.split()))
 
 
 def is_number(cell: Any) -> bool:

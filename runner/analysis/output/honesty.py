@@ -107,14 +107,15 @@ def _imports(context: Context) -> Iterator[Remark]:
             imported = Imported.model_validate_json((Path(path) / IMPORT_FILE).read_bytes())
         except (OSError, ValidationError):
             continue
-        out = len(imported.left_out)
+        left = [each for each in imported.left_out if each.row]
         text = (
             f"Imported from {imported.source} ({imported.format}, {_count(imported.rows, 'row')}, "
-            f"{out} left out): nobody here measured these values, or held the conditions equal."
+            f"{len(left)} left out): nobody here measured these values, or held the conditions "
+            "equal."
         )
         yield Remark(text, serious=True)
         yield from (Remark(f"{imported.name}: assumed: {each}") for each in imported.assumed)
-        reasons = pd.Series([each.reason for each in imported.left_out]).value_counts()
+        reasons = pd.Series([each.reason for each in left]).value_counts()
         yield from (
             Remark(f"{imported.name}: {_count(int(n), 'row')} left out: {reason}.")
             for reason, n in reasons.head(NAMED).items()

@@ -20,12 +20,13 @@ from markupsafe import Markup, escape
 
 from runner import __version__
 from runner.analysis.comparison import Comparison, Section
-from runner.analysis.output.cells import is_number, plain, shown, visible
+from runner.analysis.output.cells import is_number, plain, shown
 from runner.analysis.output.figures import DPI, Picture
 from runner.analysis.output.findings import source_of
 from runner.analysis.output.tables import numeric_columns
 from runner.analysis.report import Figure, Table
 from runner.records.schema import PromptRecord
+from runner.results.visible import visible
 
 HERE = Path(__file__).parent
 LONGEST_TABLE = 200  # rows on a page; the CSV file has all of them

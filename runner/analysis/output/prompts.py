@@ -10,6 +10,7 @@ import pandas as pd
 from runner.records.layout import RunDir
 from runner.records.prompts import read_prompts
 from runner.records.schema import PromptRecord
+from runner.results.markdown import harmless
 
 FIRST_TURN = ("first", "fresh")  # one of these begins the first turn
 
@@ -42,10 +43,10 @@ def at_the_start(prompts: list[PromptRecord]) -> list[PromptRecord]:
 
 def as_markdown(title: str, prompts: list[PromptRecord]) -> str:
     """The texts, each in a block that no text can close."""
-    parts = [f"# What the agent of {title} was told", ""]
+    parts = [f"# What the agent of {harmless(title)} was told", ""]
     for prompt in prompts:
         longest = max((len(run) for run in re.findall(r"`+", prompt.text)), default=0)
         fence = "`" * max(3, longest + 1)
-        parts += [f"## {prompt.name}", "", f"Sent {prompt.at}", ""]
+        parts += [f"## {harmless(prompt.name)}", "", f"Sent {harmless(prompt.at)}", ""]
         parts += [f"{fence}text", prompt.text, fence, ""]
     return "\n".join(parts)

@@ -1,7 +1,7 @@
 """Tables as CSV, Markdown and LaTeX.
 
 The names of contestants, and what they wrote, may be made to mislead: a spreadsheet runs no cell
-of them, Markdown shows no markup of theirs, and LaTeX runs no command.
+of them, Markdown shows no HTML, links or code of theirs, and LaTeX runs no command.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs as curves: the best so far, its area, what it took to reach a target, and dry streaks.
+"""Runs as curves: the best so far, on a grid, and its area.
 
 A best so far is a step function: it holds from one trial to the next, and there is none before the
 first value. Less is better.
@@ -6,7 +6,6 @@ first value. Less is better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,19 +14,6 @@ import numpy.typing as npt
 from runner.analysis.statistics.arrays import Array, as_array
 
 Flags = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Streak:
-    """Trials in a row without a new best.
-
-    Attributes:
-        start: the number of the first of them, from 0.
-        length: how many they are.
-    """
-
-    start: int
-    length: int
 
 
 def best_so_far(values: Any) -> Array:
@@ -47,30 +33,6 @@ def personal_bests(values: Any) -> Flags:
     known = np.where(np.isfinite(array), array, np.inf)
     before = np.concatenate([[np.inf], np.minimum.accumulate(known)[:-1]])
     return np.asarray(known < before)
-
-
-def innovation_rate(values: Any) -> float | None:
-    """New bests after the first value, a trial; None of no trial. The campaign study's measure.
-
-    The first value is no innovation: it is where the run began.
-    """
-    bests = personal_bests(values)
-    return float(max(0, bests.sum() - 1) / bests.size) if bests.size else None
-
-
-def common_grid(starts: Any, ends: Any, points: int = 200) -> Array:
-    """A grid over which all of some runs have a best; empty if there is no such stretch.
-
-    Args:
-        starts: where each run has its first value: trials, seconds or dollars.
-        ends: where it ends.
-        points: how many.
-    """
-    first, last = as_array(starts), as_array(ends)
-    if not first.size or not (np.isfinite(first).all() and np.isfinite(last).all()):
-        return np.zeros(0)
-    low, high = float(first.max()), float(last.min())
-    return np.linspace(low, high, points) if high > low else np.zeros(0)
 
 
 def on_grid(at: Any, values: Any, grid: Any, *, end: float | None = None) -> Array:
@@ -125,57 +87,6 @@ def area_under(
         return None
     edges = np.clip(np.append(places, max(high, last)), low, high)
     return float((best * np.diff(edges)).sum() / (high - low))
-
-
-def first_reaching(at: Any, values: Any, target: float) -> float | None:
-    """Where the target was first reached: trials, seconds or dollars; None if it never was.
-
-    Args:
-        at: as in `on_grid`.
-        values: as in `on_grid`.
-        target: reached by a value that is equal or less.
-
-    Raises:
-        ValueError: as in `on_grid`.
-    """
-    places, best = _steps(at, values)
-    reached = np.flatnonzero(best <= target)
-    return float(places[reached[0]]) if reached.size else None
-
-
-def dry_streaks(improved: Any) -> tuple[Streak, ...]:
-    """Each stretch of trials without a new best (or without a kept one), in order.
-
-    Args:
-        improved: whether each trial was one; unknown counts as not.
-    """
-    flags = np.nan_to_num(as_array(improved)) > 0
-    edges = np.diff(np.concatenate([[0], ~flags, [0]]).astype(int))
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    return tuple(
-        Streak(int(start), int(end - start)) for start, end in zip(starts, ends, strict=True)
-    )
-
-
-def longest_dry_streak(improved: Any) -> int:
-    """The length of the longest stretch without a new best, the plateau; 0 of no trial."""
-    return max((streak.length for streak in dry_streaks(improved)), default=0)
-
-
-def rolling_share(flags: Any, window: int) -> Array:
-    """The share of true ones among the last `window`; NaN before there are so many.
-
-    Raises:
-        ValueError: the window is under 1.
-    """
-    if window < 1:
-        raise ValueError("a window is at least 1")
-    array = np.nan_to_num(as_array(flags))
-    sums = np.cumsum(np.concatenate([[0.0], array]))
-    found = np.full(array.shape, np.nan)
-    if array.size >= window:
-        found[window - 1 :] = (sums[window:] - sums[:-window]) / window
-    return found
 
 
 def _steps(at: Any, values: Any) -> tuple[Array, Array]:

@@ -222,7 +222,10 @@ def _is_number(*values: Any) -> bool:
 
 def _step(pairs: Iterable[tuple[float, float]]) -> float:
     """The largest |ln(new / old)|; NaN without a pair."""
-    sizes = [abs(math.log(new / old)) if old * new > 0 else math.inf for old, new in pairs]
+    sizes = [
+        abs(math.log(abs(new)) - math.log(abs(old))) if old * new > 0 else math.inf
+        for old, new in pairs
+    ]
     return max(sizes, default=math.nan)
 
 

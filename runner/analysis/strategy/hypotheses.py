@@ -1,9 +1,10 @@
 """H1 to H7 of the five-agent study as tests: effect, exact or permutation p, and n.
 
 Each hypothesis says beforehand which way its effect goes. Where contestants are compared, a
-contestant is one observation, whatever its number of experiments. p is two-sided and corrected by
-Holm over all tests of the page. Where no outcome could give p ≤ .05, the verdict is "cannot be
-told". Baselines are left out: a sampler sets all constants at once and chooses no kind of change.
+contestant is one observation, whatever its number of experiments. p is two-sided, but for H7,
+which is one-sided, and corrected by Holm over all tests of the page. Where no outcome could give
+p ≤ .05, the verdict is "cannot be told". Baselines are left out: a sampler sets all constants at
+once and chooses no kind of change.
 
 Source: the hypotheses are those of the five-agent study, of which only results are published; what
 is tested and how is ours. docs/analysis/strategy.md has each test.
@@ -242,7 +243,7 @@ class _Tests:
     def _discoveries(self, noise_sd: float | None) -> Hypothesis:
         """H6: are discoveries more frequent among changes of the code than among numbers?"""
         labelled = self.experiments[~self.experiments["primary"].isin(["", OTHER])]
-        found = discoveries(labelled, noise_sd)
+        found = discoveries(self.experiments, noise_sd).loc[labelled.index]
         structural = labelled["primary"] != HYPERPARAMETER
         runs = [group.index for _, group in labelled.groupby("run", sort=False)]
         compared = stratified.share_difference(

@@ -76,7 +76,8 @@ def _tables(searches: Searches, tests: list[Hypothesis]) -> Iterator[Table]:
     )  # fmt: skip
     yield Table(
         "strategy-hypotheses", "H1 to H7", pd.DataFrame([_row(one) for one in tests]),
-        ("p is two-sided; p (Holm) is corrected for the tests here that can reach .05.",
+        ("p is two-sided, but for H7, which is one-sided; p (Holm) is corrected for the tests here "
+         "that can reach .05.",
          "Smallest p is the least that so many observations can give; empty where orders were "
          "drawn at random.",
          "Tests with experiments as observations tell of these runs alone: experiments of a run "

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-NUMBER = re.compile(r"(?<![\w.])\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?(?![\w.])")
+NUMBER = re.compile(r"(?<![\w.])\d+(?:_\d+)*\.?\d*(?:[eE][-+]?\d+)?(?![\w.])")
 MAX_COMPARED_LINES = 2_000  # comparing takes more than linear time; then order does not count
 _COMMENT = re.compile(r"""^((?:[^#'"]|"[^"]*"|'[^']*')*)#.*$""")
 _DOCSTRING = re.compile(r"""^[rRbBuU]{0,2}("{3}|'{3})""")

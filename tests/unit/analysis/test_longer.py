@@ -8,10 +8,10 @@ from runner.analysis.longer import report
 from runner.analysis.report import Context
 from tests.unit.analysis.tables import tables
 
+Values = dict[str, dict[float, list[float | None]]]
 
-def context(
-    values: dict[str, dict[float, list[float | None]]], direction: str = "minimize"
-) -> Context:
+
+def context(values: Values, direction: str = "minimize") -> Context:
     """A comparison of runs: contestant → times → a value for each training seed."""
     runs = [
         {"run": f"{name}-s1", "contestant": name, "metric": "val_bpb", "unit": "",
@@ -30,19 +30,19 @@ def context(
 
 
 def test_gaps_are_those_of_the_means() -> None:
-    """At twice the time 1.0 and 1.2 against 1.5 and 1.7: a gap of 0.5, which no resample closes."""
-    found = report(context({"gpt": {2.0: [1.0, 1.2]}, "tpe": {2.0: [1.5, 1.7]}}))
+    """Means of 1.1 and 1.6: a gap of 0.5, which no resample closes."""
+    values: Values = {"gpt": {2.0: [1.0, 1.2, 1.0, 1.2]}, "tpe": {2.0: [1.5, 1.7, 1.5, 1.7]}}
+    found = report(context(values))
     rows = found.tables[0].rows
     assert list(rows["contestant"]) == ["gpt", "tpe"]
     assert list(rows["mean"]) == pytest.approx([1.1, 1.6])
-    assert rows["sd"].iloc[0] == pytest.approx(0.1414, abs=1e-4)
+    assert rows["sd"].iloc[0] == pytest.approx(0.1155, abs=1e-4)
     assert list(rows["gap"]) == pytest.approx([0.0, 0.5])
-    assert rows["gap, low"].iloc[1] == pytest.approx(0.3)
-    assert rows["gap, high"].iloc[1] == pytest.approx(0.7)
+    assert 0.3 <= rows["gap, low"].iloc[1] < 0.5 < rows["gap, high"].iloc[1] <= 0.7
     [finding] = found.findings
     assert finding.told
-    assert "gpt is ahead of that of tpe by 0.5000" in finding.text
-    assert finding.n == 4
+    assert "gpt are ahead of those of tpe by 0.5000" in finding.text
+    assert finding.n == 8
 
 
 def test_more_is_better_of_a_maximised_metric() -> None:
@@ -56,14 +56,23 @@ def test_a_lead_can_change_with_the_time() -> None:
     """Each training time has a leader of its own, and the figure has a line for each contestant."""
     found = report(context({"gpt": {2.0: [1.0], 8.0: [0.9]}, "tpe": {2.0: [1.1], 8.0: [0.8]}}))
     texts = [finding.text for finding in found.findings]
-    assert "gpt is ahead of that of tpe" in texts[0]
-    assert "tpe is ahead of that of gpt" in texts[1]
+    assert "gpt are ahead of those of tpe" in texts[0]
+    assert "tpe are ahead of those of gpt" in texts[1]
     [figure] = found.figures
     [axes] = figure.drawn.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "8"]
     legend = axes.get_legend()
     assert legend is not None
     assert [label.get_text() for label in legend.get_texts()] == ["gpt", "tpe"]
+
+
+def test_two_trainings_a_side_tell_nothing_of_luck() -> None:
+    """Two against two do not overlap by chance once in three times, whatever the interval says."""
+    found = report(context({"gpt": {2.0: [1.0, 1.2]}, "tpe": {2.0: [1.5, 1.7]}}))
+    assert found.tables[0].rows["gap, low"].iloc[1] > 0
+    [finding] = found.findings
+    assert not finding.told
+    assert "cannot be told" in finding.text
 
 
 def test_one_training_tells_nothing_of_luck() -> None:
@@ -77,7 +86,8 @@ def test_one_training_tells_nothing_of_luck() -> None:
 
 def test_an_interval_with_zero_is_no_lead() -> None:
     """Values that lie across each other."""
-    found = report(context({"gpt": {2.0: [1.0, 2.0]}, "tpe": {2.0: [1.1, 2.1]}}))
+    values: Values = {"gpt": {2.0: [1.0, 2.0, 1.0, 2.0]}, "tpe": {2.0: [1.1, 2.1, 1.1, 2.1]}}
+    found = report(context(values))
     [finding] = found.findings
     assert not finding.told
     assert "includes no difference" in finding.text

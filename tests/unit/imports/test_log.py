@@ -236,6 +236,9 @@ def test_a_document_that_holds_its_trials_in_a_list(read: Read) -> None:
     assert [trial.value for trial in trials] == [3.0, 2.0]
     assert trials[0].knobs == {"lr": 0.1}
     assert imported.runs[0].metric.by == "stated"
+    more = {**whole, "baselines": [{"trial": 9, "loss": 4.0}]}
+    _, trials = read(json.dumps(more), name="more.json")
+    assert [trial.value for trial in trials] == [3.0, 2.0, 4.0]
 
 
 def test_the_best_so_far_tells_the_metric_and_its_direction(read: Read) -> None:

@@ -64,3 +64,11 @@ def test_names_that_differ_by_signs_alone_have_runs_of_their_own(read: Read) -> 
     imported, trials = read(text, name="finals.csv")
     assert len({run.run for run in imported.runs}) == 3
     assert {trial.run for trial in trials} == {run.run for run in imported.runs}
+
+
+def test_long_names_that_begin_alike_have_runs_of_their_own(read: Read) -> None:
+    """What is cut off a name may be all that tells two runs apart."""
+    long = "a contestant whose name is longer than an id of a run may be, "
+    text = f'method,seed,loss\n"{long}one",0,1.5\n"{long}two",0,2.5\n'
+    imported, _ = read(text, name="finals.csv")
+    assert len({run.run for run in imported.runs}) == 2

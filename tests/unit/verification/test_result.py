@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from runner.metrics import VAL_BPB
-from runner.records.schema import Best, RunResult, Spent, Verdict
+from runner.records.schema import Best, RunResult, Verdict
 from runner.records.verification import Scores, Verified
 from runner.verification.result import NOT_VERIFIED, with_verified
+from tests.run_results import run_result
 
-WHEN = "2026-01-01T00:00:00.000Z"
 CHEAT = Verdict(name="hidden rows", by="probe", rejects=True, text="it looks ahead")
 REJECTED = "trial 5 was rejected by the referee: hidden rows: it looks ahead"
 
@@ -24,11 +24,7 @@ def text(trial: int, mean: float | None, **fields: Any) -> Verified:
 
 
 def result(*problems: str, verified: Best | None = None) -> RunResult:
-    return RunResult(
-        run_id="gpt-s1", contestant="gpt", kind="agent", seed=1, task="pystdlib", metric=VAL_BPB,
-        rehearsed=False, ended_by="trials", cause="budget", began_at=WHEN, ended_at=WHEN, budget={},
-        spent=Spent(), problems=list(problems), best_verified=verified,
-    )  # fmt: skip
+    return run_result("gpt-s1", problems=list(problems), best_verified=verified)
 
 
 def best(found: RunResult) -> tuple[int | None, float] | None:

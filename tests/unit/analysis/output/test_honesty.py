@@ -129,7 +129,10 @@ def test_an_import_says_what_was_assumed_and_left_out(tmp_path: Path) -> None:
             run="a", contestant="a", metric=ForeignMetric(name="acc", direction="maximize", by="")
         )],
         assumed=["more is better"],
-        left_out=[LeftOut(line=n, raw="x", reason="no value") for n in (2, 3)],
+        left_out=[
+            *(LeftOut(line=n, raw="x", reason="no value") for n in (2, 3)),
+            LeftOut(line=1, raw="# a remark", reason="a remark", row=False),
+        ],
     )  # fmt: skip
     (tmp_path / "import.json").write_text(imported.model_dump_json())
     made = context({"run": "theirs/a", "kind": "imported", "path": str(tmp_path), "judged": False})
