@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.analysis.strategy import texts
-from runner.analysis.strategy.texts import Changed, changed_lines, text_before
+from runner.analysis.strategy.texts import NUMBER, Changed, changed_lines, text_before
 
 BEFORE = '''"""Trains."""
 DEPTH = 8  # layers
@@ -95,3 +96,15 @@ def test_a_diff_of_another_text_is_refused() -> None:
     """A diff that does not fit gives no text."""
     assert text_before("x\n", "@@ -1 +1 @@\n-a\n+b\n") is None
     assert text_before("x\n", "over 50000 lines: compare train.py yourself\n") is None
+
+
+@pytest.mark.parametrize("code", ["_from 2 to 3_", "1__0", "x = 3_"])
+def test_digits_that_python_would_not_read_are_no_number(code: str) -> None:
+    """Each number that is found can be read."""
+    for found in NUMBER.findall(code):
+        float(found)
+
+
+def test_an_underscore_between_digits_belongs_to_a_number() -> None:
+    """As Python has it."""
+    assert NUMBER.findall("LR = 1_000.5e-3") == ["1_000.5e-3"]
