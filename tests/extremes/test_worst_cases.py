@@ -1,7 +1,8 @@
 """Readers of text that an agent wrote, each fed its worst at that reader's size bound.
 
 A reader that is worse than linear hangs a run, `stop` and `collect`. Each case runs in a child of
-its own and is counted in processor time, so that a busy machine fails none.
+its own and is counted in processor time, so that a busy machine fails none. The bound is some three times what the slowest case takes on a usual
+processor; a reader that is worse than linear takes minutes.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ from runner.wire.packed_text import pack_text
 from runner.wire.protocol import MAX_LINE_BYTES, ProtocolError
 from trainer import constants
 
-READER_SECONDS = 2.0  # of the processor
-HUNG_SECONDS = 5  # of the processor: a child that takes so many is ended
+READER_SECONDS = 6.0  # of the processor
+HUNG_SECONDS = 15  # of the processor: a child that takes so many is ended
 MEMORY_BYTES = 3 << 30
 
 

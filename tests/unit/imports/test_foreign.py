@@ -59,7 +59,7 @@ def test_a_gigabyte_is_refused_without_being_read(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(UserError, match="1,024 MiB, and the bound is 64 MiB"):
         read_foreign(path, Asked())
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 def test_a_million_rows_are_refused_whole(read: Read) -> None:
