@@ -13,6 +13,8 @@ import sys
 import structlog
 from rich.console import Console
 
+from runner.recovery import run_log
+
 
 def configure(*, verbose: bool = False) -> None:
     """Set structlog up for this process: pretty on a terminal, JSON lines otherwise."""
@@ -27,6 +29,7 @@ def configure(*, verbose: bool = False) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            run_log.keep,
             stamp,
             renderer,
         ],

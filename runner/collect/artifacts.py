@@ -51,6 +51,10 @@ class Collector:
         self._unreadable: dict[str, str] = {}
         self._transcripts_bytes = 0
 
+    def container_restarted(self, container: str) -> None:
+        """The agent's container was made anew; this is the new one."""
+        self._container = container
+
     def poll(self) -> None:
         """Copy the watched files that have changed since the last call."""
         for name, (path, limit) in WATCHED.items():

@@ -126,6 +126,7 @@ class Engine(ImageStore):
             status=body["State"]["Status"],
             exit_code=int(body["State"]["ExitCode"]),
             oom_killed=bool(body["State"]["OOMKilled"]),
+            started_at=str(body["State"].get("StartedAt", "")),
         )
 
     def wait_exit(self, container: str, timeout_seconds: float) -> ContainerState | None:

@@ -41,6 +41,11 @@ class RunDir:
         return self.path / ".lock"
 
     @property
+    def log(self) -> Path:
+        """What its runner logged, whoever read it on a terminal."""
+        return self.path / "run.log"
+
+    @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
 

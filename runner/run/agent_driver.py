@@ -147,6 +147,7 @@ class AgentDriver:
         self._state = State.WAITING
         self._turn = _Turn(alive_at=clock.now())
         self._next_turn_at = clock.now()
+        self._exits_until = math.inf
         self._provider_down = False
         self._damage: list[str] = []
         self._restored: list[str] = []
@@ -161,9 +162,11 @@ class AgentDriver:
         if isinstance(message, TurnFinished) and self._state in TURN_RUNS:
             self._learn_from(message)
             self._change(Event.TURN_FINISHED)
+        elif isinstance(message, Stopped) and self._run_end is None:
+            self._change(Event.CONTAINER_DIED)  # or will do so: as a rule its exit comes next
+            self._exits_until = self._clock.now() + KILL_SECONDS
         elif isinstance(message, Stopped):
             self._change(Event.STOPPED)
-            self._next_turn_at = self._clock.now() + KILL_SECONDS
 
     def handle_trial_accepted(self) -> None:
         self._turn.trials_asked += 1
@@ -177,6 +180,25 @@ class AgentDriver:
         if reason in REFUSED_CONTENTS:
             self._provider_down = False
             self._policy.refused()
+
+    def container_died(self) -> None:
+        self._exits_until = math.inf
+        if self._run_end is None:
+            if self._state in TURN_RUNS:
+                self._journal.write("turn.lost", turn=self._clock.turns)
+            self._change(Event.CONTAINER_DIED)
+
+    def container_restarted(self) -> None:
+        if self._state is State.DOWN:
+            self._change(Event.CONTAINER_RESTARTED)
+            self._policy.cut()
+            self._next_turn_at = self._clock.now()
+        elif self._state is State.PACKING and self._run_end is not None:
+            self._peer.send(Stop(self._run_end.reason, 0.0))  # nobody heard the one before
+
+    def interrupt(self, reason: str) -> None:
+        if self._state in TURN_RUNS:
+            self._peer.send(TurnInterrupt(reason))
 
     def close(self, ending: Closing) -> None:
         now, grace = self._clock.now(), self._timeouts.grace_seconds
@@ -205,11 +227,13 @@ class AgentDriver:
     # --- questions --------------------------------------------------------------------------------
 
     def gave_up(self) -> str | None:
-        if self._state is State.OVER and self._run_end is None:
-            # As a rule the container's exit ends the run first.
-            late = self._clock.now() >= self._next_turn_at
+        if self._state is State.DOWN:
+            late = self._clock.now() >= self._exits_until
             return "its PID 1 stopped unasked, and its container still runs" if late else None
         return None if self._state in TURN_RUNS else self._policy.gave_up()
+
+    def interrupted(self) -> bool:
+        return self._state not in TURN_RUNS
 
     def closed(self) -> bool:
         if self._state is State.OVER:

@@ -66,6 +66,10 @@ class TurnPolicy:
         self._refused_before, self._refusals = refused, 0
         return self.resume
 
+    def cut(self) -> None:
+        """A turn was cut by no fault of its own: its session is where it was, if it had begun."""
+        self.resume = self.worked = True
+
     def refused(self) -> None:
         """The gateway refused a request of the turn; this may be known only after its end."""
         self._refusals += 1

@@ -13,6 +13,8 @@ from runner.limits import limits
 from runner.records.layout import volume_name
 from runner.records.prompts import keep_prompt
 from runner.records.schema import TrialSource
+from runner.recovery.supervisor import Supervisor
+from runner.recovery.wishes import Wish
 from runner.run.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
 from runner.run.baseline_driver import OptimizerDriver
 from runner.run.container_plan import instruction_files
@@ -37,10 +39,11 @@ def build_loop(
     clock: BudgetClock,
     usage: UsageLog,
     collector: Collector,
-    asked_to_stop: Callable[[], str | None],
+    wish: Callable[[], Wish | None],
 ) -> RunLoop:
     """The loop of a run whose sandbox is open."""
     contestant = sandbox.contestant
+    parts = [peer for peer in sandbox.peers if peer is not sandbox.judge]
     context.judging.connect(sandbox.judge)
     return RunLoop(
         LoopParts(
@@ -49,10 +52,13 @@ def build_loop(
             usage=usage,
             trials=_trial_queue(context, contestant, clock),
             collector=collector,
+            engine=context.engine,
             contestant=contestant,
+            gateway=sandbox.peer("gateway"),
+            supervisor=Supervisor(parts, context.journal, context.inbox),
             driver=_driver(context, contestant, clock, collector),
             inbox=context.inbox,
-            asked_to_stop=asked_to_stop,
+            wish=wish,
             judging=context.judging,
         )
     )

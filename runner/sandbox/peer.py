@@ -45,9 +45,13 @@ class ContainerExited:
 
 @dataclass(frozen=True)
 class ConnectionLost:
-    """The engine no longer answers, so a container may still run unheard: resume the run."""
+    """The engine has not answered since `since` of the monotonic clock.
+
+    A container may still run unheard.
+    """
 
     error: EngineError
+    since: float
 
 
 Inbox = queue.Queue[Any]
@@ -96,6 +100,7 @@ class Peer:
         self._exited = threading.Event()
         self._closing = False
         self._last_lines: list[str] = []
+        self._started_at = ""
 
     def open(self) -> None:
         """Create the container, put its files into it and start it.
@@ -107,8 +112,11 @@ class Peer:
         self.container = self._engine.create(self.spec)
         for folder, files in self._files.items():
             self._engine.put_files(self.container, folder, files)
+        self._files = {}  # they lie on volumes; from now on they are the contestant's
         self._channel = self._engine.attach(self.container)
         self._engine.start(self.container)
+        state = self._engine.inspect(self.container)
+        self._started_at = state.started_at if state else ""
         threading.Thread(
             target=self._listen, args=(self._life,), name=self.spec.name, daemon=True
         ).start()
@@ -138,7 +146,7 @@ class Peer:
         """
         deadline = time.monotonic() + STARTED_TIMEOUT_SECONDS
         while not self._started.wait(0.05):
-            exited = self._exited.is_set()
+            exited = self._exited.is_set() or self._closing
             if exited or time.monotonic() > deadline:
                 what = "it ended" if exited else f"no answer in {STARTED_TIMEOUT_SECONDS:.0f} s"
                 raise SandboxError(
@@ -183,17 +191,18 @@ class Peer:
 
     def _listen(self, life: int) -> None:
         """Read until the container ends; a connection that breaks before that is made again."""
-        channel = self._channel
+        channel, broken_at = self._channel, time.monotonic()
         try:
             while channel is not None:
                 for is_stdout, line in channel.lines():
                     self._handle_line(is_stdout, line)
                 if life != self._life:  # another thread listens to the container that replaced it
                     return
+                broken_at = time.monotonic()
                 channel = None if self._closing else self._reconnect(channel)
             state = None if self._closing else self._engine.wait_exit(self.container, EXIT_SECONDS)
         except EngineError as error:
-            self._inbox.put(ConnectionLost(error))
+            self._inbox.put(ConnectionLost(error, broken_at))
             return
         finally:
             if life == self._life:
@@ -203,6 +212,9 @@ class Peer:
 
     def _reconnect(self, broken: Channel) -> Channel | None:
         """A new connection to the container if it still runs; None when it has ended.
+
+        One that somebody else has restarted has ended too: its PID 1 is another one, whose `ready`
+        nobody heard.
 
         Raises:
             EngineError: the engine does not answer for `RECONNECT_SECONDS`.
@@ -216,7 +228,8 @@ class Peer:
             with attempt:
                 if self._engine.wait_exit(self.container, 1.0) is not None:
                     return None
-                if self._engine.inspect(self.container) is None:
+                state = self._engine.inspect(self.container)
+                if state is None or state.started_at != self._started_at:
                     return None
                 broken.close()
                 self._channel = self._engine.attach(self.container)

@@ -73,6 +73,11 @@ class Sandbox:
         self.keep_volumes = False
 
     @property
+    def peers(self) -> list[Peer]:
+        """All containers of the run, in the order in which they were opened."""
+        return list(self._peers)
+
+    @property
     def contestant(self) -> Peer:
         return self._peers[-1]
 
