@@ -243,20 +243,33 @@ def test_a_run_that_ends_between_two_turns_has_a_closing_turn(rig: AgentRig) -> 
     assert rig.peer.last() == Stop("hours", 0.0)
 
 
-def test_nothing_is_asked_of_a_container_that_is_done(rig: AgentRig) -> None:
-    """It said that it has stopped, before or after it was told to: no turn follows."""
+def test_nothing_is_asked_of_a_container_that_is_down(rig: AgentRig) -> None:
+    """It said that it stops: no turn follows until it has been started again, and then a nudge."""
     rig.driver.handle_message(Stopped("its deadline"))
+    rig.driver.container_died()
     rig.tick_after(LONGEST_PAUSE_SECONDS)
-    assert rig.driver.closed()
+    assert rig.driver.gave_up() is None
     assert rig.prompts() == ["first"]
+    rig.driver.container_restarted()
+    rig.driver.tick(0)
+    assert rig.prompts() == ["first", "nudge"]
+
+
+def test_a_container_that_was_down_when_the_run_ended_packs(rig: AgentRig) -> None:
+    """Nobody heard the stop, so it comes again."""
+    rig.driver.container_died()
+    rig.peer.there = False
     rig.driver.close(Closing("hours", told=False, can_think=True))
     rig.driver.tick(0)
+    rig.peer.there = True
+    rig.driver.container_restarted()
+    assert isinstance(rig.peer.last(), Stop)
+    rig.driver.handle_message(Stopped("stop"))
     assert rig.driver.closed()
-    assert rig.peer.kinds() == ["turn.start", "stop"]
 
 
-def test_a_container_that_stops_unasked_and_stays_ends_the_run(rig: AgentRig) -> None:
-    """Its exit, which ends the run too, gets a while to come first."""
+def test_a_container_that_stops_unasked_and_stays_suspends_the_run(rig: AgentRig) -> None:
+    """Its exit gets a while to come first."""
     rig.driver.handle_message(Stopped("SIGTERM"))
     assert rig.driver.gave_up() is None
     rig.tick_after(KILL_SECONDS)
