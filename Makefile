@@ -25,7 +25,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs \
-	stop resume doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
+	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis
 
 help: ## show this help
@@ -89,8 +89,11 @@ logs: venv ## follow a run: RUN=gpt-s1
 stop: venv ## end a run in an orderly way: RUN=gpt-s1
 	@$(BAKEOFF) stop $(call quoted,$(RUN))
 
-resume: ready ## continue a run whose runner died: RUN=gpt-s1
+resume: ready ## continue a run that is suspended, or whose runner died: RUN=gpt-s1
 	@$(BAKEOFF) resume $(call quoted,$(RUN))
+
+resume-all: ready ## continue all runs that no runner has, after a reboot for example
+	@$(BAKEOFF) resume-all
 
 doctor: venv ## check this machine; nothing is started
 	@$(BAKEOFF) doctor

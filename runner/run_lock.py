@@ -96,6 +96,11 @@ def request_stop(runs: Path, run_id: str) -> bool:
     return True
 
 
+def unfinished(run_dir: RunDir) -> bool:
+    """The run has no result yet, and no runner has it."""
+    return run_dir.spec.exists() and not run_dir.result.exists() and not alive(run_dir)
+
+
 def alive(run_dir: RunDir) -> bool:
     """A runner has this run now."""
     return _is_held(run_dir.lock)

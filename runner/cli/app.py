@@ -27,7 +27,7 @@ from runner.cli import (
     terminal,
 )
 from runner.cli.context import Folders
-from runner.errors import BakeoffError
+from runner.errors import BakeoffError, SuspendedError
 from runner.records.layout import ROOT
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ def configure(
 app.command("run")(contest.run_agent)
 app.command(epilog=contest.samplers_described())(contest.baseline)
 app.command()(contest.resume)
+app.command("resume-all")(contest.resume_all)
 app.command()(contest.stop)
 app.command("verify")(referee.verify_run)
 app.command()(referee.retest)
@@ -99,6 +100,8 @@ def _run_command() -> str | int | None:
 
 def _print_error(error: BakeoffError) -> None:
     console = Console(stderr=True, emoji=False)
-    console.print(f"[red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+    suspended = isinstance(error, SuspendedError)
+    heading = "[yellow]suspended:[/]" if suspended else "[red]error:[/]"
+    console.print(f"{heading} {escape(error.message)}", highlight=False, soft_wrap=True)
     if error.hint:
         console.print(f"[cyan]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)

@@ -113,7 +113,7 @@ def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
 
 
 def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
-    """End a run whose runner is dead: collect what there is, remove its containers and volumes.
+    """End a run that no runner has: collect what there is, remove its containers and volumes.
 
     Raises:
         UserError: a runner has it, or it is done.
@@ -130,7 +130,7 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
         context = open_context(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
         clock = BudgetClock(spec.budget, last_spent(run_dir))
         usage = UsageLog(run_dir, context.journal, clock)
-        ending = Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
+        ending = _end_of_abandoned(context.journal)
         agent = next((state.id for state in engine.containers(run_id) if state.role == "agent"), "")
         Collector(engine, run_dir, context.journal, agent).finish()
         problems = settle_abandoned(
@@ -289,6 +289,17 @@ def _write_result(
     result = run_result(context, clock, ending, problems)
     write_whole(context.run_dir.result, to_json(result))
     return result
+
+
+def _end_of_abandoned(journal: Journal) -> Ending:
+    """How a run ends that no runner has: it was suspended, or its runner died."""
+    last = next(
+        (e for e in reversed(journal.events()) if e.event in ("run.suspended", "run.resumed")), None
+    )
+    if last is None or last.event == "run.resumed":
+        return Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
+    detail = f"suspended ({last.fields.get('detail', '')}), then ended by `bakeoff stop`"
+    return Ending("stopped", "user", detail)
 
 
 def _journal_finish(context: RunContext, ending: Ending) -> None:
