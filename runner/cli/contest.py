@@ -146,7 +146,8 @@ def resume_all(context: typer.Context) -> None:
             )  # fmt: skip
             runners.append((run_id, runner, said))
         rich.print(f"continuing {', '.join(waiting)}; `make ps` shows them, and each has a run.log")
-        if not all([_has_succeeded(*one) for one in runners]):
+        ended = [_has_succeeded(*one) for one in runners]
+        if not all(ended):
             raise typer.Exit(1)
 
 

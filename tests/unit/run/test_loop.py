@@ -212,11 +212,13 @@ def test_a_run_that_is_over_starts_nothing_again(make: Rigs) -> None:
     """The contestant's death after the end is its end."""
     rig = make("agent", hours=1)
     rig.wish = lambda: STOP
-    rig.contestant.answers = lambda message: (
-        rig.inbox.put(ContainerExited("agent", 0, "none")) or ()
-        if isinstance(message, Stop)
-        else ()
-    )
+
+    def exit_at_the_stop(message: Message) -> Iterable[Message]:
+        if isinstance(message, Stop):
+            rig.inbox.put(ContainerExited("agent", 0, "none"))
+        return ()
+
+    rig.contestant.answers = exit_at_the_stop
     assert rig.run().ended_by == "stopped"
     assert rig.said("part.died") == []
     assert rig.contestant.opened == 0
