@@ -158,6 +158,16 @@ class Engine(ImageStore):
                 if error.status_code != requests.codes.conflict:
                     raise
 
+    def pause(self, container: str) -> None:
+        """Freeze every process of the container."""
+        with translated(f"pausing container {container[:12]}"):
+            self._api.pause(container)
+
+    def unpause(self, container: str) -> None:
+        """Let a paused container go on."""
+        with translated(f"going on with container {container[:12]}"):
+            self._api.unpause(container)
+
     def stop(self, container: str, timeout_seconds: int = STOP_GRACE_SECONDS) -> None:
         """Send SIGTERM, then SIGKILL at the time-out; a missing container is no error."""
         with (
