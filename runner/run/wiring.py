@@ -42,15 +42,17 @@ def build_loop(
     """The loop of a run whose sandbox is open."""
     contestant = sandbox.contestant
     context.judging.connect(sandbox.judge)
+    trials = _trial_queue(context, contestant, clock)
     return RunLoop(
         LoopParts(
+            run_dir=context.run_dir,
             journal=context.journal,
             clock=clock,
             usage=usage,
-            trials=_trial_queue(context, contestant, clock),
+            trials=trials,
             collector=collector,
             contestant=contestant,
-            driver=_driver(context, contestant, clock, collector),
+            driver=_driver(context, contestant, clock, collector, trials),
             inbox=context.inbox,
             asked_to_stop=asked_to_stop,
             judging=context.judging,
@@ -70,7 +72,11 @@ def _trial_queue(context: RunContext, contestant: Peer, clock: BudgetClock) -> T
 
 
 def _driver(
-    context: RunContext, contestant: Peer, clock: BudgetClock, collector: Collector
+    context: RunContext,
+    contestant: Peer,
+    clock: BudgetClock,
+    collector: Collector,
+    trials: TrialQueue,
 ) -> Driver:
     spec = context.spec
     if spec.kind == "baseline":
@@ -85,6 +91,7 @@ def _driver(
             "trial_seconds": f"{spec.trial_seconds:g}",
             "budget": BudgetClock(spec.budget).left(),
             "left": clock.left(),
+            "meanwhile": trials.ended_meanwhile(),
         }
 
     keep = partial(keep_prompt, context.run_dir)

@@ -150,6 +150,7 @@ class LoopRig:
         )  # fmt: skip
         self.inbox.will_speak = lambda: trials.in_flight() > 0 and not self.executor.holds
         self.parts = LoopParts(
+            run_dir=run_dir,
             journal=self.journal,
             clock=self.clock,
             usage=UsageLog(run_dir, self.journal, self.clock),
