@@ -149,13 +149,9 @@ class BudgetClock:
         """No trial is under way any more."""
         self._attempt = None
 
-    def give_back_broken(self, reading: ClockReading) -> None:
-        """The trial of the last reading has to run again: its attempt broke with its runner.
-
-        A reading that is not the one with which this clock began gives nothing back.
-        """
-        if reading.spent.elapsed_seconds >= self._before.elapsed_seconds:
-            self._lease_waits.append((self._began - reading.attempt_seconds, self._began))
+    def give_back_broken(self, seconds: float) -> None:
+        """A trial has to run again that broke with an earlier life, which it had cost so much."""
+        self._lease_waits.append((self._began - seconds, self._began))
 
     def give_back_outage(self, seconds: float) -> None:
         """The gateway saw the provider out of reach for this long, until now."""

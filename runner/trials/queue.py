@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.budget_clock import BudgetClock
-from runner.records.clock import kept_reading
+from runner.records.clock import keep_reading, kept_reading
 from runner.records.journal import Journal
 from runner.records.schema import TrialRecord
 from runner.trials import pending
@@ -132,11 +132,12 @@ class TrialQueue:
         orders = pending.pending_orders(run_dir, self._ledger, self._journal)
         for order in orders:
             if reading is not None and reading.trial == order.trial:
-                self._clock.give_back_broken(reading)
+                self._clock.give_back_broken(reading.attempt_seconds)
             self._journal.write("trial.taken_up", trial=order.trial, request=order.request)
             self._in_flight[order.request] = order
         lost = pending.lost_trials(self._journal.events()) - pending.lost_trials(events)
         self._untold = cut | lost | {order.trial for order in orders}
+        keep_reading(run_dir, self._clock.reading())  # so that nothing is given back again
         self._checks.report_lost()
         self.tell_earlier()
         for order in orders:

@@ -141,7 +141,7 @@ def _say_another_trial(path: Path) -> None:
     path.write_text(path.read_text().replace('"r-2"', '"r-9"').replace("DEPTH = 5", "DEPTH = 6"))
 
 
-SPOILT = {
+SPOILT: dict[str, Callable[[Path], object]] = {
     "gone": Path.unlink,
     "cut": _cut,
     "empty": lambda path: path.write_bytes(b""),
@@ -152,7 +152,7 @@ SPOILT = {
     "a pipe": _replace_by_a_pipe,
     "a link": _replace_by_a_link,
     "another": _say_another_trial,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ["train.py", "order.json"])
