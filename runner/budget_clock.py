@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import Final
 
-from runner.records.schema import Spent, UsageRecord
+from runner.records.schema import ClockReading, Spent, UsageRecord
 from runner.spec import Budget
 
 Interval = tuple[float, float]
@@ -89,6 +89,7 @@ class BudgetClock:
         self._waiting_since: dict[int, float] = {}
         self._outages: list[Interval] = []
         self._trials_ran: list[Interval] = []
+        self._attempt: tuple[int, float] | None = None
         self._worked: list[Interval] = []
 
     @property
@@ -140,6 +141,18 @@ class BudgetClock:
         """A trial has to run again, by no fault of its own: its attempt was a wait for nothing."""
         self._lease_waits.append((began, ended))
 
+    def attempt_began(self, trial: int, moment: float) -> None:
+        """The trial holds its device since this moment, for another attempt if it had one."""
+        self._attempt = (trial, moment)
+
+    def attempt_ended(self) -> None:
+        """No trial is under way any more."""
+        self._attempt = None
+
+    def give_back_broken(self, seconds: float) -> None:
+        """A trial has to run again that broke with an earlier life, which it had cost so much."""
+        self._lease_waits.append((self._began - seconds, self._began))
+
     def give_back_outage(self, seconds: float) -> None:
         """The gateway saw the provider out of reach for this long, until now."""
         self._outages.append(self._ending_now(seconds))
@@ -183,6 +196,15 @@ class BudgetClock:
             requests=self._requests,
             turns=self._turns,
         )
+
+    def reading(self) -> ClockReading:
+        """What is spent, and what the attempt under way has cost: not what was given back of it."""
+        if self._attempt is None:
+            return ClockReading(spent=self.spent())
+        trial, began = self._attempt
+        taken = self._worked + self._outages + self._lease_waits
+        seconds = length(minus([(began, self.now())], taken))
+        return ClockReading(spent=self.spent(), trial=trial, attempt_seconds=seconds)
 
     def spent_budget(self) -> str | None:
         """The name of a budget that is used up, or None."""

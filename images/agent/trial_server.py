@@ -60,7 +60,7 @@ class Ticket:
 
 
 class TrialServer:
-    """Keeps every trial that this container asked for.
+    """Keeps every trial of the run: what this container asked for, and what it is told of earlier.
 
     Args:
         send: passes a message to the runner.
@@ -91,9 +91,10 @@ class TrialServer:
     def answer(self, message: Answer) -> None:
         """Record the runner's answer to a request and pass it to the clients that wait for it."""
         ticket = self._tickets.get(message.request)
-        if ticket is None:  # requested before this container was restarted
-            ticket = Ticket(TrialRequested(message.request))
-            self._tickets[message.request] = ticket
+        if ticket is None:
+            ticket = self._earlier(message)
+            if isinstance(message, TrialFinished):
+                return  # nobody here waits for it, and the container's log need not repeat it
         match message:
             case TrialAccepted(trial=trial):
                 ticket.trial = trial
@@ -108,6 +109,17 @@ class TrialServer:
                 self._close_log(ticket)
                 self._say(f"{_name(trial)} ended: {status}, {metric} {value}")
         self._pass_on(ticket, message)
+
+    def _earlier(self, message: Answer) -> Ticket:
+        """The ticket of a request that was made before this container was: the runner tells it."""
+        ticket = Ticket(TrialRequested(message.request))
+        if isinstance(message, TrialAccepted | TrialFinished):
+            asked = TrialRequested(message.request, hypothesis=_clean(message.hypothesis))
+            ticket = Ticket(asked, message.trial)
+        if isinstance(message, TrialFinished):
+            ticket.verdict = message
+        self._tickets[message.request] = ticket
+        return ticket
 
     def _pass_on(self, ticket: Ticket, message: Answer) -> None:
         line = protocol.encode(message)

@@ -7,18 +7,22 @@ bounded, and it is asked for by a name that no contestant can choose.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 from runner.engine.client import Engine
 from runner.errors import EngineError
 from runner.records.files import explained, write_whole
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
+from runner.records.schema import Event
 
 AGENT_STATE = "/home/agent/.bakeoff"
 MAX_TRANSCRIPT_BYTES = 64 << 20
 MAX_TRANSCRIPTS_BYTES = 1 << 30
 MAX_JUDGED_BYTES = 8 << 20  # as much as is parsed in two seconds
 MAX_JUDGED_LINES = 100_000
+COLLECTED, LEFT_OUT, LOST = "transcript.collected", "transcript.left_out", "transcript.lost"
 
 # name in artifacts/ → (path in the agent's container, how many bytes are copied at most)
 WATCHED = {
@@ -62,19 +66,42 @@ class Collector:
 
     def finish(self) -> None:
         """Copy everything that a run leaves behind, after its last turn."""
+        self.cut_turns()
+        for turn in _turns_without_transcript(self._journal.events()):
+            self._journal.write(LOST, turn=turn)
         for name, (path, limit) in AT_THE_END.items():
             self._copy(name, path, limit)
 
     def transcript(self, turn: int, path: str) -> list[str]:
         """Append a turn's raw transcript to `transcript.jsonl`, and return the lines to judge."""
         content = without_blank_lines(self._fetch(path, MAX_TRANSCRIPT_BYTES) or b"")
+        self._append(turn, content)
+        return judged_lines(content)
+
+    def cut_turns(self) -> None:
+        """Append the transcripts of turns whose end no runner saw, up to where they were cut.
+
+        They lie on the agent's volume, which outlives its container.
+        """
+        for turn in _turns_without_transcript(self._journal.events()):
+            path = f"{AGENT_STATE}/transcript-{turn}.jsonl"
+            content = self._fetch(path, MAX_TRANSCRIPT_BYTES)
+            if content is None:
+                continue
+            content = without_blank_lines(content)
+            if _ends_with(self._run_dir.transcript, content):  # the runner was killed just then
+                self._journal.write(COLLECTED, turn=turn, bytes=len(content))
+            else:
+                self._append(turn, content)
+
+    def _append(self, turn: int, content: bytes) -> None:
         self._transcripts_bytes += len(content)
         if self._transcripts_bytes > MAX_TRANSCRIPTS_BYTES:
-            self._journal.write("transcript.left_out", turn=turn, bytes=len(content))
-        else:
-            with explained(self._run_dir.transcript), self._run_dir.transcript.open("ab") as file:
-                file.write(content)
-        return judged_lines(content)
+            self._journal.write(LEFT_OUT, turn=turn, bytes=len(content))
+            return
+        with explained(self._run_dir.transcript), self._run_dir.transcript.open("ab") as file:
+            file.write(content)
+        self._journal.write(COLLECTED, turn=turn, bytes=len(content))
 
     def _copy(self, name: str, path: str, limit: int) -> None:
         content = self._fetch(path, limit)
@@ -103,6 +130,30 @@ class Collector:
         if self._unreadable.get(path) != error:
             self._unreadable[path] = error
             self._journal.write("artifact.unreadable", path=path, error=error)
+
+
+def _turns_without_transcript(events: Iterable[Event]) -> list[int]:
+    """The turns that began and whose transcript no runner has tried to keep, in order.
+
+    Runs of earlier versions kept it before they journalled the turn's end.
+    """
+    turns: dict[int, None] = {}
+    for event in events:
+        turn = event.fields.get("turn")
+        if isinstance(turn, int) and event.event == "turn.started":
+            turns[turn] = None
+        elif isinstance(turn, int) and event.event in ("turn.finished", LOST, COLLECTED, LEFT_OUT):
+            turns.pop(turn, None)
+    return list(turns)
+
+
+def _ends_with(path: Path, content: bytes) -> bool:
+    """Whether the file's last bytes are these; also when there are none."""
+    if not content or not path.exists():
+        return not content
+    with explained(path), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(content)))
+        return file.read() == content
 
 
 def without_blank_lines(content: bytes) -> bytes:

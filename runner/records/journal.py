@@ -14,7 +14,7 @@ from runner.records.files import append_line, read_lines
 from runner.records.layout import RunDir
 from runner.records.schema import Event, now
 
-QUIET = {"clock.read"}  # for restarts only; not shown on a terminal
+QUIET = {"clock.read", "transcript.collected"}  # for restarts only; not shown on a terminal
 
 
 class Journal:

@@ -50,6 +50,11 @@ class RunDir:
         return self.path / "events.jsonl"
 
     @property
+    def clock(self) -> Path:
+        """What was spent at the runner's last sign of life; replaced every second."""
+        return self.path / "clock.json"
+
+    @property
     def trials(self) -> Path:
         return self.path / "trials.jsonl"
 
@@ -98,7 +103,7 @@ class RunDir:
         return self.path / "check"
 
     def trial(self, number: int) -> Path:
-        """The directory of one trial: train.py, diff.patch, train.log."""
+        """The directory of one trial: order.json, train.py, diff.patch, train.log."""
         return self.path / "trials" / f"{number:04d}"
 
 

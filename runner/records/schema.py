@@ -165,6 +165,27 @@ class TrialRecord(Record):
     first_attempt: TrialRecord | None = None
 
 
+class KeptOrder(Record):
+    """`order.json` in a trial's folder: what was asked for, kept before it is accepted.
+
+    The text is beside it, in `train.py`; `sha256` is of that text. The names are those of
+    `TrialOrder`. A run that is resumed runs a trial again from these two files.
+    """
+
+    trial: int
+    source: TrialSource
+    request: str
+    parent: int | None
+    sha256: str
+    commit: str = ""
+    hypothesis: str = ""
+    category: str = ""
+    knobs: dict[str, Any] = {}
+    knobs_changed: dict[str, tuple[Any, Any]] = {}
+    other_changes: bool = False
+    queued_at: str = ""
+
+
 class UsageRecord(Record):
     """A line of `usage.jsonl`: one model request as the gateway settled it.
 
@@ -230,6 +251,21 @@ class Spent(Record):
     tokens: int = 0
     requests: int = 0
     turns: int = 0
+
+
+class ClockReading(Record):
+    """`clock.json`: what a run had spent at its runner's last sign of life.
+
+    Args:
+        spent: by the run's clock.
+        trial: the trial under way; 0 when there was none.
+        attempt_seconds: what its attempt had cost of the wall time until then, which is given back
+            if the trial has to run again.
+    """
+
+    spent: Spent
+    trial: int = 0
+    attempt_seconds: float = 0.0
 
 
 class ModelUse(Record):

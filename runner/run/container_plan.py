@@ -41,7 +41,7 @@ def container_plans(context: RunContext) -> list[ContainerPlan]:
         return [judge_of(context), _optimizer(context)]
     agent = context.agent()
     rehearsal = [_rehearsal(context, agent)] if context.spec.rehearsed else []
-    return [judge_of(context), *rehearsal, _gateway(context, agent), _contestant(context, agent)]
+    return [judge_of(context), *rehearsal, _gateway(context, agent), agent_plan(context, agent)]
 
 
 def provider_url(spec: RunSpec) -> str:
@@ -116,7 +116,8 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
     return ContainerPlan("gateway", image, as_config(config), volumes, network=network)
 
 
-def _contestant(context: RunContext, agent: Agent) -> ContainerPlan:
+def agent_plan(context: RunContext, agent: Agent) -> ContainerPlan:
+    """The agent's container; on a resumed run's volumes its repository is there already."""
     spec = context.spec
     config = AgentConfig(
         run_id=spec.run_id,

@@ -34,6 +34,7 @@ from runner.records.schema import RunResult, Spent
 from runner.recovery import run_log
 from runner.recovery.engine_loss import EngineLoss
 from runner.recovery.wishes import Terminal, Wish, Wishes, taken_up
+from runner.run.abandoned import collect_agent
 from runner.run.container_plan import container_plans, provider_url
 from runner.run.context import RunContext, image_names, open_context, pristine_text, versions
 from runner.run.loop import Ending
@@ -48,6 +49,7 @@ from runner.sandbox.sandbox import Sandbox, new_token
 from runner.spec import RunSpec, read_spec
 from runner.tasks import Task, load_task
 from runner.trials.judging import Judging
+from runner.trials.pending import end_pending
 
 OPENED = "sandbox.opened"
 
@@ -127,15 +129,21 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
                 f"stopping {run_id}: it is done",
                 hint=f"see {run_dir.result}; `make verify RUN={run_id}` verifies it",
             )
-        context = open_context(spec, engine, run_dir, load_task(spec.task), "", lambda *_: None)
-        clock = BudgetClock(spec.budget, last_spent(run_dir))
+        task, show = load_task(spec.task), lambda *_: None
+        context = open_context(spec, engine, run_dir, task, "", show, resumed=True)
+        # No time passes for a run that no runner has.
+        clock = BudgetClock(spec.budget, last_spent(run_dir), now=lambda: 0.0)
         usage = UsageLog(run_dir, context.journal, clock)
         ending = _end_of_abandoned(context.journal)
-        agent = next((state.id for state in engine.containers(run_id) if state.role == "agent"), "")
-        Collector(engine, run_dir, context.journal, agent).finish()
+        killed = end_pending(
+            context.ledger, context.journal, ending.detail, rehearsed=spec.rehearsed
+        )
+        for record in killed:
+            clock.count_trial(record.train_seconds)
         problems = settle_abandoned(
             context, usage, lambda: closed_gateway(engine, run_id, lambda: context.image("gateway"))
         )
+        problems += collect_agent(context)
         result = _write_result(context, clock, ending, problems)
         remove_run(engine, run_id)
         _journal_finish(context, ending)

@@ -21,7 +21,9 @@ from runner.budget_clock import BudgetClock
 from runner.collect.artifacts import Collector
 from runner.engine.client import Engine
 from runner.errors import EngineError, SuspendedError
+from runner.records.clock import keep_reading
 from runner.records.journal import Journal
+from runner.records.layout import RunDir
 from runner.recovery.supervisor import PartNotRestarted, PartRestarted, Supervisor
 from runner.recovery.wishes import Kind, Wish
 from runner.run.driver import Closing, Driver
@@ -51,6 +53,7 @@ from runner.wire.messages import (
 
 TICK_SECONDS = 0.5
 READING_SECONDS = 15.0  # from one reading of the clock in the journal to the next
+SIGN_OF_LIFE_SECONDS = 1.0  # from one reading of the clock in a file of its own to the next
 FIRST_BAD_STATUS = 400
 NOT_FOUND = 404
 MODEL_BUDGETS = ("usd", "tokens", "requests")
@@ -95,6 +98,7 @@ class LoopParts:
         judging: the sessions of the run's judge.
     """
 
+    run_dir: RunDir
     journal: Journal
     clock: BudgetClock
     usage: UsageLog
@@ -122,7 +126,7 @@ class RunLoop:
         self._turn_finished = False
         self._last_status = 0
         self._not_found = 0
-        self._clock_read_at = -math.inf
+        self._clock_read_at = self._clock_kept_at = -math.inf
 
     def run(self) -> Ending:
         """Loop until the contestant is done or may do no more; returns why.
@@ -131,8 +135,8 @@ class RunLoop:
             SuspendedError: the run cannot or shall not go on now.
             BakeoffError: the engine or the disk failed under the loop itself.
         """
-        self._parts.driver.begin()
         try:
+            self._begin()
             while (ending := self._final_ending()) is None:
                 with contextlib.suppress(queue.Empty):
                     self._handle(self._parts.inbox.get(timeout=TICK_SECONDS))
@@ -149,6 +153,21 @@ class RunLoop:
             self._parts.trials.close()
             self.drain()
         return ending
+
+    def _begin(self) -> None:
+        """Take up what earlier lives of the run left, then let the contestant work.
+
+        A budget that is spent already ends the run: no turn is paid for, and what was taken up is
+        killed. An agent's turn begins after the trials that were taken up, and is told of them.
+        """
+        self._parts.collector.cut_turns()
+        self._parts.trials.take_up()
+        spent = self._parts.clock.spent_budget()
+        if spent is not None:
+            left = self._parts.clock.left()
+            self._end(Ending(spent, "budget", f"left: {left}"), may_think=False)
+        elif not self._parts.trials.in_flight():
+            self._parts.driver.begin()
 
     def drain(self) -> None:
         """Take up what was said before the end: usage, and the records of killed trials.
@@ -202,9 +221,17 @@ class RunLoop:
         if self._parts.clock.now() - self._clock_read_at >= READING_SECONDS:
             self._journal_clock()
             self._parts.collector.poll()
+        elif self._parts.clock.now() - self._clock_kept_at >= SIGN_OF_LIFE_SECONDS:
+            self._keep_clock()
+
+    def _keep_clock(self) -> None:
+        """Keep what is spent as a sign of life, which a restart goes on from."""
+        self._clock_kept_at = self._parts.clock.now()
+        keep_reading(self._parts.run_dir, self._parts.clock.reading())
 
     def _journal_clock(self) -> None:
         """Journal what is spent, so that a restart goes on from here."""
+        self._keep_clock()
         self._clock_read_at = self._parts.clock.now()
         self._parts.journal.write("clock.read", **self._parts.clock.spent().model_dump())
 
@@ -237,11 +264,12 @@ class RunLoop:
         if gave_up is not None:
             raise SuspendedError(gave_up, why="gave_up", by="agent")
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: Ending, *, may_think: bool = True) -> None:
         self._ending = ending
         self._parts.journal.write("run.ending", ended_by=ending.ended_by, detail=ending.detail)
         self._parts.trials.abandon()
         can_think = ending.ended_by not in MODEL_BUDGETS and ending.cause in ("budget", "user")
+        can_think = can_think and may_think
         told = self._parts.trials.told_last
         self._parts.driver.close(Closing(ending.in_words(), told=told, can_think=can_think))
 
@@ -354,4 +382,5 @@ class RunLoop:
             parts.collector.container_restarted(
                 parts.contestant.container if role == "agent" else ""
             )
+            parts.trials.contestant_restarted()
             parts.driver.container_restarted()

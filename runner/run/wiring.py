@@ -45,18 +45,20 @@ def build_loop(
     contestant = sandbox.contestant
     parts = [peer for peer in sandbox.peers if peer is not sandbox.judge]
     context.judging.connect(sandbox.judge)
+    trials = _trial_queue(context, contestant, clock)
     return RunLoop(
         LoopParts(
+            run_dir=context.run_dir,
             journal=context.journal,
             clock=clock,
             usage=usage,
-            trials=_trial_queue(context, contestant, clock),
+            trials=trials,
             collector=collector,
             engine=context.engine,
             contestant=contestant,
             gateway=sandbox.peer("gateway"),
             supervisor=Supervisor(parts, context.journal, context.inbox),
-            driver=_driver(context, contestant, clock, collector),
+            driver=_driver(context, contestant, clock, collector, trials),
             inbox=context.inbox,
             wish=wish,
             judging=context.judging,
@@ -76,7 +78,11 @@ def _trial_queue(context: RunContext, contestant: Peer, clock: BudgetClock) -> T
 
 
 def _driver(
-    context: RunContext, contestant: Peer, clock: BudgetClock, collector: Collector
+    context: RunContext,
+    contestant: Peer,
+    clock: BudgetClock,
+    collector: Collector,
+    trials: TrialQueue,
 ) -> Driver:
     spec = context.spec
     if spec.kind == "baseline":
@@ -91,6 +97,7 @@ def _driver(
             "trial_seconds": f"{spec.trial_seconds:g}",
             "budget": BudgetClock(spec.budget).left(),
             "left": clock.left(),
+            "meanwhile": trials.ended_meanwhile(),
         }
 
     keep = partial(keep_prompt, context.run_dir)

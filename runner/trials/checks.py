@@ -14,7 +14,7 @@ from runner.trials.order import TrialOrder
 from runner.wire.messages import TrialRefused
 
 CHECKS_A_TRIAL = 2
-QUEUED, FINISHED = "check.queued", "check.finished"
+QUEUED, FINISHED, LOST = "check.queued", "check.finished", "check.lost"
 NEXT_TRIAL = "trial.queued"
 
 
@@ -34,10 +34,24 @@ class Checks:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._used = 0
+        self._broken: dict[str, None] = {}  # requests
         for event in journal.events():
+            request = str(event.fields.get("request", ""))
             if event.event == NEXT_TRIAL:
                 self._used = 0
-            self._used += event.event == QUEUED
+            elif event.event == QUEUED:
+                self._used += 1
+                self._broken[request] = None
+            elif event.event in (FINISHED, LOST):
+                self._used -= event.event == LOST and self._used > 0
+                self._broken.pop(request, None)
+
+    def report_lost(self) -> None:
+        """Journal the checks that ended with their runner: they cost nothing, and do not count."""
+        for request in self._broken:
+            self._used = max(0, self._used - 1)
+            self._journal.write(LOST, request=request, reason="the runner died under it")
+        self._broken.clear()
 
     def refusal(self, request: str) -> TrialRefused | None:
         """Why there is no check now; None if there may be one."""

@@ -19,7 +19,7 @@ from runner.engine.channel import Channel
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.errors import EngineError, SandboxError
-from runner.records.files import explained
+from runner.records.files import explained, write_whole
 from runner.records.layout import RunDir, trial_container_name
 from runner.records.schema import TrialRecord, now
 from runner.referee import verdicts
@@ -155,7 +155,7 @@ class Executor:
     def _keep_submission(self, order: TrialOrder) -> Path:
         folder = self._folder(order)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "train.py").write_text(order.train_py, encoding="utf-8", newline="")
+        write_whole(folder / "train.py", order.train_py)  # a resumed run may need it
         (folder / "diff.patch").write_text(order.patch(), encoding="utf-8", newline="")
         return folder
 
@@ -316,23 +316,7 @@ class Executor:
                 room = max(0, room - len(raw))
 
     def _record(self, order: TrialOrder, **measured: Any) -> TrialRecord:
-        return TrialRecord(
-            trial=order.trial,
-            source=order.source,
-            request=order.request,
-            parent=order.parent,
-            sha256=order.sha256,
-            commit=order.commit,
-            hypothesis=order.hypothesis,
-            category=order.category,
-            knobs=order.knobs,
-            knobs_changed=order.knobs_changed,
-            other_changes=order.other_changes,
-            queued_at=order.queued_at,
-            ended_at=now(),
-            rehearsed=self._spec.rehearsed,
-            **measured,
-        )
+        return order.record(rehearsed=self._spec.rehearsed, **measured)
 
 
 def _message(line: str) -> Message | None:

@@ -23,6 +23,7 @@ class Ledger:
     """
 
     def __init__(self, run_dir: RunDir, metric: Metric) -> None:
+        self.run_dir = run_dir
         self._path = run_dir.trials
         self.metric = metric
         self.records: list[TrialRecord] = list(read_lines(self._path, TrialRecord))

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.records.schema import TrialSource
+from runner.records.schema import TrialRecord, TrialSource, now
 from runner.trials.terms import CONTESTANT, Terms
 
 MAX_DIFF_LINES = 3000
@@ -49,6 +49,25 @@ class TrialOrder:
     other_changes: bool = False
     queued_at: str = ""
     terms: Terms = CONTESTANT
+
+    def record(self, **measured: Any) -> TrialRecord:
+        """The trial's line in the ledger, once it has ended; `measured` is all that it lacks."""
+        return TrialRecord(
+            trial=self.trial,
+            source=self.source,
+            request=self.request,
+            parent=self.parent,
+            sha256=self.sha256,
+            commit=self.commit,
+            hypothesis=self.hypothesis,
+            category=self.category,
+            knobs=self.knobs,
+            knobs_changed=self.knobs_changed,
+            other_changes=self.other_changes,
+            queued_at=self.queued_at,
+            ended_at=now(),
+            **measured,
+        )
 
     def patch(self) -> str:
         """The change against the parent, as a unified diff.

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.budget_clock import BudgetClock
+from runner.records.clock import keep_reading, kept_reading
 from runner.records.journal import Journal
 from runner.records.schema import TrialRecord
+from runner.trials import pending
 from runner.trials.checks import Checks
 from runner.trials.executor import Executor, Watch
 from runner.trials.ledger import Ledger
@@ -110,14 +112,58 @@ class TrialQueue:
         self._send = send
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
         self._in_flight: dict[str, TrialOrder] = {}
-        self._number = ledger.highest_number()
+        self._number = max(ledger.highest_number(), pending.highest_queued(journal.events()))
         self._refusals = 0
         self._checks = Checks(journal)
+        self._untold: set[int] = set()  # trials of a turn that was cut off, until a prompt says so
         self.told_last = False
 
     def in_flight(self) -> int:
         """How many trials and checks are queued or run."""
         return len(self._in_flight)
+
+    def take_up(self) -> None:
+        """Run again, under its own number, what an earlier life accepted and saw no end of.
+
+        The wall time of a broken attempt is given back. An agent is told of all trials of the run.
+        """
+        run_dir, events = self._ledger.run_dir, self._journal.events()
+        reading, cut = kept_reading(run_dir), pending.cut_trials(events)
+        orders = pending.pending_orders(run_dir, self._ledger, self._journal)
+        for order in orders:
+            if reading is not None and reading.trial == order.trial:
+                self._clock.give_back_broken(reading.attempt_seconds)
+            self._journal.write("trial.taken_up", trial=order.trial, request=order.request)
+            self._in_flight[order.request] = order
+        lost = pending.lost_trials(self._journal.events()) - pending.lost_trials(events)
+        self._untold = cut | lost | {order.trial for order in orders}
+        keep_reading(run_dir, self._clock.reading())  # so that nothing is given back again
+        self._checks.report_lost()
+        self.tell_earlier()
+        for order in orders:
+            self._submit(order)
+
+    def tell_earlier(self) -> None:
+        """Tell an agent whose container is new of every trial of its run; an optimizer asks."""
+        for record in self._ledger.records:
+            if record.source == "agent":
+                self._send(self._finished(record, hypothesis=record.hypothesis))
+        for order in self._in_flight.values():
+            if order.source == "agent" and not order.terms.is_check:
+                self._send(TrialAccepted(order.request, order.trial, order.hypothesis))
+
+    def contestant_restarted(self) -> None:
+        """Its container is new: an agent is told of the trials of its run, and of those of its turn.
+
+        An optimizer asks again for what it did not hear the end of.
+        """
+        self._untold |= pending.cut_trials(self._journal.events())
+        self.tell_earlier()
+
+    def ended_meanwhile(self) -> str:
+        """What an agent must be told of trials whose end it could not see; once, else empty."""
+        told, self._untold = self._untold, set()
+        return pending.in_words(told, self._ledger, self._journal) if told else ""
 
     def request(self, container: str, request: Request, over: str | None) -> bool:
         """Make a trial of the request; True when it became one, and not only a check.
@@ -162,9 +208,12 @@ class TrialQueue:
             case TrialBegan(order=order, moment=moment):
                 self._clock.lease_wait_ended(order.trial, moment)
                 if not order.terms.is_check:
+                    self._clock.attempt_began(order.trial, moment)
                     self._journal.write("trial.started", trial=order.trial)
             case TrialRepeats(order=order, reason=reason, began=began, ended=ended):
                 self._clock.give_back_attempt(began, ended)
+                if not order.terms.is_check:
+                    self._clock.attempt_began(order.trial, ended)
                 self._journal.write(
                     "trial.repeated", trial=order.trial, reason=reason, seconds=ended - began
                 )
@@ -211,26 +260,20 @@ class TrialQueue:
         self._send(refused)
 
     def _accept(self, order: TrialOrder) -> None:
-        self._in_flight[order.request] = order
-        self._send(TrialAccepted(order.request, order.trial))
+        """Take an order for good: nothing of it is lost from here on, whatever ends the runner."""
         if order.terms.is_check:
             self._checks.queued(order)
         else:
+            pending.keep_order(self._ledger.run_dir, self._journal, order)
             self._number = order.trial
             self._checks.trial_queued()
-            self._journal_queued(order)
+        self._in_flight[order.request] = order
+        self._send(TrialAccepted(order.request, order.trial))
+        self._submit(order)
+
+    def _submit(self, order: TrialOrder) -> None:
         future = self._pool.submit(self._work, order)
         future.add_done_callback(lambda done: self._report_break(order, done))
-
-    def _journal_queued(self, order: TrialOrder) -> None:
-        self._journal.write(
-            "trial.queued",
-            trial=order.trial,
-            request=order.request,
-            hypothesis=order.hypothesis,
-            knobs_changed={name: list(pair) for name, pair in order.knobs_changed.items()},
-            other_changes=order.other_changes,
-        )
 
     def _work(self, order: TrialOrder) -> None:
         """Run the trial and tell the loop; this runs in the worker thread."""
@@ -268,6 +311,7 @@ class TrialQueue:
         record = event.record
         self._in_flight.pop(event.order.request, None)
         self._clock.lease_wait_ended(record.trial, event.moment)
+        self._clock.attempt_ended()
         if event.began is not None:
             self._clock.trial_ran(event.began, event.moment)
         if event.order.terms.is_check:
@@ -293,19 +337,19 @@ class TrialQueue:
         spent = self._clock.spent_budget()
         self.told_last = self.told_last or spent is not None
         note = f"left: {self._clock.left()}" if spent is None else f"the budget is spent: {spent}"
-        self._send(
-            TrialFinished(
-                request=record.request,
-                trial=record.trial,
-                status=record.status,
-                value=record.value,
-                train_seconds=record.train_seconds,
-                summary=dict(record.summary),
-                reason=record.reason,
-                budget_note=note,
-                last=spent is not None,
-                metric=self._ledger.metric.name,
-            )
+        self._send(self._finished(record, budget_note=note, last=spent is not None))
+
+    def _finished(self, record: TrialRecord, **more: Any) -> TrialFinished:
+        return TrialFinished(
+            request=record.request,
+            trial=record.trial,
+            status=record.status,
+            value=record.value,
+            train_seconds=record.train_seconds,
+            summary=dict(record.summary),
+            reason=record.reason,
+            metric=self._ledger.metric.name,
+            **more,
         )
 
 

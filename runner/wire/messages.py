@@ -232,11 +232,15 @@ class TurnInterrupt(Message):
 
 @dataclass(frozen=True)
 class TrialAccepted(Message):
-    """The request became trial number `trial`, 0 for a check; it may wait for the device."""
+    """The request became trial number `trial`, 0 for a check; it may wait for the device.
+
+    `hypothesis` is told where the container may not know it, because it is new.
+    """
 
     event: ClassVar[str] = "trial.accepted"
     request: str
     trial: int
+    hypothesis: str = ""
 
 
 @dataclass(frozen=True)
@@ -264,7 +268,7 @@ class TrialFinished(Message):
     """What the ledger says of a trial.
 
     `value` is what it measured of the task's metric, which `metric` names; it is None unless
-    `status` is ok or pruned.
+    `status` is ok or pruned. `hypothesis` is as in `TrialAccepted`.
     """
 
     event: ClassVar[str] = "trial.finished"
@@ -278,6 +282,7 @@ class TrialFinished(Message):
     budget_note: str = ""
     last: bool = False
     metric: str = ""
+    hypothesis: str = ""
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,8 @@ def test_a_run_whose_runner_died_can_be_closed(bakeoff: Commands) -> None:
     stopped = bakeoff("stop", live.run_id)
     assert stopped.returncode == 0, stopped.stderr
     result = bakeoff.result(live.run_id)
-    assert (result.ended_by, result.spent.trials) == ("abandoned", 1)
+    assert (result.ended_by, result.spent.trials) == ("abandoned", 2)
+    assert [trial.status for trial in trials(live.run_dir)][1:] == ["killed"]
     assert live.run_dir.experiments.read_text().startswith("experiment,")
     assert recorded_models(live.run_dir) == {""}
     settled = {record.request for record in read_lines(live.run_dir.usage, UsageRecord)}

@@ -101,6 +101,28 @@ def test_a_check_is_no_trial(box: AgentBox) -> None:
     assert "\ncheck  ok" in "\n" + box.shell("trial list")
 
 
+def test_trials_of_an_earlier_container_are_known(box: AgentBox) -> None:
+    """The runner tells a new container of them: one that ended, and one that is run again."""
+    summary = {"val_bpb": 1.71}
+    box.send(
+        TrialFinished(
+            "r-old", 90, "ok", 1.71, 5.0, summary, metric="val_bpb", hypothesis="as it is"
+        )
+    )
+    box.send(TrialAccepted("r-cut", 91, "a deeper model"))
+    listed = box.shell("trial list").splitlines()
+    assert "  90  ok       val_bpb 1.710000         as it is" in listed
+    assert "  91  running or queued               a deeper model" in listed
+    known = box.shell("trial wait 90; echo code $?").splitlines()
+    assert known[1:] == ["=== trial 90: ok", "val_bpb: 1.71", "code 0"]
+    box.begin("trial wait 91; echo code $?; trial log 91")
+    box.send(TrialLog("r-cut", "step 1"))
+    box.send(TrialFinished("r-cut", 91, "ok", 1.6, 5.0, {"val_bpb": 1.6}, metric="val_bpb"))
+    printed = box.end()[1].splitlines()
+    assert printed[-4:] == ["=== trial 91: ok", "val_bpb: 1.6", "code 0", "step 1"]
+    assert box.stderr.count("trial 90 ended: ok, val_bpb 1.71") == 0
+
+
 def test_a_failed_check_says_what_failed(box: AgentBox) -> None:
     """The error of train.py, its exit code, and where the whole output is."""
     box.begin("trial --check; echo code $?")

@@ -274,3 +274,36 @@ def test_what_is_left_is_said_in_words() -> None:
     left = BudgetClock(budget, spent, Hands()).left()
     assert left == ("2 trials, 1.50 hours, 0.00 training hours, 2.00 US dollars, 600 tokens")
     assert BudgetClock(Budget(trials=2), Spent(trials=5), Hands()).left() == "0 trials"
+
+
+def test_an_attempt_costs_what_is_not_given_back_of_it() -> None:
+    """Neither the wait for its device, nor the model's work, nor an outage is of the attempt."""
+    hands = Hands(100.0)
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    assert clock.reading().trial == 0
+    clock.lease_wait_began(7, 100.0)
+    hands.at = 130.0
+    clock.lease_wait_ended(7, 130.0)
+    clock.attempt_began(7, 130.0)
+    hands.at = 150.0
+    clock.model_answered(5.0)
+    hands.at = 160.0
+    clock.give_back_outage(4.0)
+    reading = clock.reading()
+    assert (reading.trial, reading.attempt_seconds) == (7, 30.0 - 5.0 - 4.0)
+    assert reading.spent == clock.spent()
+    clock.attempt_ended()
+    assert (clock.reading().trial, clock.reading().attempt_seconds) == (0, 0.0)
+
+
+def test_a_broken_attempt_is_given_back_in_the_next_life() -> None:
+    """Its time was wall time, and is a wait now; all that elapsed stays."""
+    hands = Hands(1000.0)
+    before = Spent(wall_seconds=90.0, elapsed_seconds=100.0, lease_wait_seconds=10.0)
+    clock = BudgetClock(Budget(hours=1), before, hands)
+    clock.give_back_broken(25.0)
+    hands.at += 5.0
+    clock.model_answered(5.0)
+    spent = clock.spent()
+    assert (spent.wall_seconds, spent.lease_wait_seconds) == (70.0, 35.0)
+    assert spent.elapsed_seconds == 105.0

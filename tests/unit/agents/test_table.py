@@ -23,7 +23,7 @@ from runner.records.layout import ROOT
 
 PROMPT_NAMES = (
     "run_id", "task", "branch", "trial_seconds", "budget", "left", "remarks", "reason",
-    "grace_seconds", "metric", "lower", "lowest",
+    "grace_seconds", "metric", "lower", "lowest", "meanwhile",
 )  # fmt: skip
 PROMPT_VALUES = {word: f"<{word}>" for word in PROMPT_NAMES}
 NAMES: tuple[PromptName, ...] = ("first", "fresh", "nudge", "closing")

@@ -20,7 +20,7 @@ from runner.metrics import VAL_BPB
 from runner.records.files import read_lines
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
-from runner.records.schema import TrialRecord, TrialSource, UsageRecord
+from runner.records.schema import Spent, TrialRecord, TrialSource, UsageRecord
 from runner.recovery.supervisor import Supervisor
 from runner.recovery.wishes import Wish
 from runner.run.agent_driver import AgentDriver, TurnMaker
@@ -138,14 +138,24 @@ class ScriptedContestant(Peer):
 
 
 class LoopRig:
-    """A run of one contestant: `agent` or `optimizer`."""
+    """A run of one contestant: `agent` or `optimizer`.
 
-    def __init__(self, run_dir: RunDir, budget: Budget, role: str = "optimizer") -> None:
+    With `before`, what earlier lives of it had spent, it is a resumed run.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        budget: Budget,
+        role: str = "optimizer",
+        before: Spent | None = None,
+    ) -> None:
         self.run_dir = run_dir
         self.hands = Hands()
         self.inbox = SteppedInbox(self.hands)
         self.journal = Journal(run_dir)
-        self.clock = BudgetClock(budget, now=self.hands)
+        self.clock = BudgetClock(budget, before, now=self.hands)
+        self._resumed = before is not None
         self.ledger = Ledger(run_dir, VAL_BPB)
         self.executor = RecordingExecutor(self.inbox)
         self.judging = Judging()
@@ -162,6 +172,7 @@ class LoopRig:
         )  # fmt: skip
         self.inbox.will_speak = lambda: trials.in_flight() > 0 and not self.executor.holds
         self.parts = LoopParts(
+            run_dir=run_dir,
             journal=self.journal,
             clock=self.clock,
             usage=UsageLog(run_dir, self.journal, self.clock),
@@ -187,7 +198,7 @@ class LoopRig:
         agent, values = load_agent("gpt"), dict(PROMPT_VALUES)
         turns = TurnMaker(agent, "token", lambda: values, lambda *_: WORKED, lambda *_: None)
         return AgentDriver(
-            turns, self.contestant, self.journal, self.clock, TIMEOUTS, resumed=False
+            turns, self.contestant, self.journal, self.clock, TIMEOUTS, resumed=self._resumed
         )
 
     def run(self) -> Ending:

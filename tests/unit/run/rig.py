@@ -24,7 +24,7 @@ GRACE_SECONDS = 60.0
 TIMEOUTS = TurnTimeouts(grace_seconds=GRACE_SECONDS)
 PROMPT_VALUES: dict[str, object] = dict.fromkeys(
     (
-        *("run_id", "task", "branch", "trial_seconds", "budget", "left"),
+        *("run_id", "task", "branch", "trial_seconds", "budget", "left", "meanwhile"),
         *("metric", "lower", "lowest"),
     ),
     "x",

@@ -221,10 +221,18 @@ def test_a_trial_that_broke_is_no_longer_in_flight(rig: QueueRig) -> None:
 
 def test_a_full_disk_under_a_trial_reaches_the_loop(rig: QueueRig, run_dir: RunDir) -> None:
     """An error that is not the engine's is not lost in the worker's thread."""
-    (run_dir.path / "trials").write_text("a file where a folder must be")
+    (run_dir.trial(1) / "diff.patch").mkdir(parents=True)
     assert rig.ask("a")
-    with pytest.raises(HostError, match="trials"):
+    with pytest.raises(HostError, match="0001"):
         rig.queue.handle_event(rig.event(TrialBroke))
+
+
+def test_what_cannot_be_kept_is_not_accepted(rig: QueueRig, run_dir: RunDir) -> None:
+    """A trial that no later life could run again is no trial, and nobody is told of one."""
+    (run_dir.path / "trials").write_text("a file where a folder must be")
+    with pytest.raises(HostError, match="trials"):
+        rig.ask("a")
+    assert (rig.told, rig.queue.in_flight(), rig.journal.events()) == ([], 0, [])
 
 
 def test_refusals_without_end_are_journalled_ever_less(rig: QueueRig) -> None:
