@@ -37,7 +37,7 @@ from runner.recovery.wishes import Terminal, Wish, Wishes, taken_up
 from runner.run.abandoned import collect_agent
 from runner.run.container_plan import container_plans, provider_url
 from runner.run.context import RunContext, image_names, open_context, pristine_text, versions
-from runner.run.loop import Ending
+from runner.run.loop_parts import Ending
 from runner.run.result import run_result
 from runner.run.settlement import UsageLog, settle, settle_abandoned
 from runner.run.spent import last_spent

@@ -14,31 +14,16 @@ import contextlib
 import math
 import queue
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from runner.budget_clock import BudgetClock
-from runner.collect.artifacts import Collector
-from runner.engine.client import Engine
 from runner.errors import EngineError, SuspendedError
 from runner.records.clock import keep_reading
-from runner.records.journal import Journal
-from runner.records.layout import RunDir
-from runner.recovery.supervisor import PartNotRestarted, PartRestarted, Supervisor
-from runner.recovery.wishes import Kind, Wish
-from runner.run.driver import Closing, Driver
-from runner.run.settlement import UsageLog
-from runner.sandbox.peer import ConnectionLost, ContainerExited, Inbox, MessageReceived, Peer
+from runner.recovery.supervisor import PartNotRestarted, PartRestarted
+from runner.recovery.wishes import Kind
+from runner.run.drivers.driver import Closing
+from runner.run.loop_parts import Ending, LoopParts
+from runner.sandbox.peer import ConnectionLost, ContainerExited, MessageReceived
 from runner.trials import judge_container
-from runner.trials.judging import Judging
-from runner.trials.queue import (
-    TrialBegan,
-    TrialBroke,
-    TrialEnded,
-    TrialQueue,
-    TrialRepeats,
-    TrialWaits,
-)
+from runner.trials.events import TrialBegan, TrialBroke, TrialEnded, TrialRepeats, TrialWaits
 from runner.wire.messages import (
     CapReached,
     Denied,
@@ -62,56 +47,6 @@ MAX_PROBLEM_CHARS = 1000
 # Of a run that is suspended: what the gateway's open answers and an agent's turn are given.
 LAST_ANSWERS_SECONDS = 5.0
 CUT_SECONDS = 6.5
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a run ended.
-
-    Attributes:
-        ended_by: the budget that was spent, or what else ended the run.
-        cause: who or what is responsible: budget, user or host.
-        detail: more about it, for people.
-    """
-
-    ended_by: str
-    cause: str
-    detail: str = ""
-
-    def in_words(self) -> str:
-        """The reason as the contestant reads it."""
-        if self.cause == "budget":
-            return f"the budget is spent: {self.ended_by}"
-        return self.detail or self.ended_by
-
-
-@dataclass(frozen=True)
-class LoopParts:
-    """Everything that the loop works with.
-
-    Attributes:
-        engine: where the containers are.
-        contestant: its container.
-        gateway: its container; None for a baseline.
-        supervisor: starts containers again that died by themselves.
-        wish: says what a person wants of the run, or None.
-        judging: the sessions of the run's judge.
-    """
-
-    run_dir: RunDir
-    journal: Journal
-    clock: BudgetClock
-    usage: UsageLog
-    trials: TrialQueue
-    collector: Collector
-    engine: Engine
-    contestant: Peer
-    gateway: Peer | None
-    supervisor: Supervisor
-    driver: Driver
-    inbox: Inbox
-    wish: Callable[[], Wish | None]
-    judging: Judging
 
 
 class RunLoop:

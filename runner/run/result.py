@@ -9,7 +9,7 @@ from runner.claims import reader as claims
 from runner.metrics import Metric
 from runner.records.schema import Best, RunResult, now
 from runner.run.context import RunContext
-from runner.run.loop import Ending
+from runner.run.loop_parts import Ending
 from runner.run.model_use import in_turns_without_trial, since_last_trial
 from runner.spec import RunSpec
 

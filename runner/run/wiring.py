@@ -15,12 +15,13 @@ from runner.records.prompts import keep_prompt
 from runner.records.schema import TrialSource
 from runner.recovery.supervisor import Supervisor
 from runner.recovery.wishes import Wish
-from runner.run.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
-from runner.run.baseline_driver import OptimizerDriver
 from runner.run.container_plan import instruction_files
 from runner.run.context import RunContext
-from runner.run.driver import Driver
-from runner.run.loop import LoopParts, RunLoop
+from runner.run.drivers.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
+from runner.run.drivers.baseline_driver import OptimizerDriver
+from runner.run.drivers.driver import Driver
+from runner.run.loop import RunLoop
+from runner.run.loop_parts import LoopParts
 from runner.run.settlement import UsageLog
 from runner.sandbox.peer import Peer
 from runner.sandbox.sandbox import Sandbox

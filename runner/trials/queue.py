@@ -10,7 +10,6 @@ import dataclasses
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from runner.budget_clock import BudgetClock
@@ -19,6 +18,14 @@ from runner.records.journal import Journal
 from runner.records.schema import TrialRecord
 from runner.trials import pending
 from runner.trials.checks import Checks
+from runner.trials.events import (
+    TrialBegan,
+    TrialBroke,
+    TrialEnded,
+    TrialEvent,
+    TrialRepeats,
+    TrialWaits,
+)
 from runner.trials.executor import Executor, Watch
 from runner.trials.ledger import Ledger
 from runner.trials.order import TrialOrder
@@ -31,53 +38,6 @@ from runner.wire.messages import TrialRequested as Request
 MAX_QUEUED = 4
 REFUSALS_JOURNALLED = 100
 MAX_LOG_LINE_CHARS = 2000
-
-
-@dataclass(frozen=True)
-class TrialWaits:
-    """The trial is next, and waits for its device since `moment` of the clock's `now`."""
-
-    order: TrialOrder
-    moment: float
-
-
-@dataclass(frozen=True)
-class TrialBegan:
-    """The trial has its device since `moment`."""
-
-    order: TrialOrder
-    moment: float
-
-
-@dataclass(frozen=True)
-class TrialRepeats:
-    """The trial runs again: the attempt between these moments was nobody's fault."""
-
-    order: TrialOrder
-    reason: str
-    began: float
-    ended: float
-
-
-@dataclass(frozen=True)
-class TrialEnded:
-    """The trial is over; `began` is None when it never had its device."""
-
-    order: TrialOrder
-    record: TrialRecord
-    began: float | None
-    moment: float
-
-
-@dataclass(frozen=True)
-class TrialBroke:
-    """The engine or the disk failed under a trial: it has no record, and the run cannot go on."""
-
-    order: TrialOrder
-    error: BaseException
-
-
-TrialEvent = TrialWaits | TrialBegan | TrialRepeats | TrialEnded | TrialBroke
 
 
 class TrialQueue:
@@ -153,7 +113,7 @@ class TrialQueue:
                 self._send(TrialAccepted(order.request, order.trial, order.hypothesis))
 
     def contestant_restarted(self) -> None:
-        """Its container is new: an agent is told of the trials of its run, and of those of its turn.
+        """Its container is new: tell an agent of all trials, and of those of the turn that was cut.
 
         An optimizer asks again for what it did not hear the end of.
         """

@@ -23,10 +23,11 @@ from runner.records.layout import RunDir
 from runner.records.schema import Spent, TrialRecord, TrialSource, UsageRecord
 from runner.recovery.supervisor import Supervisor
 from runner.recovery.wishes import Wish
-from runner.run.agent_driver import AgentDriver, TurnMaker
-from runner.run.baseline_driver import OptimizerDriver
-from runner.run.driver import Driver
-from runner.run.loop import Ending, LoopParts, RunLoop
+from runner.run.drivers.agent_driver import AgentDriver, TurnMaker
+from runner.run.drivers.baseline_driver import OptimizerDriver
+from runner.run.drivers.driver import Driver
+from runner.run.loop import RunLoop
+from runner.run.loop_parts import Ending, LoopParts
 from runner.run.settlement import UsageLog
 from runner.sandbox.peer import MessageReceived, Peer
 from runner.spec import Budget

@@ -6,9 +6,9 @@ import pytest
 
 from runner.records.layout import RunDir
 from runner.records.prompts import read_prompts
-from runner.run.agent_driver import HUNG_SECONDS, KILL_SECONDS, LOST_SECONDS
-from runner.run.driver import Closing
-from runner.run.turn_policy import LONGEST_PAUSE_SECONDS, MAX_TURNS_WITHOUT_TRIAL
+from runner.run.drivers.agent_driver import HUNG_SECONDS, KILL_SECONDS, LOST_SECONDS
+from runner.run.drivers.driver import Closing
+from runner.run.drivers.turn_policy import LONGEST_PAUSE_SECONDS, MAX_TURNS_WITHOUT_TRIAL
 from runner.wire.messages import Stop, Stopped, TurnInterrupt, TurnStart
 from tests.unit.run.rig import GRACE_SECONDS, AgentRig
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.run.agent_states import TRANSITIONS, TURN_RUNS, Event, State
+from runner.run.drivers.agent_states import TRANSITIONS, TURN_RUNS, Event, State
 
 BEFORE_THE_END = [State.WAITING, State.WORKING, State.INTERRUPTED, State.DOWN]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from runner.run.baseline_driver import EXIT_SECONDS, OPTIMIZER_GRACE_SECONDS, OptimizerDriver
-from runner.run.driver import Closing
+from runner.run.drivers.baseline_driver import (
+    EXIT_SECONDS,
+    OPTIMIZER_GRACE_SECONDS,
+    OptimizerDriver,
+)
+from runner.run.drivers.driver import Closing
 from runner.wire.messages import Stop, Stopped
 from tests.unit.run.rig import Hands, ScriptedPeer
 

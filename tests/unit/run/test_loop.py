@@ -12,8 +12,9 @@ from runner.errors import EngineError, SandboxError, SuspendedError
 from runner.records.layout import RunDir
 from runner.recovery.supervisor import MAX_DEATHS, STEADY_SECONDS
 from runner.recovery.wishes import Kind, Wish
-from runner.run.loop import READING_SECONDS, Ending, RunLoop
-from runner.run.turn_policy import MAX_TURNS_WITHOUT_TRIAL
+from runner.run.drivers.turn_policy import MAX_TURNS_WITHOUT_TRIAL
+from runner.run.loop import READING_SECONDS, RunLoop
+from runner.run.loop_parts import Ending
 from runner.sandbox.peer import ConnectionLost, ContainerExited, MessageReceived
 from runner.spec import Budget
 from runner.wire.messages import (

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from runner.agents import Agent, PromptName, Turn, TurnOutcome, remarks, render_prompt
 from runner.budget_clock import BudgetClock
 from runner.records.journal import Journal
-from runner.run.agent_states import TRANSITIONS, TURN_RUNS, Event, State
-from runner.run.driver import Closing
-from runner.run.turn_policy import MAX_TURNS_WITHOUT_TRIAL, TurnPolicy
+from runner.run.drivers.agent_states import TRANSITIONS, TURN_RUNS, Event, State
+from runner.run.drivers.driver import Closing
+from runner.run.drivers.turn_policy import MAX_TURNS_WITHOUT_TRIAL, TurnPolicy
 from runner.sandbox.peer import Peer
 from runner.wire.messages import (
     MAX_PHRASE_CHARS,

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from runner.run.driver import Closing
+from runner.run.drivers.driver import Closing
 from runner.sandbox.peer import Peer
 from runner.wire.messages import Message, Stop, Stopped
 
