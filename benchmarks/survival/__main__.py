@@ -14,11 +14,11 @@ import tempfile
 from pathlib import Path
 
 import rich
-from docker.utils import parse_host
 from rich.table import Table
 
 from benchmarks.survival.faults import FAULTS
 from benchmarks.survival.measure import Outcome, survive
+from runner.engine.address import engine_address
 from runner.engine.client import Engine
 
 RESULTS = Path(__file__).parents[1] / "results" / "survival.json"
@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.survival", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each fault is done")
     args = parser.parse_args()
-    socket = str(parse_host(None)).removeprefix("http+unix://")
+    socket = engine_socket()
     outcomes = []
     engine = Engine.connect()
     try:
@@ -45,6 +45,19 @@ def main() -> None:
     found = [dataclasses.asdict(outcome) for outcome in outcomes]
     RESULTS.write_text(json.dumps({"machine": platform.machine(), "runs": found}, indent=2))
     rich.print(table(outcomes))
+
+
+def engine_socket() -> str:
+    """The path of the engine's socket.
+
+    Raises:
+        SystemExit: the engine is not on this machine.
+    """
+    where = str(engine_address()[1]["base_url"])
+    path = where.removeprefix("http+").removeprefix("unix://")
+    if not path.startswith("/"):
+        raise SystemExit(f"the engine at {where} has no socket on this machine")
+    return path
 
 
 def table(outcomes: list[Outcome]) -> Table:
