@@ -41,6 +41,7 @@ STOP_SECONDS = 15.0
 DEATHS_TO_REJECT = 2  # of the judge, at the same text
 MAX_ATTEMPTS = 4
 JUDGE_ENDED = "the judge ended"
+ENDED_FROM_OUTSIDE = "its container was ended from outside"
 DISTURBED = "other load disturbed it"
 
 
@@ -160,21 +161,23 @@ class Executor:
         return folder
 
     def _attempts(self, order: TrialOrder, log: Path, watch: Watch) -> Seen:
-        """Run the trial, and again when the judge ended under it, which is nobody's fault.
+        """Run the trial, and again when it was cut short, which is nobody's fault.
 
-        A text during whose scoring the judge ended twice is to blame for that.
+        The judge ended under it, or somebody ended its container. A text during whose scoring the
+        judge ended twice is to blame for that.
         """
         deaths = 0
         for _ in range(MAX_ATTEMPTS):
             seen = self._attempt(order, log, watch.on_line)
             deaths += seen.session.lost and seen.session.asked
             seen.judge_deaths = deaths
-            if not seen.session.lost or deaths >= DEATHS_TO_REJECT or self._abandon.is_set():
+            cut_short = seen.session.lost or seen.ended_from_outside
+            if not cut_short or deaths >= DEATHS_TO_REJECT or self._abandon.is_set():
                 seen.abandoned = self._abandon.is_set()
                 return seen
-            watch.on_repeat(JUDGE_ENDED)
+            watch.on_repeat(JUDGE_ENDED if seen.session.lost else ENDED_FROM_OUTSIDE)
         raise SandboxError(
-            f"running trial {order.trial}: the judge ended {MAX_ATTEMPTS} times",
+            f"running trial {order.trial}: the judge or its container ended {MAX_ATTEMPTS} times",
             hint="`bakeoff --verbose` prints all that the containers say",
         )
 
@@ -224,10 +227,6 @@ class Executor:
                     self._read(order, session, channel, seen, timers, file, on_line)
                 seen.state = self._engine.wait_exit(container, STOP_SECONDS)
             self._judging.finish(session)
-        if seen.state is None and not seen.overran:
-            raise EngineError(
-                f"watching trial {order.trial}: the connection to the engine was lost"
-            )
         seen.wall_seconds = time.monotonic() - began
         return seen
 

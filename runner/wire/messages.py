@@ -85,8 +85,9 @@ class TrialRequested(Message):
 
 @dataclass(frozen=True)
 class TrialExited(Message):
-    """The trainer's PID 1 saw `train.py` end. `cause`: exited, timeout, output or signal.
+    """The trainer's PID 1 saw `train.py` end.
 
+    `cause` is exited, timeout, output, signal, or stopped (PID 1 was told to end from outside).
     `seconds` is from the beginning of train.py's process to its end; when it began is in
     `Started.details`, as `began_at` in seconds since 1970.
     `measured` is what the kernel counted meanwhile; `Measured` in runner/records/schema.py has the
