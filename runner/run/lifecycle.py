@@ -215,9 +215,9 @@ def _perform(context: RunContext, before: Spent) -> RunResult:
                 if not opened:
                     raise
                 before = clock.spent()
-                wish = _next_life(error, loss, wishes, journal)
+                wish = _next_life(error, loss, wishes, context)
             if wish is not None:
-                raise _suspended(journal, SuspendedError(wish.by, why="asked", by="user"))
+                raise _suspended(context, SuspendedError(wish.by, why="asked", by="user"))
             context = replace(
                 context, resumed=True, inbox=queue.Queue(), token=new_token(), judging=Judging()
             )
@@ -225,7 +225,7 @@ def _perform(context: RunContext, before: Spent) -> RunResult:
 
 
 def _next_life(
-    error: BakeoffError, loss: EngineLoss, wishes: Wishes, journal: Journal
+    error: BakeoffError, loss: EngineLoss, wishes: Wishes, context: RunContext
 ) -> Wish | None:
     """Wait until the run can go on; returns what a person wants meanwhile.
 
@@ -235,9 +235,9 @@ def _next_life(
     try:
         return loss.wait(error, wishes)
     except SuspendedError as suspended:
-        raise _suspended(journal, suspended) from None
-    except BakeoffError as error:
-        _journal_suspended(journal, "failed", error.cause, error.message)
+        raise _suspended(context, suspended) from None
+    except BakeoffError as failed:
+        _journal_suspended(context.journal, "failed", failed.cause, failed.message)
         raise
 
 
@@ -281,9 +281,11 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes) -> RunResult:
     return result
 
 
-def _suspended(journal: Journal, suspended: SuspendedError) -> SuspendedError:
-    """Journal that the run is suspended, and by what."""
-    _journal_suspended(journal, suspended.why, suspended.by, suspended.message)
+def _suspended(context: RunContext, suspended: SuspendedError) -> SuspendedError:
+    """Journal that the run is suspended and by what; of a provider of the user's, its address."""
+    if suspended.by == "provider" and context.spec.base_url is not None:
+        suspended.message += f" (BASE_URL={context.spec.base_url})"
+    _journal_suspended(context.journal, suspended.why, suspended.by, suspended.message)
     return suspended
 
 
