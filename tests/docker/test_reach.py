@@ -16,7 +16,7 @@ from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
 
-from .commands import LONG_SECONDS, Commands, a_seed, commands, wait_for
+from .commands import LONG_SECONDS, Commands, a_seed, commands, events, wait_for
 
 PORT = 8000
 LISTEN = f"""
