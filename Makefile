@@ -26,7 +26,8 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
-	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis
+	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
+	bench-survival
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -149,6 +150,10 @@ bench-judge: ready ## measure what a score and its audit cost, and how small a l
 bench-gateway: ready ## measure the gateway beside its peers: SYSTEMS=gateway,portkey,litellm
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.gateway $(call option,SYSTEMS,--systems)
+
+bench-survival: ready ## measure what runs survive: every fault in turn on an agent and a baseline
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.survival
 
 bench-analysis: ## measure the tables and the whole analysis of 10,469 made-up trials in 60 runs
 	@scripts/setup analysis
