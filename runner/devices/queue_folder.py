@@ -35,7 +35,8 @@ VERSION = re.compile(r"queue\.(\d{1,15})\.json", re.ASCII)
 class QueueFolder:
     """The queue in this folder. Any thread of any process may call any method.
 
-    What lies there under other names is left alone, and what cannot be read is an empty queue.
+    What lies there under other names is left alone. A version that is torn or foreign is passed
+    over for the one before it; none of ours is ever torn but by a crash of the machine.
 
     Args:
         folder: it exists, and whoever shares the queue may write there.
@@ -84,10 +85,13 @@ class QueueFolder:
         )
 
     def _newest_queue(self) -> tuple[int, Queue]:
+        """The newest number, and the newest version that can be read."""
         for _ in range(MOST_TRIES):
-            number = self.newest()
+            numbers = sorted(self._numbers(), reverse=True)
             with contextlib.suppress(FileNotFoundError):  # newer ones came, and it was cleared away
-                return number, _parsed(self._file(number)) if number else Queue()
+                readable = (_parsed(self._file(number)) for number in numbers)
+                queue = next((queue for queue in readable if queue is not None), Queue())
+                return (numbers[0] if numbers else 0), queue
         raise HostError(
             f"reading the queue for devices in {self.path}: it cannot be opened",
             hint="remove that folder while no run is under way",
@@ -118,8 +122,8 @@ class QueueFolder:
                     self._file(old).unlink()
 
 
-def _parsed(file: Path) -> Queue:
-    """The queue in this file.
+def _parsed(file: Path) -> Queue | None:
+    """The queue in this file; None if it is torn or foreign.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -130,11 +134,12 @@ def _parsed(file: Path) -> Queue:
     except FileNotFoundError:
         raise
     except OSError:
-        return Queue()
-    with os.fdopen(descriptor, "rb") as opened:
+        return None
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return Queue()
-        try:
-            return Queue.model_validate_json(opened.read(MOST_BYTES))
-        except (ValidationError, OSError):
-            return Queue()
+            return None
+        return Queue.model_validate_json(os.read(descriptor, MOST_BYTES))
+    except (ValidationError, OSError):
+        return None
+    finally:
+        os.close(descriptor)
