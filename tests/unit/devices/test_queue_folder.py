@@ -145,7 +145,7 @@ def content(data: bytes) -> Callable[[Path], None]:
     return write
 
 
-FOREIGN = {
+FOREIGN: dict[str, Callable[[Path], object]] = {
     "empty": content(b""),
     "torn": content(b'{"entries":[{"ticket":"00'),
     "no JSON": content(b"\xff\x00\x80"),
