@@ -20,7 +20,7 @@ from runner.devices.signs import Sign, Watcher, clear_sign
 from runner.errors import HostError
 from runner.records.schema import now
 
-FIRST_POLL_SECONDS = 0.025  # of the first that waits; the others look more seldom
+FIRST_POLL_SECONDS = 0.04  # of the first that waits; the others look more seldom
 MOST_POLL_SECONDS = 0.5
 LOOK_SECONDS = 0.25  # between two looks at the others, when the queue has not changed
 ASK_SECONDS = 0.5  # between two questions about a container
@@ -68,16 +68,17 @@ class Place:
         Raises:
             HostError: the disk is full, or the folder is not writable.
         """
-        known, look_at, pause = -1, 0.0, 0.0
+        number, queue, look_at, pause = -1, Queue(), 0.0, 0.0
         while not abandon.wait(pause):
             self.sign.touch()
-            newest = self._queue.newest()
-            if newest == known and time.monotonic() < look_at:
+            if not self._queue.is_newest(number):
+                number, queue = self._queue.newest()
+            elif time.monotonic() < look_at:
                 continue
-            device, before = self._look()
+            device, before = self._look(queue)
             if device:
                 return device
-            known, look_at = newest, time.monotonic() + LOOK_SECONDS
+            look_at = time.monotonic() + LOOK_SECONDS
             pause = min(MOST_POLL_SECONDS, FIRST_POLL_SECONDS * (1 + before))
         return ""
 
@@ -105,9 +106,18 @@ class Place:
             self._queue.change(lambda queue: queue.without(self._ticket))
         self.sign.close()
 
-    def _look(self) -> tuple[str, int]:
-        """Take a device if one may be taken; else say how many others come before."""
-        queue = self._queue.read()
+    def _look(self, queue: Queue) -> tuple[str, int]:
+        """Take a device if one may be taken; else say how many others come before.
+
+        As long as all that is wanted is held by others who are there, nobody else is looked at: of
+        many who wait, each looks at one sign.
+        """
+        wants = self._entry.wants
+        holders = [entry for entry in queue.holders() if entry.device in wants]
+        seen = self._watcher.look(entry.ticket for entry in holders)
+        there = {entry.device for entry in holders if entry.ticket not in seen.absent}
+        if there.issuperset(wants) and queue.of(self._ticket) is not None:
+            return "", ahead(queue, self._ticket)
         others = (entry.ticket for entry in queue.entries if entry.ticket != self._ticket)
         seen = self._watcher.look(others)
         for holder in in_the_way(queue, self._ticket, seen.absent):

@@ -96,9 +96,12 @@ def in_the_way(queue: Queue, ticket: str, absent: Collection[str]) -> list[Entry
 
 def ahead(queue: Queue, ticket: str, absent: Collection[str] = ()) -> int:
     """How many who are there wait for one of the same devices and came before this waiter."""
-    count, mine = 0, queue.of(ticket)
+    mine = queue.of(ticket)
+    if mine is None:
+        return 0
+    count, wants = 0, frozenset(mine.wants)
     for entry in queue.waiting():
-        if mine is None or entry.ticket == ticket:
+        if entry.ticket == ticket:
             break
-        count += entry.ticket not in absent and not set(entry.wants).isdisjoint(mine.wants)
+        count += entry.ticket not in absent and not wants.isdisjoint(entry.wants)
     return count

@@ -47,13 +47,29 @@ class QueueFolder:
         self.path = folder
         self._kept = kept
 
-    def newest(self) -> int:
-        """The number of the newest version; 0 when there is none.
+    def newest(self) -> tuple[int, Queue]:
+        """The newest number (0 when there is none), and the queue as it is.
 
         Raises:
             HostError: the folder cannot be read.
         """
-        return max(self._numbers(), default=0)
+        for _ in range(MOST_TRIES):
+            numbers = sorted(self._numbers(), reverse=True)
+            with contextlib.suppress(FileNotFoundError):  # newer ones came, and it was cleared away
+                readable = (_parsed(self._file(number)) for number in numbers)
+                queue = next((queue for queue in readable if queue is not None), Queue())
+                return (numbers[0] if numbers else 0), queue
+        raise HostError(
+            f"reading the queue for devices in {self.path}: it cannot be opened",
+            hint="remove that folder while no run is under way",
+        )
+
+    def is_newest(self, number: int) -> bool:
+        """Whether this is still the newest version. It costs less than to look what is.
+
+        A foreign version may pass unnoticed until the next change.
+        """
+        return self._file(number).exists() and not self._file(number + 1).exists()
 
     def read(self) -> Queue:
         """The queue as it is.
@@ -61,7 +77,7 @@ class QueueFolder:
         Raises:
             HostError: the folder cannot be read.
         """
-        return self._newest_queue()[1]
+        return self.newest()[1]
 
     def change(self, change: Callable[[Queue], Queue]) -> Queue:
         """Change the queue, and return it as it then is.
@@ -73,7 +89,7 @@ class QueueFolder:
             HostError: the disk is full, or the folder is not writable.
         """
         for _ in range(MOST_TRIES):
-            number, queue = self._newest_queue()
+            number, queue = self.newest()
             changed = change(queue)
             if changed == queue:
                 return queue
@@ -81,19 +97,6 @@ class QueueFolder:
                 self._link(number + 1, changed)
         raise HostError(
             f"changing the queue for devices in {self.path}: it changes without end",
-            hint="remove that folder while no run is under way",
-        )
-
-    def _newest_queue(self) -> tuple[int, Queue]:
-        """The newest number, and the newest version that can be read."""
-        for _ in range(MOST_TRIES):
-            numbers = sorted(self._numbers(), reverse=True)
-            with contextlib.suppress(FileNotFoundError):  # newer ones came, and it was cleared away
-                readable = (_parsed(self._file(number)) for number in numbers)
-                queue = next((queue for queue in readable if queue is not None), Queue())
-                return (numbers[0] if numbers else 0), queue
-        raise HostError(
-            f"reading the queue for devices in {self.path}: it cannot be opened",
             hint="remove that folder while no run is under way",
         )
 

@@ -79,6 +79,15 @@ class Seen:
     absent: frozenset[str]
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """A sign that was looked at: when it was touched, and since when it is seen unchanged."""
+
+    touched: int
+    since: float
+    looked_at: float
+
+
 class Watcher:
     """Looks at the signs of others; it must look again and again to notice that one is old.
 
@@ -90,24 +99,26 @@ class Watcher:
     def __init__(self, folder: Path, now: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
         self._now = now
-        self._looked = now()
-        self._since: dict[str, tuple[int, float]] = {}
+        self._watched: dict[str, _Watched] = {}
 
     def look(self, tickets: Iterable[str]) -> Seen:
         """Who of these is dead or absent."""
-        moment, before = self._now(), self._since
-        if moment - self._looked > BLIND_SECONDS:
-            before = {}
-        self._looked, self._since = moment, {}
+        moment = self._now()
+        self._watched = {
+            ticket: watched
+            for ticket, watched in self._watched.items()
+            if moment - watched.looked_at <= BLIND_SECONDS
+        }
         dead, absent = set(), set()
         for ticket in tickets:
             touched = touched_at(self._folder, ticket)
             if touched is None:
                 dead.add(ticket)
                 continue
-            known, since = before.get(ticket, (touched, moment))
-            self._since[ticket] = (touched, since if known == touched else moment)
-            if moment - self._since[ticket][1] >= ABSENT_SECONDS:
+            before = self._watched.get(ticket)
+            since = before.since if before and before.touched == touched else moment
+            self._watched[ticket] = _Watched(touched, since, moment)
+            if moment - since >= ABSENT_SECONDS:
                 absent.add(ticket)
         return Seen(frozenset(dead), frozenset(dead | absent))
 

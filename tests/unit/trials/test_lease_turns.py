@@ -67,7 +67,7 @@ def one_run(folder: Path, run: str, began: threading.Barrier) -> None:
 
 def history(folder: Path) -> list[Queue]:
     """All versions of the queue, in their order."""
-    newest = QueueFolder(folder).newest()
+    newest, _ = QueueFolder(folder).newest()
     texts = ((folder / f"queue.{n + 1}.json").read_bytes() for n in range(newest))
     return [Queue.model_validate_json(text) for text in texts]
 
