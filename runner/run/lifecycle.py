@@ -49,7 +49,7 @@ from runner.sandbox.sandbox import Sandbox, new_token
 from runner.spec import RunSpec, read_spec
 from runner.tasks import Task, load_task
 from runner.trials.judging import Judging
-from runner.trials.pending import end_pending
+from runner.trials.orders.pending import end_pending
 
 OPENED = "sandbox.opened"
 

@@ -29,9 +29,9 @@ from runner.timing.findings import Allowances
 from runner.trials import judge_container
 from runner.trials.executor import Executor
 from runner.trials.lease import DeviceLease
+from runner.trials.orders.submission import SubmissionReader
 from runner.trials.outcome import Trainer
 from runner.trials.queue import TrialQueue
-from runner.trials.submission import SubmissionReader
 
 
 def build_loop(

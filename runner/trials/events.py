@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.records.schema import TrialRecord
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from runner.referee import verdicts
 from runner.spec import RunSpec
 from runner.trials.judging import Judging, Session
 from runner.trials.lease import DeviceLease, Held, Holder, LeaseAbandonedError, still_trains
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, Trainer, record_fields
 from runner.trials.terms import CONTESTANT, HAND_OUT_FOLDER
 from runner.trials.timers import Timers

@@ -16,7 +16,6 @@ from runner.budget_clock import BudgetClock
 from runner.records.clock import keep_reading, kept_reading
 from runner.records.journal import Journal
 from runner.records.schema import TrialRecord
-from runner.trials import pending
 from runner.trials.checks import Checks
 from runner.trials.events import (
     TrialBegan,
@@ -28,8 +27,9 @@ from runner.trials.events import (
 )
 from runner.trials.executor import Executor, Watch
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
-from runner.trials.submission import Refusal, SubmissionReader
+from runner.trials.orders import pending
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.submission import Refusal, SubmissionReader
 from runner.trials.terms import CHECK
 from runner.wire.messages import CHECK as CHECK_NUMBER
 from runner.wire.messages import Message, TrialAccepted, TrialFinished, TrialLog, TrialRefused

@@ -16,7 +16,7 @@ import pytest
 from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.wire.judge_terms import JUDGE_FOLDER
 
 from .trial_rig import FOREVER, SCORED, TrialRig, scored

@@ -34,9 +34,9 @@ from runner.spec import Budget
 from runner.trials.executor import Executor, Watch
 from runner.trials.judging import Judging
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.submission import SubmissionReader
 from runner.trials.queue import TrialQueue
-from runner.trials.submission import SubmissionReader
 from runner.wire.messages import (
     Message,
     Stop,

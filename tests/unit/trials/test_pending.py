@@ -22,8 +22,8 @@ from runner.records.layout import RunDir
 from runner.records.schema import ClockReading, Spent, TrialRecord, TrialSource
 from runner.trials.events import TrialEnded, TrialWaits
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
-from runner.trials.pending import (
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.pending import (
     MAX_TOLD,
     cut_trials,
     end_pending,
