@@ -266,14 +266,12 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes) -> RunResult:
         try:
             ending = loop.run()
         except SuspendedError:
-            if gateway is not None:
-                gateway.end()
-                loop.drain()
-            raise
-        collector.finish()
-        if gateway is not None:
-            gateway.end()
+            sandbox.end()
             loop.drain()
+            raise
+        sandbox.end()
+        loop.drain()
+        collector.finish()
         problems = settle(context, usage, gateway.container if gateway else "")
         result = _write_result(context, clock, ending, problems)
         sandbox.keep_volumes = False

@@ -17,9 +17,10 @@ from runner.recovery.supervisor import Supervisor
 from runner.recovery.wishes import Wish
 from runner.run.container_plan import instruction_files
 from runner.run.context import RunContext
-from runner.run.drivers.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
+from runner.run.drivers.agent_driver import AgentDriver, TurnMaker
 from runner.run.drivers.baseline_driver import OptimizerDriver
 from runner.run.drivers.driver import Driver
+from runner.run.drivers.turn_policy import TurnTimeouts
 from runner.run.loop import RunLoop
 from runner.run.loop_parts import LoopParts
 from runner.run.settlement import UsageLog
