@@ -101,10 +101,7 @@ class TrialExited(Message):
 
 @dataclass(frozen=True)
 class ScoreRequested(Message):
-    """A trial asked the judge for a score, at `at` (seconds since 1970).
-
-    `purpose` is final or estimate. The first final request ends the trial's training.
-    """
+    """A trial asked the judge for a score, final or estimate, at `at` (seconds since 1970)."""
 
     event: ClassVar[str] = "score.requested"
     session: str
@@ -229,10 +226,7 @@ class TurnInterrupt(Message):
 
 @dataclass(frozen=True)
 class TrialAccepted(Message):
-    """The request became trial number `trial`, 0 for a check; it may wait for the device.
-
-    `hypothesis` is told where the container may not know it, because it is new.
-    """
+    """The request became this trial, 0 for a check. A new container is told its `hypothesis`."""
 
     event: ClassVar[str] = "trial.accepted"
     request: str
