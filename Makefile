@@ -80,7 +80,7 @@ analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_
 	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
 	  $(call option,DOLLARS_PER_HOUR,--dollars-per-hour) $(call option,TARGET,--target)
 
-ps: venv ## list runs, and every container and volume of Bakeoff
+ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps
 
 logs: venv ## follow a run: RUN=gpt-s1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from rich.markup import escape
@@ -12,17 +13,16 @@ from runner import task_data
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerState
 from runner.errors import UserError
-from runner.metrics import VAL_BPB, Metric
-from runner.records.best import UNJUDGED, are_judged, best_trial
-from runner.records.files import read_lines
+from runner.records.best import UNJUDGED
 from runner.records.journal import Journal
-from runner.records.layout import RunDir, run_folders
-from runner.records.schema import Event, RunResult, TrialRecord
-from runner.run_lock import alive
-from runner.spec import read_spec
+from runner.records.layout import RunDir
+from runner.records.schema import Event
+from runner.watch import ages
+from runner.watch.glance import glances
 from runner.wire.protocol import MARK
 
 CONTESTANTS = ("agent", "optimizer")
+BAR_CELLS = 4  # so that the table fits 80 columns
 
 
 def tables(engine: Engine, runs: Path) -> list[Table]:
@@ -38,58 +38,32 @@ def tables(engine: Engine, runs: Path) -> list[Table]:
     return [runs_table(runs), containers, volumes]
 
 
-def runs_table(runs: Path) -> Table:
-    """All runs, each with the best value of its own trials.
+def runs_table(runs: Path, now: datetime | None = None) -> Table:
+    """All runs: their state, their best value, their budgets, and their last sign of life.
 
     The metric stands in the heading when all runs have the same one, else beside each value.
     """
-    run_dirs = [RunDir(path) for path in run_folders(runs)]
-    metrics = [_metric(run_dir) for run_dir in run_dirs]
-    names = {metric.name for metric in metrics}
+    now = now or ages.present()
+    found = glances(runs, now)
+    names = {run.metric.name for run in found}
     heading = f"best {names.pop()}" if len(names) == 1 else "best"
-    table = Table("run", "state", "trials", heading, "verified", title="runs", title_justify="left")
-    for run_dir, metric in zip(run_dirs, metrics, strict=True):
-        trials = list(read_lines(run_dir.trials, TrialRecord))
-        best = best_trial(trials, metric)
-        value = "–" if best is None or best.value is None else metric.shown(best.value)
-        shown = f"{metric.name} {value}" if heading == "best" and best else value
-        if not are_judged(trials, metric):
-            shown += f" {UNJUDGED}"
+    columns = ("run", "state", "trials", heading, "verified", "budget", "spent", "seen")
+    table = Table(*columns, title="runs", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.columns[5].no_wrap = True
+    for run in found:
+        value = "–" if run.best is None else run.metric.shown(run.best)
+        shown = f"{run.metric.name} {value}" if heading == "best" and run.best else value
         table.add_row(
-            run_dir.path.name, _state(run_dir), str(len(trials)), shown, _verified(run_dir, metric)
+            escape(printable(run.run_id)),
+            escape(printable(run.state)),
+            str(run.trials),
+            shown if run.judged else f"{shown} {UNJUDGED}",
+            "–" if run.verified is None else run.metric.shown(run.verified),
+            "\n".join(share.bar(BAR_CELLS) for share in run.shares) or "–",
+            run.usd,
+            ages.in_words(ages.seconds_since(run.seen_at, now)),
         )
     return table
-
-
-def _verified(run_dir: RunDir, metric: Metric) -> str:
-    """The mean that the referee found, or a dash."""
-    try:
-        result = RunResult.model_validate_json(run_dir.result.read_bytes())
-    except (OSError, ValueError):
-        return "–"
-    found = metric.measured(result.best_verified.value) if result.best_verified else None
-    return "–" if found is None else metric.shown(found)
-
-
-def _metric(run_dir: RunDir) -> Metric:
-    """The run's metric; where its spec cannot be read, the one that the first tasks had."""
-    try:
-        return read_spec(run_dir.path.parent, run_dir.path.name).metric
-    except UserError:
-        return VAL_BPB
-
-
-def _state(run_dir: RunDir) -> str:
-    if run_dir.result.exists():
-        try:
-            text = run_dir.result.read_text(encoding="utf-8")
-            return f"ended by {escape(RunResult.model_validate_json(text).ended_by)}"
-        except ValueError:
-            return "ended; result.json is unreadable"
-    if alive(run_dir):
-        return "running"
-    run_id = run_dir.path.name
-    return f"its runner died: `make resume RUN={run_id}` or `make stop RUN={run_id}`"
 
 
 def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: bool) -> Iterator[str]:
