@@ -24,7 +24,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs \
+.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
 	stop resume doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis
 
@@ -82,6 +82,9 @@ analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_
 
 ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps
+
+top: venv ## watch all runs that run now, live; RUN=gpt-s1: one run
+	@$(BAKEOFF) watch $(if $(RUN),$(call quoted,$(RUN)))
 
 logs: venv ## follow a run: RUN=gpt-s1
 	@$(BAKEOFF) logs $(call quoted,$(RUN))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -19,9 +19,8 @@ from runner.records.layout import RunDir
 from runner.records.schema import Event
 from runner.watch import ages
 from runner.watch.glance import glances
-from runner.wire.protocol import MARK
+from runner.watch.words import CONTESTANTS, readable
 
-CONTESTANTS = ("agent", "optimizer")
 BAR_CELLS = 4  # so that the table fits 80 columns
 
 
@@ -87,18 +86,6 @@ def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: boo
 def _container_of(states: list[ContainerState], role: str) -> ContainerState | None:
     wanted = (role,) if role else CONTESTANTS
     return next((state for state in states if state.role in wanted), None)
-
-
-def readable(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The lines of a log that are for people, from a stream that is cut anywhere."""
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from (
-            line.decode("utf-8", "replace") for line in lines if not line.startswith(MARK.encode())
-        )
-    if rest:
-        yield rest.decode("utf-8", "replace")
 
 
 def printable(line: str) -> str:

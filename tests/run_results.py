@@ -33,7 +33,7 @@ def at(seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def event(seconds: float, name: str, **fields: Any) -> Event:
+def event(seconds: float, name: str, /, **fields: Any) -> Event:
     """An event of a journal, so many seconds after `WHEN`."""
     return Event(at=at(seconds), event=name, fields=fields)
 

@@ -1,7 +1,9 @@
-"""The commands that show what there is: collect, ps, logs."""
+"""The commands that show what there is: collect, ps, watch, logs."""
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Annotated
 
 import rich
@@ -14,8 +16,12 @@ from runner.cli import streams, terminal
 from runner.cli.arguments import RunId
 from runner.cli.context import Folders, connected_engine
 from runner.cli.printing import print_rows
+from runner.errors import UserError
 from runner.records import layout
+from runner.records.layout import RunDir
 from runner.results import FIGURE
+from runner.watch import live
+from runner.watch.words import ContainerWords
 
 
 def collect(context: typer.Context) -> None:
@@ -37,6 +43,29 @@ def ps(context: typer.Context) -> None:
     with connected_engine() as engine:
         for table in runs_and_containers.tables(engine, context.obj.runs):
             terminal.print_table(table)
+
+
+def watch(
+    context: typer.Context,
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="The id of a run; or all that run."),
+    ] = None,
+) -> None:
+    """Show a run, or all that run now, live. Ctrl-C ends the view, and no run."""
+    runs: Path = context.obj.runs
+    console = rich.get_console()
+    with contextlib.suppress(KeyboardInterrupt):
+        if run_id is None:
+            live.show(console, live.RunningRuns(runs), streams.reader_left)
+            return
+        run_dir = RunDir(runs / spec.check_run_id(run_id))
+        if not run_dir.path.is_dir():
+            raise UserError(
+                f"watching {run_id}: there is no such run", hint="`make ps` lists the runs"
+            )
+        words = ContainerWords(run_id)
+        live.show(console, live.OneRun(run_dir, words.lines), streams.reader_left)
 
 
 def logs(

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from runner import ps
 from runner.cli import contest
 from runner.records import layout
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
-from runner.wire.messages import Ready
-from runner.wire.protocol import encode
 
 
 def test_a_folder_that_is_not_there_has_no_runs(tmp_path: Path) -> None:
@@ -36,16 +31,6 @@ def test_a_free_seed_is_free_for_all(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     assert contest.free_seed(tmp_path, ("gpt", "tpe")) == 3
     assert contest.free_seed(tmp_path, ("sonnet",)) == 1
-
-
-@given(st.lists(st.text("ab é", max_size=8), max_size=6), st.integers(min_value=1, max_value=9))
-def test_a_log_for_people_has_no_messages(words: list[str], size: int) -> None:
-    """However the engine cuts the stream, whole lines come out, and no protocol message."""
-    message = encode(Ready("agent")).decode()
-    text = "".join(f"{word}\n{message}" for word in words) + "the end"
-    raw = text.encode()
-    chunks = [raw[at : at + size] for at in range(0, len(raw), size)]
-    assert list(ps.readable(chunks)) == [*words, "the end"]
 
 
 def test_no_word_of_an_agent_steers_a_terminal(run_dir: RunDir) -> None:

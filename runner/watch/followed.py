@@ -1,0 +1,233 @@
+"""One run as it is followed: what its growing files have said so far.
+
+`look` reads what came since the last look. Texts of contestants are kept as they are; whoever
+shows them makes them harmless (panels.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from runner.metrics import VAL_BPB, Metric
+from runner.records.best import best_trial, measured_value, own_trials
+from runner.records.layout import RunDir
+from runner.records.schema import Event, Record, RunResult, Spent
+from runner.spec import RunSpec
+from runner.watch import ages
+from runner.watch.budgets import Share, shares
+from runner.watch.ends import Growing
+from runner.watch.glance import (
+    LIFE,
+    ShortTrial,
+    StateKind,
+    budget_of,
+    result_of,
+    spec_of,
+    spent_so_far,
+    state_of,
+)
+from runner.watch.training import Training
+
+KEPT_EVENTS = 40
+CHECK_STATE_SECONDS = 5.0  # from one look at a run's lock to the next
+FIRST_BAD_STATUS = 400
+# What the other parts of the view tell; everything else that happens is listed.
+TOLD_ELSEWHERE = {
+    "clock.read", "trial.queued", "trial.taken_up", "trial.started", "trial.finished",
+    "trial.estimated",
+    "turn.started", "turn.trial_asked", "check.queued", "artifact.collected",
+    "transcript.collected",
+}  # fmt: skip
+
+
+class ShortUsage(Record):
+    """Those fields of a line of `usage.jsonl` that tell whether the provider answers."""
+
+    schema_version: int = 1
+    at: str = ""
+    status: int = 0
+    failure: str = ""
+
+
+@dataclass
+class UnderWay:
+    """A trial that was asked for and has not ended.
+
+    Attributes:
+        number: the trial's.
+        hypothesis: what the contestant expects of it.
+        queued_at: when it was asked for.
+        started_at: when it got its device; None while it waits.
+        estimates: what the judge measured on the way: the trial's own fraction, and the value.
+        repeated: why it runs again; "" in its first attempt.
+    """
+
+    number: int
+    hypothesis: str
+    queued_at: datetime | None
+    started_at: datetime | None = None
+    estimates: list[tuple[float, float]] = field(default_factory=list)
+    repeated: str = ""
+
+
+class Followed:
+    """What is known of a run. Call `look`, then read the attributes.
+
+    Attributes:
+        kind: its state in one word.
+        state: its state in words.
+        trials: the contestant's own, in the order in which they ended.
+        waiting: the trials that were asked for and have not ended, the next or present one first.
+        turn: the last event of a turn; None before the first.
+        happened: the last events that nothing else in the view tells.
+        failures: how many of the provider's last answers in a row were errors.
+        last_status: of the provider's last answer.
+        seen_at: when anything was written down last.
+    """
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self.run_dir = run_dir
+        self.spec: RunSpec | None = None
+        self.result: RunResult | None = None
+        self.kind: StateKind = "died"
+        self.state = ""
+        self.trials: list[ShortTrial] = []
+        self.waiting: dict[int, UnderWay] = {}
+        self.turn: Event | None = None
+        self.happened: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.failures = 0
+        self.last_status = 0
+        self.seen_at: datetime | None = None
+        self.training: Training | None = None
+        self._events = Growing(run_dir.events)
+        self._ledger = Growing(run_dir.trials)
+        self._usage = Growing(run_dir.usage)
+        self._life: list[Event] = []  # what the state is told from
+        self._reading: Event | None = None
+        self._state_at: datetime | None = None
+
+    @property
+    def run_id(self) -> str:
+        return self.run_dir.path.name
+
+    @property
+    def asked(self) -> RunSpec | RunResult | None:
+        """What the run was asked to be; None where no file says it."""
+        return self.spec or self.result
+
+    @property
+    def metric(self) -> Metric:
+        return self.asked.metric if self.asked else VAL_BPB
+
+    @property
+    def best(self) -> ShortTrial | None:
+        return best_trial(self.trials, self.metric)
+
+    def values(self) -> list[float | None]:
+        """What each trial measured, in their order."""
+        return [measured_value(trial, self.metric) for trial in self.trials]
+
+    def spent(self, now: datetime) -> Spent | None:
+        """What is spent; None where no record says it."""
+        if self.result is not None:
+            return self.result.spent
+        events = [self._reading] if self._reading else []
+        return spent_so_far(events, now if self.kind == "running" else None)
+
+    def budgets(self, now: datetime) -> list[Share]:
+        """The budgets, the one that is nearest to its end first."""
+        asked, spent = self.asked, self.spent(now)
+        return shares(budget_of(asked), spent) if asked and spent else []
+
+    def look(self, now: datetime) -> None:
+        """Read what came since the last look."""
+        self.spec = self.spec or spec_of(self.run_dir)
+        for trial in own_trials(self._ledger.records(ShortTrial)):
+            self._see(trial.ended_at)
+            self.trials.append(trial)
+            self.waiting.pop(trial.trial, None)
+        for event in self._events.records(Event):
+            self._see(event.at)
+            self._take(event)
+        for usage in self._usage.records(ShortUsage):
+            self.last_status = usage.status
+            failed = bool(usage.failure) or usage.status >= FIRST_BAD_STATUS
+            self.failures = self.failures + 1 if failed else 0
+        self._look_at_state(now)
+        self._look_at_training()
+
+    def under_way(self) -> UnderWay | None:
+        """The trial that trains, or the one that is next; None if none was asked for."""
+        if self.kind != "running":
+            return None
+        started = [trial for trial in self.waiting.values() if trial.started_at]
+        return next(iter([*started, *self.waiting.values()]), None)
+
+    def _look_at_state(self, now: datetime) -> None:
+        """The lock of a run is taken for a moment to look at it, so that is done seldom."""
+        since = ages.seconds_since(self._state_at, now)
+        if since is not None and since < CHECK_STATE_SECONDS:
+            return
+        self._state_at = now
+        self.result = result_of(self.run_dir)
+        silent = ages.seconds_since(self.seen_at, now)
+        self.kind, self.state = state_of(self.run_dir, self.result, self._life[-1:], silent)
+
+    def _look_at_training(self) -> None:
+        trial = self.under_way()
+        if trial is None or trial.started_at is None:
+            self.training = None
+            return
+        if self.training is None or self.training.number != trial.number:
+            self.training = Training(self.run_dir, trial.number)
+        self.training.look()
+
+    def _see(self, at: str) -> None:
+        seen = ages.moment(at)
+        if seen is not None and (self.seen_at is None or seen > self.seen_at):
+            self.seen_at = seen
+
+    def _take(self, event: Event) -> None:
+        """Take up an event of the journal."""
+        if event.event == "clock.read":
+            self._reading = event
+        elif event.event in LIFE:
+            self._life = [event]
+            self._state_at = None  # look again
+            self.waiting.clear()
+        elif event.event.startswith("trial."):
+            self._take_trial(event)
+        elif event.event.startswith("turn."):
+            self.turn = event
+        if event.event not in TOLD_ELSEWHERE:
+            self.happened.append(event)
+
+    def _take_trial(self, event: Event) -> None:
+        fields: Mapping[str, Any] = event.fields
+        number = fields.get("trial")
+        trial = self.waiting.get(number) if isinstance(number, int) else None
+        match event.event:
+            case "trial.queued" if isinstance(number, int):
+                said = str(fields.get("hypothesis", ""))
+                self.waiting[number] = UnderWay(number, said, ages.moment(event.at))
+            case "trial.started" | "trial.taken_up" if isinstance(number, int):
+                trial = trial or self.waiting.setdefault(number, UnderWay(number, "", None))
+                if event.event == "trial.started":
+                    trial.started_at = ages.moment(event.at)
+            case "trial.repeated" if trial:
+                trial.repeated, trial.estimates = str(fields.get("reason", "")), []
+            case "trial.finished" if trial:
+                self.waiting.pop(trial.number)
+            case "trial.estimated":
+                self._take_estimate(fields)
+
+    def _take_estimate(self, fields: Mapping[str, Any]) -> None:
+        """The judge's estimate is of the one trial that trains now."""
+        trial = next((each for each in self.waiting.values() if each.started_at), None)
+        numbers = fields.get("fraction"), fields.get("value")
+        if trial and all(isinstance(number, int | float) for number in numbers):
+            trial.estimates.append((float(numbers[0] or 0), float(numbers[1] or 0)))
