@@ -5,6 +5,7 @@
 unexport $(filter-out PYTHON,$(filter PYTHON% CDPATH,$(.VARIABLES)))
 
 BAKEOFF := .venv/bin/bakeoff
+LOGGED = $(BAKEOFF) $(call option,LOG,--log)
 PYTEST := .venv/bin/python -m pytest
 
 # option: an option with its value, quoted for the shell. flag: a switch; empty, 0, no and false turn
@@ -34,6 +35,7 @@ help: ## show this help
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
 	@echo "  agents: MODEL BASE_URL RECORD=1"
+	@echo "  the log of a run: LOG=view|lines|json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
 setup: ## make .venv with everything, and check that a Docker engine runs
@@ -48,13 +50,13 @@ venv:
 	@scripts/setup run
 
 demo: ready ## a rehearsed agent and a baseline in ten minutes, without a key
-	@$(BAKEOFF) demo
+	@$(LOGGED) demo
 
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
-	@$(BAKEOFF) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
+	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
-	@$(BAKEOFF) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)
@@ -93,7 +95,7 @@ stop: venv ## end a run in an orderly way: RUN=gpt-s1
 	@$(BAKEOFF) stop $(call quoted,$(RUN))
 
 resume: ready ## continue a run whose runner died: RUN=gpt-s1
-	@$(BAKEOFF) resume $(call quoted,$(RUN))
+	@$(LOGGED) resume $(call quoted,$(RUN))
 
 doctor: venv ## check this machine; nothing is started
 	@$(BAKEOFF) doctor

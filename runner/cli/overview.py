@@ -54,18 +54,20 @@ def watch(
 ) -> None:
     """Show a run, or all that run now, live. Ctrl-C ends the view, and no run."""
     runs: Path = context.obj.runs
-    console = rich.get_console()
-    with contextlib.suppress(KeyboardInterrupt):
-        if run_id is None:
-            live.show(console, live.RunningRuns(runs), streams.reader_left)
-            return
+    if run_id is None:
+        drawn: live.Drawn = live.RunningRuns(runs)
+    else:
         run_dir = RunDir(runs / spec.check_run_id(run_id))
         if not run_dir.path.is_dir():
             raise UserError(
                 f"watching {run_id}: there is no such run", hint="`make ps` lists the runs"
             )
-        words = ContainerWords(run_id)
-        live.show(console, live.OneRun(run_dir, words.lines), streams.reader_left)
+        drawn = live.OneRun(run_dir, ContainerWords(run_id).lines)
+    if not terminal.can_be_redrawn():
+        live.show_once(rich.get_console(), drawn)
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        live.show(rich.get_console(), drawn, streams.reader_left)
 
 
 def logs(

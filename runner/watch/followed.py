@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from runner.metrics import VAL_BPB, Metric
@@ -34,6 +34,8 @@ from runner.watch.training import Training
 
 KEPT_EVENTS = 40
 CHECK_STATE_SECONDS = 5.0  # from one look at a run's lock to the next
+FRESH = timedelta(seconds=20)  # a runner reads its clock into the journal every 15 s
+BEGUN = ("run.started", "run.resumed")
 FIRST_BAD_STATUS = 400
 # What the other parts of the view tell; everything else that happens is listed.
 TOLD_ELSEWHERE = {
@@ -77,6 +79,10 @@ class UnderWay:
 class Followed:
     """What is known of a run. Call `look`, then read the attributes.
 
+    Args:
+        run_dir: of the run.
+        is_ours: this process is its runner, so nobody need look at its lock.
+
     Attributes:
         kind: its state in one word.
         state: its state in words.
@@ -89,8 +95,9 @@ class Followed:
         seen_at: when anything was written down last.
     """
 
-    def __init__(self, run_dir: RunDir) -> None:
+    def __init__(self, run_dir: RunDir, *, is_ours: bool = False) -> None:
         self.run_dir = run_dir
+        self._is_ours = is_ours
         self.spec: RunSpec | None = None
         self.result: RunResult | None = None
         self.kind: StateKind = "died"
@@ -168,14 +175,23 @@ class Followed:
         return next(iter([*started, *self.waiting.values()]), None)
 
     def _look_at_state(self, now: datetime) -> None:
-        """The lock of a run is taken for a moment to look at it, so that is done seldom."""
+        """Tell the state, of a run that is silent by its lock.
+
+        To look at a lock is to take it for a moment, so that is done seldom, and never of a run
+        that has just given a sign of life: somebody may be about to resume it.
+        """
+        silent = ages.seconds_since(self.seen_at, now)
         since = ages.seconds_since(self._state_at, now)
         if since is not None and since < CHECK_STATE_SECONDS:
             return
         self._state_at = now
         self.result = result_of(self.run_dir)
-        silent = ages.seconds_since(self.seen_at, now)
-        self.kind, self.state = state_of(self.run_dir, self.result, self._life[-1:], silent)
+        lives = bool(self._life) and self._life[0].event in BEGUN
+        is_fresh = self.seen_at is not None and abs(now - self.seen_at) < FRESH
+        if self.result is None and (self._is_ours or (lives and is_fresh)):
+            self.kind, self.state = "running", "running"
+        else:
+            self.kind, self.state = state_of(self.run_dir, self.result, self._life, silent)
 
     def _look_at_training(self) -> None:
         trial = self.under_way()

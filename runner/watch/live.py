@@ -108,8 +108,6 @@ class RunningRuns:
 def show(console: Console, drawn: Drawn, reader_left: Callable[[], bool]) -> None:
     """Show something on the whole terminal until it is over, and then leave its last state there.
 
-    Without a terminal it is printed once.
-
     Args:
         console: of the terminal.
         drawn: what is shown.
@@ -118,12 +116,16 @@ def show(console: Console, drawn: Drawn, reader_left: Callable[[], bool]) -> Non
     Raises:
         KeyboardInterrupt: the user ended the view.
     """
-    if console.is_terminal:
-        with Live(console=console, screen=True, auto_refresh=False) as live:
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        live.update(_drawn(console, drawn), refresh=True)
+        while not drawn.is_over() and not reader_left():
+            time.sleep(REFRESH_SECONDS)
             live.update(_drawn(console, drawn), refresh=True)
-            while not drawn.is_over() and not reader_left():
-                time.sleep(REFRESH_SECONDS)
-                live.update(_drawn(console, drawn), refresh=True)
+    show_once(console, drawn)
+
+
+def show_once(console: Console, drawn: Drawn) -> None:
+    """Print the present state of something, as it is done where there is no terminal."""
     console.print(_drawn(console, drawn))
 
 

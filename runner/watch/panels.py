@@ -68,8 +68,21 @@ def overview(runs: Sequence[Followed], now: datetime, width: int, height: int) -
 
 def plain(words: str) -> str:
     """A stranger's text on one line, without anything that a terminal obeys."""
-    line = " ".join(words[:LONGEST_TEXT].split())
-    return "".join(char if char.isprintable() else "\ufffd" for char in line)
+    return printable(" ".join(words[:LONGEST_TEXT].split()))
+
+
+def printable(text: str) -> str:
+    """The text with a sign in the place of each character that is not printed."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(char if char.isprintable() else "\ufffd" for char in text)
+    )
+
+
+def harmless_value(value: object) -> object:
+    """A value of a log's line as a terminal can be given it; other values than text are kept."""
+    return printable(value) if isinstance(value, str) else value
 
 
 def _cut(line: Text, width: int) -> Text:

@@ -64,21 +64,21 @@ def test_a_trial_is_followed_to_its_end(run_dir: RunDir) -> None:
 
 
 def test_the_states_of_a_run(run_dir: RunDir) -> None:
-    """Running, its runner dead, suspended, ended; the lock is looked at every few seconds only."""
+    """Running, its runner dead, suspended, ended; the lock of a run that lives is let alone."""
     run = Followed(run_dir)
 
     def state(seconds: float) -> str:
         run.look(at(seconds))
         return run.state
 
+    assert state(61) == "running"  # its last sign of life is a second old
+    assert state(90).startswith("its runner died")
     with held(run_dir):
-        assert state(0) == "running"
-    assert state(1) == "running"
-    assert state(10).startswith("its runner died")
-    add_lines(run_dir.events, [event(11, "run.suspended", why="asked")])
-    assert state(11) == "suspended: `make resume RUN=gpt-s1`"
+        assert state(100) == "running"
+    add_lines(run_dir.events, [event(101, "run.suspended", why="asked")])
+    assert state(101) == "suspended: `make resume RUN=gpt-s1`"
     run_dir.result.write_text(run_result("gpt-s1").model_dump_json())
-    assert state(20) == "ended by trials"
+    assert state(110) == "ended by trials"
 
 
 def test_a_provider_that_fails_is_counted_until_it_answers(run_dir: RunDir) -> None:

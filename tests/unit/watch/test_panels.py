@@ -13,7 +13,7 @@ from runner.records.layout import RunDir
 from runner.records.schema import Spent, UsageRecord
 from runner.run_lock import held
 from runner.watch.followed import Followed
-from runner.watch.live import OneRun, RunningRuns, show
+from runner.watch.live import OneRun, RunningRuns, show, show_once
 from runner.watch.panels import overview, plain, view
 from tests.run_results import WHEN, add_lines, event, made_run, made_trial, run_result
 
@@ -129,14 +129,14 @@ def test_all_running_runs_are_found(run_dir: RunDir, tmp_path: Path) -> None:
     other = made_run(tmp_path, "gp-s1", events=HAPPENED[:1])
     console = Console(width=80, height=30, force_terminal=False)
 
-    def drawn() -> str:
+    def drawn(at: datetime) -> str:
         with console.capture() as captured:
-            console.print(RunningRuns(tmp_path).draw(NOW, 80, 30))
+            console.print(RunningRuns(tmp_path).draw(at, 80, 30))
         return captured.get()
 
-    assert "no run is running" in drawn()
+    assert "no run is running" in drawn(NOW + timedelta(minutes=5))
     with held(run_dir), held(other):
-        both = drawn()
+        both = drawn(NOW)
     assert "gp-s1" in both
     assert "gpt-s1" in both
     assert "tpe-s1" not in both
@@ -145,7 +145,7 @@ def test_all_running_runs_are_found(run_dir: RunDir, tmp_path: Path) -> None:
 def test_without_a_terminal_the_view_is_printed_once(run_dir: RunDir) -> None:
     """A pipe gets the state as it is, and the command ends."""
     console = Console(width=80, height=30, force_terminal=False, record=True)
-    show(console, OneRun(run_dir), lambda: False)
+    show_once(console, OneRun(run_dir))
     assert console.export_text().count("gpt-s1  pystdlib") == 1
 
 
