@@ -13,8 +13,9 @@ says who has to act: user, host or sandbox. `result.json` uses the same words fo
 and three more for ends that are no errors here: budget, agent and provider.
 
 Some exceptions are not in the tree, because their callers catch them and no command ends by them:
-`LeaseAbandonedError` (a trial stops waiting for its device), `UnreadableError` (a train.py is no
-Python) and those of `runner/wire/`, which is copied into images that do not have this file.
+`LeaseAbandonedError` and `LeaseLostError` (a trial stops waiting for its device, or has lost it),
+`UnreadableError` (a train.py is no Python) and those of `runner/wire/`, which is copied into
+images that do not have this file.
 """
 
 from __future__ import annotations
