@@ -1,4 +1,4 @@
-"""Lists what there is: the runs, their containers and volumes, and their logs."""
+"""Lists what there is: runs, devices and who has them, containers, volumes, and logs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from runner import task_data
+from runner.devices.state import Party, state
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerState
-from runner.errors import UserError
+from runner.errors import HostError, UserError
 from runner.records.best import UNJUDGED
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
@@ -21,20 +22,22 @@ from runner.watch import ages
 from runner.watch.glance import glances
 from runner.watch.words import CONTESTANTS, readable
 
+STOPPED_SECONDS = 10.0  # a process that gave no sign of life for so long is stopped
+ENGINE_CHARS = 12  # of its id
 BAR_CELLS = 4  # so that the table fits 80 columns
 
 
-def tables(engine: Engine, runs: Path) -> list[Table]:
-    """Tables of all runs, all containers and all volumes."""
+def engine_tables(engine: Engine) -> list[Table]:
+    """Tables of all containers and all volumes."""
     containers = Table(
         "container", "run", "role", "status", title="containers", title_justify="left"
     )
-    for state in engine.containers():
-        containers.add_row(state.name, state.run_id, state.role, state.status)
+    for one in engine.containers():
+        containers.add_row(one.name, one.run_id, one.role, one.status)
     volumes = Table("volume", "of", title="volumes", title_justify="left")
     for volume in engine.volumes():
         volumes.add_row(volume.name, volume.run_id or task_data.meaning(volume.name, volume.data))
-    return [runs_table(runs), containers, volumes]
+    return [containers, volumes]
 
 
 def runs_table(runs: Path, now: datetime | None = None) -> Table:
@@ -63,6 +66,48 @@ def runs_table(runs: Path, now: datetime | None = None) -> Table:
             ages.in_words(ages.seconds_since(run.seen_at, now)),
         )
     return table
+
+
+def devices_tables(now: datetime, folder: Path | None = None) -> list[Table]:
+    """Who has which device, and who waits for it in which order; none if nobody does.
+
+    Args:
+        now: the present.
+        folder: where the queue of this machine lies, if not at its usual place.
+    """
+    columns = ("device", "held by", "since", "waiting, in this order")
+    table = Table(*columns, title="devices", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    try:
+        states = state(folder)
+    except HostError as error:
+        table.add_row("?", escape(printable(error.message)), "–", "–")
+        return [table]
+    several = len({device.engine for device in states}) > 1
+    for device in states:
+        holder = device.holder
+        engine = f" of engine {device.engine[:ENGINE_CHARS]}" if several else ""
+        table.add_row(
+            escape(printable(f"{device.device}{engine}")),
+            "–" if holder is None else _party(holder),
+            "–" if holder is None else _age(holder, now),
+            "\n".join(f"{_party(one)}, {_age(one, now)}" for one in device.waiting) or "–",
+        )
+    return [table] if states else []
+
+
+def _party(party: Party) -> str:
+    """Who has a device or waits for it, and what is wrong with it."""
+    what = f" trial {party.trial}" if party.trial else ""
+    said = ""
+    if not party.alive:
+        said = " (its runner died; held until its container ends)"
+    elif party.seen_seconds > STOPPED_SECONDS:
+        said = f" (its runner has not moved for {ages.in_words(party.seen_seconds)})"
+    return escape(printable(f"{party.run or '?'}{what}{said}"))
+
+
+def _age(party: Party, now: datetime) -> str:
+    return ages.in_words(ages.seconds_since(ages.moment(party.since), now))
 
 
 def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: bool) -> Iterator[str]:

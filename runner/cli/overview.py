@@ -20,7 +20,7 @@ from runner.errors import UserError
 from runner.records import layout
 from runner.records.layout import RunDir
 from runner.results import FIGURE
-from runner.watch import live
+from runner.watch import ages, live
 from runner.watch.words import ContainerWords
 
 
@@ -39,9 +39,12 @@ def collect(context: typer.Context) -> None:
 
 
 def ps(context: typer.Context) -> None:
-    """List all runs, and every container and volume of Bakeoff on the engine."""
-    with connected_engine() as engine:
-        for table in runs_and_containers.tables(engine, context.obj.runs):
+    """List all runs, who has which device, and every container and volume on the engine."""
+    found, now = runs_and_containers, ages.present()
+    for table in (found.runs_table(context.obj.runs, now), *found.devices_tables(now)):
+        terminal.print_table(table)
+    with connected_engine() as engine:  # without one, the runs have been listed all the same
+        for table in found.engine_tables(engine):
             terminal.print_table(table)
 
 

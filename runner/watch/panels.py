@@ -94,11 +94,14 @@ def _cut(line: Text, width: int) -> Text:
 def _head(run: Followed, now: datetime) -> list[Text]:
     """Who it is, how it stands, and how good it is."""
     asked, best, metric = run.asked, run.best, run.metric
-    seen = ages.in_words(ages.seconds_since(run.seen_at, now))
+    since = ages.seconds_since(run.seen_at, now)
+    seen = "" if since is None else f"  seen {ages.in_words(since)} ago"
+    state, _, what_to_do = run.state.partition(": ")
     first = Text.assemble(
         (plain(run.run_id), "bold"), f"  {plain(asked.task) if asked else '?'}  ",
-        (plain(run.state), STYLES[run.kind]), f"{_turn(run)}  seen {seen} ago",
+        (plain(state), STYLES[run.kind]), f"{_turn(run)}{seen}",
     )  # fmt: skip
+    advice = [Text(f"  {plain(what_to_do)}")] if what_to_do else []
     bad = sum(trial.status != "ok" for trial in run.trials)
     value = "none yet" if best is None or best.value is None else metric.shown(best.value)
     of = f" (trial {best.trial})" if best else ""
@@ -108,7 +111,7 @@ def _head(run: Followed, now: datetime) -> list[Text]:
     if spent is not None and spent.requests:
         rehearsed = " rehearsed" if asked and asked.rehearsed else ""
         second.append(f"   ${spent.usd:.2f}{rehearsed}")
-    return [first, second]
+    return [first, *advice, second]
 
 
 def _turn(run: Followed) -> str:
