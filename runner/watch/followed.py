@@ -87,6 +87,8 @@ class Followed:
         kind: its state in one word.
         state: its state in words.
         trials: the contestant's own, in the order in which they ended.
+        values: what each of them measured.
+        best: the best of them; None before one has measured anything.
         waiting: the trials that were asked for and have not ended, the next or present one first.
         turn: the last event of a turn; None before the first.
         happened: the last events that nothing else in the view tells.
@@ -103,6 +105,8 @@ class Followed:
         self.kind: StateKind = "died"
         self.state = ""
         self.trials: list[ShortTrial] = []
+        self.values: list[float | None] = []
+        self.best: ShortTrial | None = None
         self.waiting: dict[int, UnderWay] = {}
         self.turn: Event | None = None
         self.happened: deque[Event] = deque(maxlen=KEPT_EVENTS)
@@ -130,14 +134,6 @@ class Followed:
     def metric(self) -> Metric:
         return self.asked.metric if self.asked else VAL_BPB
 
-    @property
-    def best(self) -> ShortTrial | None:
-        return best_trial(self.trials, self.metric)
-
-    def values(self) -> list[float | None]:
-        """What each trial measured, in their order."""
-        return [measured_value(trial, self.metric) for trial in self.trials]
-
     def spent(self, now: datetime) -> Spent | None:
         """What is spent; None where no record says it."""
         if self.result is not None:
@@ -153,10 +149,14 @@ class Followed:
     def look(self, now: datetime) -> None:
         """Read what came since the last look."""
         self.spec = self.spec or spec_of(self.run_dir)
-        for trial in own_trials(self._ledger.records(ShortTrial)):
+        ended = own_trials(self._ledger.records(ShortTrial))
+        for trial in ended:
             self._see(trial.ended_at)
-            self.trials.append(trial)
             self.waiting.pop(trial.trial, None)
+        if ended:
+            self.trials += ended
+            self.best = best_trial(self.trials, self.metric)
+            self.values += [measured_value(trial, self.metric) for trial in ended]
         for event in self._events.records(Event):
             self._see(event.at)
             self._take(event)

@@ -1,15 +1,18 @@
 """The view of a run below the log of its own runner, at the bottom of a terminal.
 
-It is drawn in a thread from the run's records, so that neither a slow terminal nor a fault of the
-view holds the run up. Whatever is printed meanwhile appears above it.
+A thread draws it from the run's records, and prints what is logged meanwhile above it. So neither
+a terminal that takes nothing nor a fault of the view holds the run up.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
@@ -28,6 +31,7 @@ REFRESH_SECONDS = 1.0
 MOST_LINES = 18
 LEAST_LINES = 8  # a terminal with less room for the view gets log lines alone
 LOG_LINES = 6  # of a terminal that are left to the log
+MOST_PENDING = 1000  # lines of the log that a terminal has not taken yet; older ones are dropped
 END_SECONDS = 5.0
 
 
@@ -45,11 +49,14 @@ class RunView:
         self._seconds = seconds
         self._run = Followed(run_dir, is_ours=True)
         self._words: deque[str] = deque(maxlen=KEPT_LINES)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._refresh, name="view", daemon=True)
+        self._lines: deque[str] = deque(maxlen=MOST_PENDING)
+        self._called = threading.Event()
+        self._ended = False
+        self._thread = threading.Thread(target=self._work, name="view", daemon=True)
         self._size = console.size
         self._live = self._new_live()
-        self._above = _Above(console, sys.stderr)
+        self._above = _Above(self._take, sys.stderr)
+        self._decoder = AnsiDecoder()
 
     def hear(self, role: str, line: str) -> None:
         """Take up a line that a container printed for people."""
@@ -68,12 +75,18 @@ class RunView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ended.set()
+        self._ended = True
+        self._called.set()
         self._thread.join(END_SECONDS)  # a terminal that is stopped holds up nobody
         if sys.stderr is self._above:
-            sys.stderr = self._above.rich_proxied_file
+            sys.stderr = self._above.file
         if not self._thread.is_alive():
             self._live.stop()
+
+    def _take(self, lines: list[str]) -> None:
+        """Lines are to be printed above the view; whoever logs them does not wait for that."""
+        self._lines.extend(lines)
+        self._called.set()
 
     def _new_live(self) -> Live:
         return Live(
@@ -81,12 +94,29 @@ class RunView:
             vertical_overflow="crop", redirect_stderr=False,
         )  # fmt: skip
 
-    def _refresh(self) -> None:
-        while not self._ended.wait(self._seconds):
-            size = self._console.size
-            if size != self._size:
-                self._begin_anew(size)
-            self._live.update(self._drawn(size), refresh=True)
+    def _work(self) -> None:
+        """Print what is logged, and draw the view from time to time, until the end."""
+        draw_at = 0.0
+        while not self._ended:
+            self._called.wait(max(0.0, draw_at - time.monotonic()))
+            self._called.clear()
+            self._print_lines()
+            if time.monotonic() >= draw_at:
+                self._draw()
+                draw_at = time.monotonic() + self._seconds
+        self._print_lines()
+
+    def _print_lines(self) -> None:
+        while self._lines:
+            self._console.print(self._decoder.decode_line(self._lines.popleft()))
+
+    def _draw(self) -> None:
+        if not _is_in_front(self._console):
+            return
+        size = self._console.size
+        if size != self._size:
+            self._begin_anew(size)
+        self._live.update(self._drawn(size), refresh=True)
 
     def _begin_anew(self, size: ConsoleDimensions) -> None:
         """After a resize nobody knows where the old view stands, so the screen is cleared."""
@@ -110,36 +140,37 @@ class RunView:
 class _Above(io.TextIOBase):
     """Stands for stderr while a view is shown: what is written appears above the view, as it is.
 
-    (The redirection that rich has reads markup in a line that is flushed before its end.)
-
-    Attributes:
-        rich_proxied_file: what it stands for.
+    Args:
+        take: is given whole lines, and what is flushed of one, such as a question.
+        file: what it stands for.
     """
 
-    def __init__(self, console: Console, file: TextIO) -> None:
-        self.rich_proxied_file = file
-        self._console = console
-        self._decoder = AnsiDecoder()
+    def __init__(self, take: Callable[[list[str]], None], file: TextIO) -> None:
+        self.file = file
+        self._take = take
         self._rest = ""
 
     def write(self, text: str) -> int:
-        """Print the lines that are whole now."""
         *lines, self._rest = (self._rest + text).split("\n")
         if lines:
-            self._print(lines)
+            self._take(lines)
         return len(text)
 
     def flush(self) -> None:
-        """Print what there is of a line, such as a question."""
         if self._rest:
-            self._print([self._rest])
+            self._take([self._rest])
             self._rest = ""
 
     def fileno(self) -> int:
-        return self.rich_proxied_file.fileno()
+        return self.file.fileno()
 
     def isatty(self) -> bool:
-        return self.rich_proxied_file.isatty()
+        return self.file.isatty()
 
-    def _print(self, lines: list[str]) -> None:
-        self._console.print(Text("\n").join(map(self._decoder.decode_line, lines)))
+
+def _is_in_front(console: Console) -> bool:
+    """Whether the terminal is this process's own, and not that of a shell that sent it away."""
+    try:
+        return os.tcgetpgrp(console.file.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return True

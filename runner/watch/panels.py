@@ -204,7 +204,7 @@ def _one_column(
     happened: bool = True,
 ) -> list[Text]:
     """The curve, the last trials, the last words and what else happened, in so many lines."""
-    curve = plot(run.values(), run.metric, width, min(CURVE_LINES, max(0, rest // 3)))
+    curve = plot(run.values, run.metric, width, min(CURVE_LINES, max(0, rest // 3)))
     lines = [Text(line, style="cyan") for line in curve]
     events = _happened(run, now, min(4, max(2, rest // 5))) if happened else []
     said = _words(words, min(len(words) + 1, max(2, rest // 4)))

@@ -60,7 +60,7 @@ def test_a_trial_is_followed_to_its_end(run_dir: RunDir) -> None:
         add_lines(run_dir.events, [event(120, "trial.finished", trial=2)])
         run.look(at(121))
     assert run.under_way() is None
-    assert (run.values(), run.best) == ([2.5, 2.4], run.trials[1])
+    assert (run.values, run.best) == ([2.5, 2.4], run.trials[1])
 
 
 def test_the_states_of_a_run(run_dir: RunDir) -> None:

@@ -38,9 +38,9 @@ def wait_until(true: Callable[[], bool]) -> None:
         threading.Event().wait(0.01)
 
 
-def screen_of(monkeypatch: pytest.MonkeyPatch) -> Screen:
+def screen_of(monkeypatch: pytest.MonkeyPatch, screen: Screen | None = None) -> Screen:
     """Makes stdout and stderr one terminal; a fixture would do so before pytest captures them."""
-    screen = Screen()
+    screen = screen or Screen()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", screen)
     return screen
@@ -90,6 +90,38 @@ def test_the_view_survives_a_resize(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert max(map(len, shown.splitlines())) <= 40
 
 
+class Stopped(Screen):
+    """A terminal that takes nothing from some moment on, as after Ctrl-S."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        self.is_asked = threading.Event()
+
+    def write(self, text: str) -> int:
+        if not self.goes_on.is_set():
+            self.is_asked.set()
+            self.goes_on.wait(WAIT_SECONDS)
+        return super().write(text)
+
+
+def test_a_terminal_that_takes_nothing_holds_up_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever logs goes on; the lines come when the terminal goes on."""
+    screen = screen_of(monkeypatch, Stopped())
+    assert isinstance(screen, Stopped)
+    with RunView(console(), made_run(tmp_path), 0.01):
+        screen.goes_on.clear()
+        assert screen.is_asked.wait(WAIT_SECONDS)
+        for number in range(100):
+            print(f"line {number}.", file=sys.stderr)
+        assert "line 99." not in screen.getvalue()
+        screen.goes_on.set()
+        screen.wait_for("line 99.")
+
+
 def test_a_low_terminal_has_log_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With ten lines there is no room for both."""
     screen = screen_of(monkeypatch)
@@ -102,6 +134,13 @@ def test_a_low_terminal_has_log_lines(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_an_error_of_the_run_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The view ends with the run, however that ends, and gives the streams back."""
     screen = screen_of(monkeypatch)
-    with pytest.raises(KeyboardInterrupt), RunView(console(), made_run(tmp_path), 0.01):
-        raise KeyboardInterrupt
-    assert sys.stdout is screen
+
+    def interrupted() -> None:
+        with RunView(console(), made_run(tmp_path), 0.01):
+            print("the last line", file=sys.stderr)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (sys.stdout, sys.stderr) == (screen, screen)
+    assert "the last line" in screen.getvalue()
