@@ -6,12 +6,15 @@ shows them makes them harmless (panels.py).
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from runner.devices.state import state
+from runner.errors import HostError
 from runner.metrics import VAL_BPB, Metric
 from runner.records.best import best_trial, measured_value, own_trials
 from runner.records.layout import RunDir
@@ -92,6 +95,8 @@ class Followed:
         waiting: the trials that were asked for and have not ended, the next or present one first.
         turn: the last event of a turn; None before the first.
         happened: the last events that nothing else in the view tells.
+        behind: who has the device for which the next trial waits; "" if nobody is known.
+        engine_gone_at: since when the engine does not answer; None while it does.
         failures: how many of the provider's last answers in a row were errors.
         last_status: of the provider's last answer.
         seen_at: when anything was written down last.
@@ -110,6 +115,8 @@ class Followed:
         self.waiting: dict[int, UnderWay] = {}
         self.turn: Event | None = None
         self.happened: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.behind = ""
+        self.engine_gone_at: datetime | None = None
         self.failures = 0
         self.last_status = 0
         self.seen_at: datetime | None = None
@@ -166,6 +173,7 @@ class Followed:
             self.failures = self.failures + 1 if failed else 0
         self._look_at_state(now)
         self._look_at_training()
+        self.behind = self._holder()
 
     def under_way(self) -> UnderWay | None:
         """The trial that trains, or the one that is next; None if none was asked for."""
@@ -202,6 +210,20 @@ class Followed:
             self.training = Training(self.run_dir, trial.number)
         self.training.look()
 
+    def _holder(self) -> str:
+        """Who has the device for which the next trial waits."""
+        trial = self.under_way()
+        if trial is None or trial.started_at is not None:
+            return ""
+        with contextlib.suppress(HostError):
+            for device in state():
+                waits = any(
+                    (one.run, one.trial) == (self.run_id, trial.number) for one in device.waiting
+                )
+                if waits and device.holder is not None:
+                    return f"{device.holder.run or '?'} trial {device.holder.trial}"
+        return ""
+
     def _see(self, at: str) -> None:
         seen = ages.moment(at)
         if seen is not None and (self.seen_at is None or seen > self.seen_at):
@@ -215,10 +237,15 @@ class Followed:
             self._life = [event]
             self._state_at = None  # look again
             self.waiting.clear()
+            self.engine_gone_at = None
         elif event.event.startswith("trial."):
             self._take_trial(event)
         elif event.event.startswith("turn."):
             self.turn = event
+        elif event.event == "engine.failed":
+            self.engine_gone_at = self.engine_gone_at or ages.moment(event.at)
+        elif event.event == "engine.answered":
+            self.engine_gone_at = None
         if event.event not in TOLD_ELSEWHERE:
             self.happened.append(event)
 

@@ -137,7 +137,8 @@ def _trial(run: Followed, now: datetime) -> list[Text]:
     queue = f"; {more} more in the queue" if more > 0 else ""
     if trial.started_at is None:
         waited = ages.in_words(ages.seconds_since(trial.queued_at, now))
-        first = Text(f"trial {trial.number} waits for its device, asked for {waited} ago{queue}")
+        behind = f" behind {plain(run.behind)}" if run.behind else ""
+        first = Text(f"trial {trial.number} waits for its device{behind}, since {waited}{queue}")
     else:
         first = _progress(run, trial)
         first.append(queue)
@@ -178,8 +179,11 @@ def _so_far(run: Followed, trial: UnderWay, now: datetime) -> Text:
 
 
 def _pauses(run: Followed, now: datetime) -> list[Text]:
-    """Why nothing happens: a pause between turns, or a provider that does not answer."""
+    """Why nothing happens: a pause between turns, an engine or a provider that fails."""
     lines = []
+    if run.kind == "running" and run.engine_gone_at is not None:
+        gone = ages.in_words(ages.seconds_since(run.engine_gone_at, now))
+        lines.append(Text(f"the engine failed {gone} ago; the runner waits for it", "yellow"))
     if run.kind == "running" and run.failures:
         count = f"the last {run.failures} answers" if run.failures > 1 else "the last answer"
         lines.append(Text(f"the provider fails: {count}, HTTP {run.last_status}", style="yellow"))

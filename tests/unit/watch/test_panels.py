@@ -9,7 +9,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from runner.records.layout import RunDir
+from runner.devices.queue import Entry
+from runner.devices.queue_folder import FOLDER, QueueFolder
+from runner.devices.signs import Sign
+from runner.records.layout import RunDir, make_shared, shared_path
 from runner.records.schema import Spent, UsageRecord
 from runner.run_lock import held
 from runner.watch.followed import Followed
@@ -97,6 +100,30 @@ def test_pauses_and_failures_of_the_provider_are_told(run_dir: RunDir) -> None:
     text = "\n".join(shown(run_dir, 80, 40, []))
     assert "the provider fails: the last 2 answers, HTTP 529" in text
     assert "pause: the next turn comes in 55 s: overloaded [b]" in text
+    add_lines(run_dir.events, [event(2400, "engine.failed", error="x", in_a_row=1)])
+    assert "the engine failed 60 s ago; the runner waits for it" in "\n".join(
+        shown(run_dir, 80, 40, [])
+    )
+    add_lines(run_dir.events, [event(2457, "engine.answered", waited_seconds=57.0)])
+    assert "the engine failed" not in "\n".join(shown(run_dir, 80, 40, []))
+
+
+def test_a_trial_that_waits_says_behind_whom(run_dir: RunDir) -> None:
+    """The queue of this machine knows who has the device."""
+    add_lines(run_dir.events, [event(2456, "trial.finished", trial=41)])
+    add_lines(run_dir.events, [event(2456, "trial.queued", trial=42, hypothesis="half")])
+    folder = shared_path(FOLDER)
+    make_shared(folder)
+    queue = QueueFolder(folder)
+    held_by = Entry(ticket=f"{1:032x}", wants=("e/cpu",), run="gp-s1", trial=3, device="e/cpu")
+    wanted_by = Entry(ticket=f"{2:032x}", wants=("e/cpu",), run="gpt-s1", trial=42)
+    queue.change(lambda before: before.put(held_by).put(wanted_by))
+    signs = [Sign(folder, entry.ticket) for entry in (held_by, wanted_by)]
+    text = "\n".join(shown(run_dir, 80, 40, []))
+    for sign in signs:
+        sign.close()
+    queue.change(lambda before: before.without(held_by.ticket, wanted_by.ticket))
+    assert "trial 42 waits for its device behind gp-s1 trial 3, since 4 s" in text
 
 
 def test_a_run_that_says_nothing_has_a_view(tmp_path: Path) -> None:
