@@ -98,7 +98,7 @@ def read_spec(runs: Path, run_id: str) -> RunSpec:
     """
     path = RunDir(runs / run_id).spec
     try:
-        return RunSpec.model_validate_json(path.read_text(encoding="utf-8"))
+        return RunSpec.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(
             f"looking for run {run_id}: there is no {path}", hint="`make ps` lists the runs"

@@ -27,6 +27,7 @@ from runner.cli import (
     terminal,
 )
 from runner.cli.context import Folders
+from runner.cli.log import LogForm
 from runner.errors import BakeoffError, SuspendedError
 from runner.records.layout import ROOT
 
@@ -41,13 +42,17 @@ app = typer.Typer(
 @app.callback()
 def configure(
     context: typer.Context,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more, in lines.")] = False,
+    form: Annotated[
+        LogForm, typer.Option("--log", help="A run's live view on a terminal, or lines, or JSON.")
+    ] = LogForm.VIEW,
     folder: Annotated[
         Path, typer.Option("--runs", help="The folder of the runs; results/ is made beside it.")
     ] = ROOT / "runs",
 ) -> None:
-    log.configure(verbose=verbose)
-    context.obj = Folders(folder.absolute(), folder.absolute().parent / "results")
+    log.configure(verbose=verbose, form=form)
+    view = form == LogForm.VIEW and not verbose
+    context.obj = Folders(folder.absolute(), folder.absolute().parent / "results", view)
 
 
 # The commands, in the order of `bakeoff --help`.
@@ -63,6 +68,7 @@ app.command()(overview.collect)
 app.command("import")(imports.import_results)
 app.command()(analysis.analyse)
 app.command()(overview.ps)
+app.command()(overview.watch)
 app.command()(overview.logs)
 app.command()(machine.doctor)
 app.command("clean-runs")(machine.clean_runs)

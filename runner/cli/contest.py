@@ -34,7 +34,7 @@ from runner.cli.arguments import (
     VerifyTexts,
     budget,
 )
-from runner.cli.context import Folders, connected_engine, log_line
+from runner.cli.context import Folders, connected_engine, shown_live
 from runner.cli.overview import collect
 from runner.cli.printing import ORDERLY_CAUSES, print_result
 from runner.cli.referee import verify_at_end
@@ -124,9 +124,9 @@ def resume(context: typer.Context, run_id: RunId) -> None:
     """Continue a run that is suspended or whose runner died; what it has spent stays spent."""
     folders: Folders = context.obj
     run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
-    with connected_engine() as engine:
+    with connected_engine() as engine, shown_live(folders, run_id) as show:
         result = lifecycle.resume(
-            options.with_key(run_spec, options.environment()), engine, folders.runs, log_line
+            options.with_key(run_spec, options.environment()), engine, folders.runs, show
         )
     _report(folders, verify_at_end(folders, run_spec, result))
 
@@ -213,8 +213,8 @@ def _run_to_end(folders: Folders, run_spec: RunSpec) -> None:
 
 
 def _start(folders: Folders, run_spec: RunSpec) -> RunResult:
-    with connected_engine() as engine:
-        result = lifecycle.start(run_spec, engine, folders.runs, log_line)
+    with connected_engine() as engine, shown_live(folders, run_spec.run_id) as show:
+        result = lifecycle.start(run_spec, engine, folders.runs, show)
     return verify_at_end(folders, run_spec, result)
 
 

@@ -112,7 +112,7 @@ class RunDir:
 
 def run_folders(runs: Path) -> list[Path]:
     """The directories of all runs, by name."""
-    if not runs.exists():
+    if not runs.is_dir():
         return []
     return sorted(p for p in runs.iterdir() if p.is_dir() and not p.name.startswith("."))
 

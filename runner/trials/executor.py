@@ -225,7 +225,7 @@ class Executor:
 
                 ended.append(lambda: self._kill(container))
                 timers.begin(overrun)
-                with explained(log), log.open("wb") as file:
+                with explained(log), log.open("wb", buffering=0) as file:  # it is watched
                     self._read(order, session, channel, seen, timers, file, watch.on_line)
                 seen.state = self._engine.wait_exit(container, STOP_SECONDS)
             self._judging.finish(session)

@@ -88,9 +88,13 @@ class Judging:
 
     Args:
         finish_seconds: how long the judge may take for its last word about a trial.
+
+    Attributes:
+        on_estimate: is called with each score on the way, in the thread that reads the judge.
     """
 
     def __init__(self, finish_seconds: float = FINISH_SECONDS) -> None:
+        self.on_estimate: Callable[[ScoreEstimated], None] = lambda _: None
         self._finish_seconds = finish_seconds
         self._container: JudgeContainer | None = None
         self._sessions: dict[str, Session] = {}
@@ -179,6 +183,7 @@ class Judging:
                     session = self._sessions.get(name)
                 if session is not None and len(session.estimates) < MAX_ESTIMATES:
                     session.estimates.append(message)
+                    self.on_estimate(message)
             case ScoreFinished(session=name):
                 with self._lock:
                     session = self._sessions.get(name)

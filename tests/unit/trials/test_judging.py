@@ -208,3 +208,16 @@ def test_the_end_of_a_run_waits_for_no_judge_that_is_silent() -> None:
         waiting.join(SOON)
         assert not waiting.is_alive()
     assert session.lost
+
+
+def test_each_estimate_of_an_open_session_is_told(judging: Judging, judge: ScriptedJudge) -> None:
+    """Whoever watches the run hears of it; of unknown sessions, and beyond the bound, nothing."""
+    heard: list[float] = []
+    judging.on_estimate = lambda estimate: heard.append(estimate.value)
+    with judging.session() as session:
+        judging.take(ScoreEstimated(session.name, 0.25, 2.5, 5.0))
+        judging.take(ScoreEstimated("s-unknown", 0.25, 1.0, 5.0))
+        assert heard == [2.5]
+        for _ in range(2 * MAX_ESTIMATES):
+            judging.take(ScoreEstimated(session.name, 0.5, 2.0, 6.0))
+    assert len(heard) == MAX_ESTIMATES
