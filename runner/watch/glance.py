@@ -29,6 +29,7 @@ from runner.watch.ends import Growing, last_lines, records
 JOURNAL_END_BYTES = 64 << 10
 SILENT_SECONDS = 60.0  # a runner reads its clock into the journal every 15 s
 MORE_OF_A_JOURNAL_BYTES = 4 << 20  # if no reading of the clock is in its end
+MAX_REASON_CHARS = 80
 LIFE = ("run.started", "run.resumed", "run.suspended", "run.finished")
 
 StateKind = Literal["running", "suspended", "died", "ended"]
@@ -173,7 +174,7 @@ def state_of(
     if has_a_runner(run_dir, silent):
         return "running", "running"
     if is_suspended(events):
-        return "suspended", f"suspended: `make resume RUN={run_id}`"
+        return "suspended", f"suspended ({_why_suspended(events)}): `make resume RUN={run_id}`"
     return "died", f"its runner died: `make resume RUN={run_id}` or `make stop RUN={run_id}`"
 
 
@@ -181,6 +182,13 @@ def is_suspended(events: Sequence[Event]) -> bool:
     """Whether the last life of a run ended because it was suspended."""
     last = next((event.event for event in reversed(events) if event.event in LIFE), "")
     return last == "run.suspended"
+
+
+def _why_suspended(events: Sequence[Event]) -> str:
+    """The reason that the journal gives, shortened."""
+    last = next(event for event in reversed(events) if event.event == "run.suspended")
+    reason = str(last.fields.get("detail") or "no reason given")
+    return reason if len(reason) <= MAX_REASON_CHARS else f"{reason[: MAX_REASON_CHARS - 1]}…"
 
 
 def spent_so_far(events: Sequence[Event], now: datetime | None) -> Spent | None:

@@ -75,8 +75,8 @@ def test_the_states_of_a_run(run_dir: RunDir) -> None:
     assert state(90).startswith("its runner died")
     with held(run_dir):
         assert state(100) == "running"
-    add_lines(run_dir.events, [event(101, "run.suspended", why="asked")])
-    assert state(101) == "suspended: `make resume RUN=gpt-s1`"
+    add_lines(run_dir.events, [event(101, "run.suspended", why="asked", detail="SIGTERM")])
+    assert state(101) == "suspended (SIGTERM): `make resume RUN=gpt-s1`"
     run_dir.result.write_text(run_result("gpt-s1").model_dump_json())
     assert state(110) == "ended by trials"
 

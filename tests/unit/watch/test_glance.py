@@ -45,7 +45,7 @@ def test_a_running_run(tmp_path: Path) -> None:
     ("events", "kind", "words"),
     [
         (["run.started", "clock.read"], "died", "its runner died: `make resume RUN=gpt-s1`"),
-        (["run.started", "run.suspended"], "suspended", "suspended: `make resume RUN=gpt-s1`"),
+        (["run.started", "run.suspended"], "suspended", "suspended (no reason given): `make"),
         (["run.started", "run.suspended", "run.resumed"], "died", "its runner died"),
         ([], "died", "its runner died"),
     ],
