@@ -106,6 +106,16 @@ class Place:
             self._queue.change(lambda queue: queue.without(self._ticket))
         self.sign.close()
 
+    def give_up(self) -> None:
+        """Leave after an error: if a container was started, it keeps the device until its end.
+
+        The engine may have failed while it still runs.
+        """
+        if self._attached:
+            self.sign.close()
+        else:
+            self.leave()
+
     def _look(self, queue: Queue) -> tuple[str, int]:
         """Take a device if one may be taken; else say how many others come before.
 

@@ -131,6 +131,9 @@ class DeviceLease:
     def held(self, abandon: threading.Event, holder: Holder | None = None) -> Iterator[Held]:
         """Hold the device.
 
+        If what is done meanwhile fails after a container was started, that keeps the device until
+        it has ended: the engine may have failed, and not the container.
+
         Raises:
             LeaseAbandonedError: `abandon` was set before the device was free.
             HostError: the disk is full, or the folder of the queue is not writable.
@@ -149,8 +152,10 @@ class DeviceLease:
                 raise LeaseAbandonedError
             with place.sign.touched():
                 yield Held(place, device.rpartition("/")[2], time.monotonic() - began)
-        finally:
-            place.leave()
+        except BaseException:
+            place.give_up()
+            raise
+        place.leave()
 
     def use(
         self, abandon: threading.Event, holder: Holder, watch: Watch, work: Callable[[Held], T]

@@ -206,6 +206,26 @@ def test_a_question_that_is_not_answered_holds_up_no_end(queue: Path) -> None:
         never.set()
 
 
+def test_a_container_whose_runner_lost_the_engine_keeps_the_device(queue: Path) -> None:
+    """An error under a trial says nothing of its container, which is asked about then."""
+    container = queue.with_name("c1")
+    container.touch()
+
+    def fail() -> None:
+        with DeviceLease("engine", "cpu", queue).held(NEVER, Holder("first", 1)) as held:
+            held.attach_container("c1")
+            raise EngineError("it does not answer")
+
+    with pytest.raises(EngineError):
+        fail()
+    waiter = Waiter(queue)
+    assert not waiter.has.wait(LONG)
+    container.unlink()
+    assert waiter.has.wait(SOON)
+    waiter.end()
+    assert in_queue(queue) == []
+
+
 class Told:
     """What a trial is told of its waiting."""
 
