@@ -32,6 +32,7 @@ MOST_LINES = 18
 LEAST_LINES = 8  # a terminal with less room for the view gets log lines alone
 LOG_LINES = 6  # of a terminal that are left to the log
 MOST_PENDING = 1000  # lines of the log that a terminal has not taken yet; older ones are dropped
+KEPT_LOG = 200  # lines that are printed again after a resize
 END_SECONDS = 5.0
 
 
@@ -50,6 +51,7 @@ class RunView:
         self._run = Followed(run_dir, is_ours=True)
         self._words: deque[str] = deque(maxlen=KEPT_LINES)
         self._lines: deque[str] = deque(maxlen=MOST_PENDING)
+        self._log: deque[str] = deque(maxlen=KEPT_LOG)  # as it was printed
         self._called = threading.Event()
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="view", daemon=True)
@@ -108,7 +110,8 @@ class RunView:
 
     def _print_lines(self) -> None:
         while self._lines:
-            self._console.print(self._decoder.decode_line(self._lines.popleft()))
+            self._log.append(self._lines.popleft())
+            self._console.print(self._decoder.decode_line(self._log[-1]))
 
     def _draw(self) -> None:
         if not _is_in_front(self._console):
@@ -119,9 +122,11 @@ class RunView:
         self._live.update(self._drawn(size), refresh=True)
 
     def _begin_anew(self, size: ConsoleDimensions) -> None:
-        """After a resize nobody knows where the old view stands, so the screen is cleared."""
+        """After a resize nobody knows where the old view stands: clear, and print the log again."""
         self._live.stop()
         self._console.clear()
+        for line in list(self._log)[-size.height :]:
+            self._console.print(self._decoder.decode_line(line))
         self._size = size
         self._live = self._new_live()
         self._live.start()

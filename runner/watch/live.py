@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from runner.records.layout import RunDir, run_folders
+from runner.results.files import is_there
 from runner.watch import ages
 from runner.watch.followed import Followed
 from runner.watch.panels import overview, view
@@ -90,7 +91,7 @@ class RunningRuns:
         for path in set(self._followed) - set(paths):
             del self._followed[path]
         for path in paths:
-            if path not in self._followed and not RunDir(path).result.exists():
+            if path not in self._followed and not is_there(RunDir(path).result):
                 self._followed[path] = Followed(RunDir(path))
         for path, run in list(self._followed.items()):
             if run.kind == "ended":

@@ -76,13 +76,16 @@ def test_a_question_to_the_user_is_seen(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_view_survives_a_resize(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The screen is cleared, and the view is as wide as the terminal is now."""
+    """The screen is cleared but for the log, and the view is as wide as the terminal is now."""
     screen = screen_of(monkeypatch)
     terminal = console()
     with RunView(terminal, made_run(tmp_path, events=[event(0, "run.started")]), 0.01):
         screen.wait_for("gpt-s1  pystdlib")
+        print("a line of the log", file=sys.stderr)
+        screen.wait_for("a line of the log")
         terminal.size = (40, 24)
         screen.wait_for("\x1b[2J")
+        wait_until(lambda: screen.getvalue().count("a line of the log") == 2)
         screen.seek(0)
         screen.truncate()
         screen.wait_for("gpt-s1  pystdlib")
