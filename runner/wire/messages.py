@@ -232,10 +232,7 @@ class TurnInterrupt(Message):
 
 @dataclass(frozen=True)
 class TrialAccepted(Message):
-    """The request became trial number `trial`, 0 for a check; it may wait for the device.
-
-    `hypothesis` is told where the container may not know it, because it is new.
-    """
+    """The request is trial `trial`, 0 for a check. A new container is told its `hypothesis` too."""
 
     event: ClassVar[str] = "trial.accepted"
     request: str
