@@ -5,6 +5,7 @@
 unexport $(filter-out PYTHON,$(filter PYTHON% CDPATH,$(.VARIABLES)))
 
 BAKEOFF := .venv/bin/bakeoff
+LOGGED = $(BAKEOFF) $(call option,LOG,--log)
 PYTEST := .venv/bin/python -m pytest
 
 # option: an option with its value, quoted for the shell. flag: a switch; empty, 0, no and false turn
@@ -21,19 +22,21 @@ CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call flag,RETRY_DISTURBED,--retry-disturbed)
 AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) \
 	$(call flag,REHEARSAL,--rehearsal) $(call flag,RECORD,--record) \
-	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
+	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs \
-	stop resume doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
-	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis
+.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
+	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
+	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
+	bench-survival
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
-	@echo "  agents: MODEL BASE_URL RECORD=1"
+	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
+	@echo "  the log of a run: LOG=view|lines|json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
 setup: ## make .venv with everything, and check that a Docker engine runs
@@ -48,13 +51,13 @@ venv:
 	@scripts/setup run
 
 demo: ready ## a rehearsed agent and a baseline in ten minutes, without a key
-	@$(BAKEOFF) demo
+	@$(LOGGED) demo
 
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
-	@$(BAKEOFF) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
+	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
-	@$(BAKEOFF) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)
@@ -80,8 +83,11 @@ analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_
 	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
 	  $(call option,DOLLARS_PER_HOUR,--dollars-per-hour) $(call option,TARGET,--target)
 
-ps: venv ## list runs, and every container and volume of Bakeoff
+ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps
+
+top: venv ## watch all runs that run now, live; RUN=gpt-s1: one run
+	@$(BAKEOFF) watch $(if $(RUN),$(call quoted,$(RUN)))
 
 logs: venv ## follow a run: RUN=gpt-s1
 	@$(BAKEOFF) logs $(call quoted,$(RUN))
@@ -89,8 +95,11 @@ logs: venv ## follow a run: RUN=gpt-s1
 stop: venv ## end a run in an orderly way: RUN=gpt-s1
 	@$(BAKEOFF) stop $(call quoted,$(RUN))
 
-resume: ready ## continue a run whose runner died: RUN=gpt-s1
-	@$(BAKEOFF) resume $(call quoted,$(RUN))
+resume: ready ## continue a run that is suspended, or whose runner died: RUN=gpt-s1
+	@$(LOGGED) resume $(call quoted,$(RUN))
+
+resume-all: ready ## continue all runs that no runner has, after a reboot for example
+	@$(BAKEOFF) resume-all
 
 doctor: venv ## check this machine; nothing is started
 	@$(BAKEOFF) doctor
@@ -146,6 +155,10 @@ bench-judge: ready ## measure what a score and its audit cost, and how small a l
 bench-gateway: ready ## measure the gateway beside its peers: SYSTEMS=gateway,portkey,litellm
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.gateway $(call option,SYSTEMS,--systems)
+
+bench-survival: ready ## measure what runs survive: every fault in turn on an agent and a baseline
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.survival
 
 bench-analysis: ## measure the tables and the whole analysis of 10,469 made-up trials in 60 runs
 	@scripts/setup analysis

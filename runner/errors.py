@@ -6,15 +6,17 @@
     ├── EngineError      the Docker engine: absent, too old, refusing
     │   ├── ImageError   an image is absent or did not build
     │   └── PathError    the engine answers, but what lies at a path cannot be read
-    └── SandboxError     a container or volume of a run did not do what it must
+    ├── SandboxError     a container or volume of a run did not do what it must
+    └── SuspendedError   a run that is suspended: nothing failed that `resume` does not take up
 
 A message says what was being done and what is the case; the hint says what to do about it. `cause`
 says who has to act: user, host or sandbox. `result.json` uses the same words for how a run ended,
 and three more for ends that are no errors here: budget, agent and provider.
 
 Some exceptions are not in the tree, because their callers catch them and no command ends by them:
-`LeaseAbandonedError` (a trial stops waiting for its device), `UnreadableError` (a train.py is no
-Python) and those of `runner/wire/`, which is copied into images that do not have this file.
+`LeaseAbandonedError` and `LeaseLostError` (a trial stops waiting for its device, or has lost it),
+`UnreadableError` (a train.py is no Python) and those of `runner/wire/`, which is copied into
+images that do not have this file.
 """
 
 from __future__ import annotations
@@ -62,6 +64,21 @@ class PathError(EngineError):
 
 class SandboxError(BakeoffError):
     cause = "sandbox"
+
+
+class SuspendedError(BakeoffError):
+    """A run is suspended.
+
+    Args:
+        message: what suspended it.
+        why: the same in one word, for the journal.
+        by: who has to act: user, agent, provider, sandbox or host.
+    """
+
+    def __init__(self, message: str, *, why: str, by: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.why = why
+        self.by = by
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

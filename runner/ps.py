@@ -1,95 +1,113 @@
-"""Lists what there is: the runs, their containers and volumes, and their logs."""
+"""Lists what there is: runs, devices and who has them, containers, volumes, and logs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
 from runner import task_data
+from runner.devices.state import Party, state
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerState
-from runner.errors import UserError
-from runner.metrics import VAL_BPB, Metric
-from runner.records.best import UNJUDGED, are_judged, best_trial
-from runner.records.files import read_lines
+from runner.errors import HostError, UserError
+from runner.records.best import UNJUDGED
 from runner.records.journal import Journal
-from runner.records.layout import RunDir, run_folders
-from runner.records.schema import Event, RunResult, TrialRecord
-from runner.run_lock import alive
-from runner.spec import read_spec
-from runner.wire.protocol import MARK
+from runner.records.layout import RunDir
+from runner.records.schema import Event
+from runner.watch import ages
+from runner.watch.glance import glances
+from runner.watch.words import CONTESTANTS, readable
 
-CONTESTANTS = ("agent", "optimizer")
+STOPPED_SECONDS = 10.0  # a process that gave no sign of life for so long is stopped
+ENGINE_CHARS = 12  # of its id
+BAR_CELLS = 4  # so that the table fits 80 columns
 
 
-def tables(engine: Engine, runs: Path) -> list[Table]:
-    """Tables of all runs, all containers and all volumes."""
+def engine_tables(engine: Engine) -> list[Table]:
+    """Tables of all containers and all volumes."""
     containers = Table(
         "container", "run", "role", "status", title="containers", title_justify="left"
     )
-    for state in engine.containers():
-        containers.add_row(state.name, state.run_id, state.role, state.status)
+    for one in engine.containers():
+        containers.add_row(one.name, one.run_id, one.role, one.status)
     volumes = Table("volume", "of", title="volumes", title_justify="left")
     for volume in engine.volumes():
         volumes.add_row(volume.name, volume.run_id or task_data.meaning(volume.name, volume.data))
-    return [runs_table(runs), containers, volumes]
+    return [containers, volumes]
 
 
-def runs_table(runs: Path) -> Table:
-    """All runs, each with the best value of its own trials.
+def runs_table(runs: Path, now: datetime | None = None) -> Table:
+    """All runs: their state, their best value, their budgets, and their last sign of life.
 
     The metric stands in the heading when all runs have the same one, else beside each value.
     """
-    run_dirs = [RunDir(path) for path in run_folders(runs)]
-    metrics = [_metric(run_dir) for run_dir in run_dirs]
-    names = {metric.name for metric in metrics}
+    now = now or ages.present()
+    found = glances(runs, now)
+    names = {run.metric.name for run in found}
     heading = f"best {names.pop()}" if len(names) == 1 else "best"
-    table = Table("run", "state", "trials", heading, "verified", title="runs", title_justify="left")
-    for run_dir, metric in zip(run_dirs, metrics, strict=True):
-        trials = list(read_lines(run_dir.trials, TrialRecord))
-        best = best_trial(trials, metric)
-        value = "–" if best is None or best.value is None else metric.shown(best.value)
-        shown = f"{metric.name} {value}" if heading == "best" and best else value
-        if not are_judged(trials, metric):
-            shown += f" {UNJUDGED}"
+    columns = ("run", "state", "trials", heading, "verified", "budget", "spent", "seen")
+    table = Table(*columns, title="runs", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.columns[5].no_wrap = True
+    for run in found:
+        value = "–" if run.best is None else run.metric.shown(run.best)
+        shown = f"{run.metric.name} {value}" if heading == "best" and run.best else value
         table.add_row(
-            run_dir.path.name, _state(run_dir), str(len(trials)), shown, _verified(run_dir, metric)
+            escape(printable(run.run_id)),
+            escape(printable(run.state)),
+            str(run.trials),
+            shown if run.judged else f"{shown} {UNJUDGED}",
+            "–" if run.verified is None else run.metric.shown(run.verified),
+            "\n".join(share.bar(BAR_CELLS) for share in run.shares) or "–",
+            run.usd,
+            ages.in_words(ages.seconds_since(run.seen_at, now)),
         )
     return table
 
 
-def _verified(run_dir: RunDir, metric: Metric) -> str:
-    """The mean that the referee found, or a dash."""
+def devices_tables(now: datetime, folder: Path | None = None) -> list[Table]:
+    """Who has which device, and who waits for it in which order; none if nobody does.
+
+    Args:
+        now: the present.
+        folder: where the queue of this machine lies, if not at its usual place.
+    """
+    columns = ("device", "held by", "since", "waiting, in this order")
+    table = Table(*columns, title="devices", title_justify="left", box=None, padding=(0, 1, 0, 0))
     try:
-        result = RunResult.model_validate_json(run_dir.result.read_bytes())
-    except (OSError, ValueError):
-        return "–"
-    found = metric.measured(result.best_verified.value) if result.best_verified else None
-    return "–" if found is None else metric.shown(found)
+        states = state(folder)
+    except HostError as error:
+        table.add_row("?", escape(printable(error.message)), "–", "–")
+        return [table]
+    several = len({device.engine for device in states}) > 1
+    for device in states:
+        holder = device.holder
+        engine = f" of engine {device.engine[:ENGINE_CHARS]}" if several else ""
+        table.add_row(
+            escape(printable(f"{device.device}{engine}")),
+            "–" if holder is None else _party(holder),
+            "–" if holder is None else _age(holder, now),
+            "\n".join(f"{_party(one)}, {_age(one, now)}" for one in device.waiting) or "–",
+        )
+    return [table] if states else []
 
 
-def _metric(run_dir: RunDir) -> Metric:
-    """The run's metric; where its spec cannot be read, the one that the first tasks had."""
-    try:
-        return read_spec(run_dir.path.parent, run_dir.path.name).metric
-    except UserError:
-        return VAL_BPB
+def _party(party: Party) -> str:
+    """Who has a device or waits for it, and what is wrong with it."""
+    what = f" trial {party.trial}" if party.trial else ""
+    said = ""
+    if not party.alive:
+        said = " (its runner died; held until its container ends)"
+    elif party.seen_seconds > STOPPED_SECONDS:
+        said = f" (its runner has not moved for {ages.in_words(party.seen_seconds)})"
+    return escape(printable(f"{party.run or '?'}{what}{said}"))
 
 
-def _state(run_dir: RunDir) -> str:
-    if run_dir.result.exists():
-        try:
-            text = run_dir.result.read_text(encoding="utf-8")
-            return f"ended by {escape(RunResult.model_validate_json(text).ended_by)}"
-        except ValueError:
-            return "ended; result.json is unreadable"
-    if alive(run_dir):
-        return "running"
-    run_id = run_dir.path.name
-    return f"its runner died: `make resume RUN={run_id}` or `make stop RUN={run_id}`"
+def _age(party: Party, now: datetime) -> str:
+    return ages.in_words(ages.seconds_since(ages.moment(party.since), now))
 
 
 def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: bool) -> Iterator[str]:
@@ -113,18 +131,6 @@ def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: boo
 def _container_of(states: list[ContainerState], role: str) -> ContainerState | None:
     wanted = (role,) if role else CONTESTANTS
     return next((state for state in states if state.role in wanted), None)
-
-
-def readable(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The lines of a log that are for people, from a stream that is cut anywhere."""
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from (
-            line.decode("utf-8", "replace") for line in lines if not line.startswith(MARK.encode())
-        )
-    if rest:
-        yield rest.decode("utf-8", "replace")
 
 
 def printable(line: str) -> str:

@@ -15,7 +15,7 @@ from runner.errors import UserError
 from runner.records.layout import RunDir, shared_folder
 
 INSIST_SECONDS = 2.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -44,15 +44,12 @@ def held(run_dir: RunDir) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal interrupt what is done here, as Ctrl-C does.
-
-    So it is cleaned up after. A signal that was ignored before, as under `nohup`, stays ignored.
-    """
+    """SIGTERM interrupts what is done here, as Ctrl-C does, so that it is cleaned up after."""
 
     def interrupt(_number: int) -> None:
         raise KeyboardInterrupt
 
-    with _on_stop_signals(interrupt):
+    with on_stop_signals(interrupt):
         yield
 
 
@@ -60,11 +57,11 @@ def interrupted_by_signals() -> Iterator[None]:
 def stop_signals(
     run_dir: RunDir, now: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[], str | None]]:
-    """Gives a function that says who wants the run to end: Ctrl-C, SIGTERM, or `bakeoff stop`.
+    """Gives a function that says who wants an end: Ctrl-C, SIGTERM, or `bakeoff stop`.
 
-    A second signal ends the run at once, unless it comes within `INSIST_SECONDS` of the first: a
-    closed terminal, or a SIGTERM to `make` and its child, signals twice. A signal that was ignored
-    before, as under `nohup`, stays ignored.
+    For what the referee does with a run; what a run itself does is in `runner/recovery/wishes.py`.
+    A second signal ends everything at once, unless it comes within `INSIST_SECONDS` of the first: a
+    SIGTERM to `make` and its child signals twice.
     """
     asked: list[str] = []
     asked_at = math.inf
@@ -77,7 +74,7 @@ def stop_signals(
         elif now() - asked_at >= INSIST_SECONDS:
             raise KeyboardInterrupt
 
-    with _on_stop_signals(ask):
+    with on_stop_signals(ask):
         yield lambda: (
             asked[0] if asked
             else "`bakeoff stop`" if run_dir.stop.exists() else None
@@ -99,6 +96,11 @@ def request_stop(runs: Path, run_id: str) -> bool:
     return True
 
 
+def unfinished(run_dir: RunDir) -> bool:
+    """The run has no result yet, and no runner has it."""
+    return run_dir.spec.exists() and not run_dir.result.exists() and not alive(run_dir)
+
+
 def alive(run_dir: RunDir) -> bool:
     """A runner has this run now."""
     return _is_held(run_dir.lock)
@@ -110,13 +112,15 @@ def held_anywhere(run_id: str) -> bool:
 
 
 @contextlib.contextmanager
-def _on_stop_signals(do: Callable[[int], None]) -> Iterator[None]:
-    """Does this, given the signal's number, when a stop signal comes; afterwards all is as before.
+def on_stop_signals(do: Callable[[int], None]) -> Iterator[None]:
+    """Does this, given the signal's number, when SIGINT or SIGTERM comes.
 
-    A signal that was ignored before, as under `nohup`, stays ignored.
+    A closed terminal (SIGHUP) changes nothing. A signal that was ignored before, as under `nohup`,
+    stays ignored. Afterwards all is as before.
     """
     handled = [s for s in STOP_SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
     before = {s: signal.signal(s, lambda number, _: do(number)) for s in handled}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:

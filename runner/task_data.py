@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.errors import SandboxError, UserError
 from runner.limits import limits
-from runner.records.layout import ROOT
+from runner.records.layout import ROOT, shared_folder
 from runner.tasks import TASKS_FOLDER, Task
 
 ROLE = "prepare"
@@ -200,7 +199,7 @@ def ensure(engine: Engine, image: str, task: Task, files: list[Path], report: Re
         SandboxError: prepare.py failed for another reason.
     """
     volume = volume_of(task, files)
-    with FileLock(Path(tempfile.gettempdir()) / f"{volume}.lock", mode=0o666):
+    with FileLock(shared_folder("bakeoff-data") / f"{volume}.lock", mode=0o666):
         if not missing(engine, volume) and _is_whole(engine, image, volume):
             return volume
         report(f"preparing the data of task {task.name} (once)")

@@ -48,7 +48,7 @@ from runner.trials.executor import Executor, Watch
 from runner.trials.judge_container import judge_config, judge_plan, standing_judge
 from runner.trials.judging import Judging
 from runner.trials.lease import DeviceLease
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Trainer
 from runner.trials.terms import Terms
 from runner.wire.judge_terms import facts_file

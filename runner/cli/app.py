@@ -27,7 +27,8 @@ from runner.cli import (
     terminal,
 )
 from runner.cli.context import Folders
-from runner.errors import BakeoffError
+from runner.cli.log import LogForm
+from runner.errors import BakeoffError, SuspendedError
 from runner.records.layout import ROOT
 
 app = typer.Typer(
@@ -41,19 +42,24 @@ app = typer.Typer(
 @app.callback()
 def configure(
     context: typer.Context,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more, in lines.")] = False,
+    form: Annotated[
+        LogForm, typer.Option("--log", help="A run's live view on a terminal, or lines, or JSON.")
+    ] = LogForm.VIEW,
     folder: Annotated[
         Path, typer.Option("--runs", help="The folder of the runs; results/ is made beside it.")
     ] = ROOT / "runs",
 ) -> None:
-    log.configure(verbose=verbose)
-    context.obj = Folders(folder.absolute(), folder.absolute().parent / "results")
+    log.configure(verbose=verbose, form=form)
+    view = form == LogForm.VIEW and not verbose
+    context.obj = Folders(folder.absolute(), folder.absolute().parent / "results", view)
 
 
 # The commands, in the order of `bakeoff --help`.
 app.command("run")(contest.run_agent)
 app.command(epilog=contest.samplers_described())(contest.baseline)
 app.command()(contest.resume)
+app.command("resume-all")(contest.resume_all)
 app.command()(contest.stop)
 app.command("verify")(referee.verify_run)
 app.command()(referee.retest)
@@ -62,6 +68,7 @@ app.command()(overview.collect)
 app.command("import")(imports.import_results)
 app.command()(analysis.analyse)
 app.command()(overview.ps)
+app.command()(overview.watch)
 app.command()(overview.logs)
 app.command()(machine.doctor)
 app.command("clean-runs")(machine.clean_runs)
@@ -99,6 +106,8 @@ def _run_command() -> str | int | None:
 
 def _print_error(error: BakeoffError) -> None:
     console = Console(stderr=True, emoji=False)
-    console.print(f"[red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+    suspended = isinstance(error, SuspendedError)
+    heading = "[yellow]suspended:[/]" if suspended else "[red]error:[/]"
+    console.print(f"{heading} {escape(error.message)}", highlight=False, soft_wrap=True)
     if error.hint:
         console.print(f"[cyan]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)

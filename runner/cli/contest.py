@@ -1,13 +1,18 @@
-"""The commands that run contestants: run, baseline, resume, stop, demo."""
+"""The commands that run contestants: run, baseline, resume, resume-all, stop, demo."""
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import rich
 import typer
+from rich.markup import escape
 
 from runner import options, run_lock, samplers, spec, task_data, tasks
 from runner.agents import agent_names
@@ -29,10 +34,11 @@ from runner.cli.arguments import (
     VerifyTexts,
     budget,
 )
-from runner.cli.context import Folders, connected_engine, log_line
+from runner.cli.context import Folders, connected_engine, shown_live
 from runner.cli.overview import collect
 from runner.cli.printing import ORDERLY_CAUSES, print_result
 from runner.cli.referee import verify_at_end
+from runner.records.layout import RunDir, run_folders
 from runner.records.schema import RunResult
 from runner.run import lifecycle
 from runner.spec import RunSpec
@@ -65,6 +71,9 @@ def run_agent(
     allow_unpriced: Annotated[
         bool, typer.Option(help="Run a model that has no known price.")
     ] = False,
+    orphan_minutes: Annotated[
+        float, typer.Option(help="Without a word of its runner for so long, the agent stops.")
+    ] = spec.ORPHAN_MINUTES,
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
 ) -> None:
@@ -74,7 +83,7 @@ def run_agent(
         seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
         rehearsal=rehearsal, record=record, base_url=base_url, allow_unpriced=allow_unpriced,
         verify=verify, verify_seeds=verify_seeds,
-        retry_disturbed=retry_disturbed,
+        retry_disturbed=retry_disturbed, orphan_minutes=orphan_minutes,
     )  # fmt: skip
     _run_to_end(context.obj, options.agent_run(agent, asked, bounds, options.environment()))
 
@@ -112,18 +121,51 @@ def samplers_described() -> str:
 
 
 def resume(context: typer.Context, run_id: RunId) -> None:
-    """Continue a run whose runner died; what it has spent of its budgets stays spent."""
+    """Continue a run that is suspended or whose runner died; what it has spent stays spent."""
     folders: Folders = context.obj
     run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
-    with connected_engine() as engine:
+    with connected_engine() as engine, shown_live(folders, run_id) as show:
         result = lifecycle.resume(
-            options.with_key(run_spec, options.environment()), engine, folders.runs, log_line
+            options.with_key(run_spec, options.environment()), engine, folders.runs, show
         )
     _report(folders, verify_at_end(folders, run_spec, result))
 
 
+def resume_all(context: typer.Context) -> None:
+    """Continue all runs that no runner has, each in a process of its own, and wait for them."""
+    folders: Folders = context.obj
+    waiting = [path.name for path in run_folders(folders.runs) if run_lock.unfinished(RunDir(path))]
+    if not waiting:
+        rich.print(f"no run in {folders.runs} waits for a runner")
+        return
+    command = [str(Path(sys.executable).with_name("bakeoff")), "--runs", str(folders.runs)]
+    with contextlib.ExitStack() as files:
+        runners = []
+        for run_id in waiting:
+            said = files.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+            runner = subprocess.Popen(
+                [*command, "resume", run_id], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=said, start_new_session=True,
+            )  # fmt: skip
+            runners.append((run_id, runner, said))
+        rich.print(f"continuing {', '.join(waiting)}; `make ps` shows them, and each has a run.log")
+        ended = [_has_succeeded(*one) for one in runners]
+        if not all(ended):
+            raise typer.Exit(1)
+
+
+def _has_succeeded(run_id: str, runner: subprocess.Popen[bytes], said: TextIO) -> bool:
+    """Wait for the runner of a run and print how it ended."""
+    code = runner.wait()
+    said.seek(0)
+    words = [line.strip() for line in said if not line.startswith("{")]
+    how = "ended" if code == 0 else f"exit code {code}: {' / '.join(words[-2:])}"
+    rich.print(f"{run_id}: {escape(how)}")
+    return code == 0
+
+
 def stop(context: typer.Context, run_id: RunId) -> None:
-    """End a run in an orderly way. If its runner died, collect its files and clear it away."""
+    """End a run in an orderly way. If no runner has it, collect its files and clear it away."""
     folders: Folders = context.obj
     if run_lock.request_stop(folders.runs, spec.check_run_id(run_id)):
         kind = spec.read_spec(folders.runs, run_id).kind
@@ -171,8 +213,8 @@ def _run_to_end(folders: Folders, run_spec: RunSpec) -> None:
 
 
 def _start(folders: Folders, run_spec: RunSpec) -> RunResult:
-    with connected_engine() as engine:
-        result = lifecycle.start(run_spec, engine, folders.runs, log_line)
+    with connected_engine() as engine, shown_live(folders, run_spec.run_id) as show:
+        result = lifecycle.start(run_spec, engine, folders.runs, show)
     return verify_at_end(folders, run_spec, result)
 
 

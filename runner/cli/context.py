@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import rich
 import structlog
 
+from runner.cli import terminal
 from runner.engine.client import Engine
+from runner.records.layout import RunDir
+from runner.watch.inline import RunView
 
 
 @dataclass(frozen=True)
 class Folders:
-    """The folder that holds the runs, and the folder that their comparison is written to."""
+    """The folder that holds the runs, and the folder that their comparison is written to.
+
+    Attributes:
+        view: whether a run is shown live while this command runs it, if there is a terminal.
+    """
 
     runs: Path
     results: Path
+    view: bool = False
 
     @property
     def imports(self) -> Path:
@@ -37,6 +47,25 @@ def connected_engine() -> Iterator[Engine]:
         yield engine
     finally:
         engine.close()
+
+
+@contextmanager
+def shown_live(folders: Folders, run_id: str) -> Iterator[Callable[[str, str], None]]:
+    """The live view of a run of this process, below its log; elsewhere its log alone.
+
+    Yields:
+        What is to be called with (role, line) for each line that a container prints for people.
+    """
+    if not (folders.view and terminal.can_be_redrawn() and sys.stderr.isatty()):
+        yield log_line
+        return
+    with RunView(rich.get_console(), RunDir(folders.runs / run_id)) as view:
+
+        def show(role: str, line: str) -> None:
+            view.hear(role, line)
+            log_line(role, line)
+
+        yield show
 
 
 def log_line(role: str, line: str) -> None:

@@ -18,7 +18,10 @@ from typing import Any, TextIO
 from runner.errors import HostError
 
 SPELLED = "bakeoff.spelled"  # the error handler for characters that an encoding does not have
-SPELLINGS = {"–": "-", "—": "-", "−": "-", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "±": "+-"}
+SPELLINGS = {
+    "–": "-", "—": "-", "−": "-", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "±": "+-",
+    "█": "#", "░": ".", "●": "*", "·": ".", "─": "-", "│": "|",
+}  # fmt: skip
 NOBODY_READS = {errno.EPIPE, errno.EIO, errno.ECONNRESET}  # a pipe, a terminal, a socket
 NARROWEST = 20  # columns; fewer are a wrong number, not a terminal
 

@@ -5,6 +5,7 @@ Where columns do not fit, Rich and Typer cut words off, and nobody can read or c
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import rich
@@ -24,6 +25,11 @@ UNBOUNDED_COLUMNS = 10_000
 def shown(text: str) -> str:
     """Text that anybody may have written: on one line, without markup and control characters."""
     return escape(visible(text))
+
+
+def can_be_redrawn() -> bool:
+    """Whether stdout is a terminal whose lines can be written over."""
+    return sys.stdout.isatty() and not rich.get_console().is_dumb_terminal
 
 
 def print_table(table: Table) -> None:

@@ -67,7 +67,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """A container as the engine reports it now."""
+    """A container as the engine reports it now; `started_at` tells its lives apart."""
 
     id: str
     name: str
@@ -76,6 +76,7 @@ class ContainerState:
     status: str
     exit_code: int
     oom_killed: bool
+    started_at: str = ""
 
 
 @dataclass(frozen=True)

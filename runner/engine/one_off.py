@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import getsource
 from types import ModuleType
@@ -45,7 +45,11 @@ class Bounds:
 
 
 def run(
-    engine: Engine, spec: ContainerSpec, bounds: Bounds, files: Files | None = None
+    engine: Engine,
+    spec: ContainerSpec,
+    bounds: Bounds,
+    files: Files | None = None,
+    start: Callable[[str], None] | None = None,
 ) -> Finished:
     """Run a container to its end.
 
@@ -54,6 +58,7 @@ def run(
         spec: the container.
         bounds: when it is ended.
         files: are written before it starts.
+        start: starts it; the engine by default.
 
     Raises:
         EngineError: the engine refused, or the image does not exist.
@@ -63,7 +68,7 @@ def run(
         container = engine.create(spec)
         for folder, content in (files or {}).items():
             engine.put_files(container, folder, content)
-        engine.start(container)
+        (start or engine.start)(container)
         state = _end(engine, container, bounds)
         output = _last_bytes(engine.logs(container)).decode("utf-8", "replace").strip()
     finally:

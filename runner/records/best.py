@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 from runner.metrics import Metric
-from runner.records.schema import TrialRecord
 
 UNJUDGED = "unjudged"  # said of values that the trials themselves printed
 
 
-def own_trials(trials: Iterable[TrialRecord]) -> tuple[TrialRecord, ...]:
+class Measurement(Protocol):
+    """What is asked of a trial here: a `TrialRecord`, or a part of one."""
+
+    @property
+    def trial(self) -> int: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def value(self) -> float | None: ...
+
+    @property
+    def judged(self) -> bool: ...
+
+
+T = TypeVar("T", bound=Measurement)
+
+
+def own_trials(trials: Iterable[T]) -> tuple[T, ...]:
     """What the contestant asked for; the referee's re-runs are not its work."""
     return tuple(trial for trial in trials if trial.source != "referee")
 
 
-def measured_value(trial: TrialRecord, metric: Metric) -> float | None:
+def measured_value(trial: Measurement, metric: Metric) -> float | None:
     """What a trial measured, if it went through to its end."""
     return metric.measured(trial.value) if trial.status == "ok" else None
 
 
-def are_judged(trials: Iterable[TrialRecord], metric: Metric) -> bool:
+def are_judged(trials: Iterable[Measurement], metric: Metric) -> bool:
     """Whether the values of a run are the judge's.
 
     Those of earlier versions are what the trials printed. A run that was begun then and resumed now
@@ -30,7 +52,7 @@ def are_judged(trials: Iterable[TrialRecord], metric: Metric) -> bool:
     return not measured or any(trial.judged for trial in measured)
 
 
-def best_trial(trials: Iterable[TrialRecord], metric: Metric) -> TrialRecord | None:
+def best_trial(trials: Iterable[T], metric: Metric) -> T | None:
     """The contestant's own trial with the best measured value, the earliest of equals.
 
     Values of which only some are the judge's do not compare: then the judge's alone count.

@@ -6,11 +6,14 @@ The one place for paths under `runs/` and for names on the engine.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.errors import HostError
+
 ROOT = Path(__file__).resolve().parents[2]
+# Where all users of a machine meet, on Linux and macOS, whatever TMPDIR each of them has.
+MACHINE_FOLDER = Path("/tmp")
 
 LABEL_RUN = "bakeoff.run"
 LABEL_ROLE = "bakeoff.role"
@@ -39,6 +42,11 @@ class RunDir:
     @property
     def lock(self) -> Path:
         return self.path / ".lock"
+
+    @property
+    def log(self) -> Path:
+        """What its runner logged, whoever read it on a terminal."""
+        return self.path / "run.log"
 
     @property
     def events(self) -> Path:
@@ -104,22 +112,48 @@ class RunDir:
 
 def run_folders(runs: Path) -> list[Path]:
     """The directories of all runs, by name."""
-    if not runs.exists():
+    if not runs.is_dir():
         return []
     return sorted(p for p in runs.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def shared_folder(name: str) -> Path:
-    """A folder for locks that all users of this machine share.
+    """A folder for locks that all users of this machine share; it is made if it is not there.
 
-    It is open to all and, unlike /tmp, not sticky: in a sticky folder the kernel lets nobody open
-    a file of another user's for writing (fs.protected_regular).
+    Raises:
+        HostError: it cannot be made, or is something else.
     """
-    folder = Path(tempfile.gettempdir()) / name
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(parents=True)
-        folder.chmod(0o777)  # a mode given to mkdir is cut by the umask
+    folder = shared_path(name)
+    make_shared(folder)
     return folder
+
+
+def shared_path(name: str) -> Path:
+    """Where `shared_folder` is, made or not."""
+    return MACHINE_FOLDER / name
+
+
+def make_shared(folder: Path) -> None:
+    """Make the folder, open to all users of this machine, if it is not there.
+
+    Unlike /tmp it is not sticky: in a sticky folder nobody can remove a file of another user's, and
+    the kernel lets nobody open one for writing (fs.protected_regular).
+
+    Raises:
+        HostError: it cannot be made, or is something else.
+    """
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            folder.chmod(0o777)  # a mode given to mkdir is cut by the umask
+        usable = folder.is_dir() and not folder.is_symlink()
+    except OSError as error:
+        raise HostError(
+            f"making {folder}: {error.strerror or error}",
+            hint="all users of this machine need that folder, and to be able to write there",
+        ) from error
+    if not usable:
+        raise HostError(f"using {folder}: it is no folder", hint="remove it, or have it removed")
 
 
 def container_name(run_id: str, role: str) -> str:

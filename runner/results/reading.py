@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,8 +29,8 @@ from runner.records.upgrade import upgraded
 from runner.records.verification import Verification, Verified
 from runner.referee.gain import Gain, gain_of_mean, gain_of_value
 from runner.referee.noise import Conditions, NoiseFile, NoiseFloor
+from runner.results.files import is_there, lines_of, one_record, read_bounded, why_unread
 
-MAX_BYTES = 256 << 20  # of one file of records
 MAX_WORD = 60  # characters of a name
 NAME = re.compile(r"(?P<contestant>.+)-s(?P<seed>\d{1,9})")
 
@@ -87,12 +85,12 @@ class Run:
         """What stands above the runs that have `comparison` in common."""
         return self.task if self.judged else f"{self.task}, {UNJUDGED}"
 
-    @property
+    @cached_property
     def own_trials(self) -> tuple[TrialRecord, ...]:
         """What the contestant asked for; the referee's re-runs are not its work."""
         return own_trials(self.trials)
 
-    @property
+    @cached_property
     def best(self) -> TrialRecord | None:
         """The contestant's best trial, the earliest of equals."""
         return best_trial(self.trials, self.metric)
@@ -200,6 +198,8 @@ class _Reader:
         result = self._read(self.files.result, RunResult.model_validate_json)
         metric = self._metric(spec, result)
         usage = self._records(self.files.usage, UsageRecord)
+        if result is not None:
+            self._check_journal()
         named = NAME.fullmatch(self.files.path.name)
         asked: dict[str, Any] = (named.groupdict() if named else {}) | spec
         return Run(
@@ -240,7 +240,7 @@ class _Reader:
             return assumed
 
     def _complaints(self) -> list[str]:
-        if not self.files.spec.is_file():
+        if not is_there(self.files.spec):
             self.problems.append("no spec.json")
         return self.problems
 
@@ -248,22 +248,34 @@ class _Reader:
         try:
             content = read_bounded(path)
             return None if content is None else parse(content)
-        except (OSError, ValidationError, ValueError, RecursionError) as error:
-            reason = (
-                "is not in the format that a run writes"
-                if isinstance(error, ValueError)
-                else str(error)
-            )
-            self.problems.append(f"{path.name}: {reason}")
-            return None
+        except OSError as error:
+            self.problems.append(f"{path.name}: {why_unread(error)}")
+        except (ValueError, RecursionError):
+            self.problems.append(f"{path.name}: is not in the format that a run writes")
+        return None
 
     def _records(self, path: Path, kind: type[R]) -> tuple[R, ...]:
-        """Records line by line. A torn last line is normal; other unreadable lines are counted."""
-        lines = self._read(path, _lines) or []
-        records = [_record(line, kind) for line in lines]
+        """Records line by line; unreadable lines are counted."""
+        lines = self._read(path, lines_of) or []
+        records = [one_record(line, kind) for line in lines]
         if broken := sum(record is None for record in records[:-1]):
             self.problems.append(f"{path.name}: {broken} of {len(lines)} lines are unreadable")
+        if lines != [b""] and records[-1:] == [None]:
+            self._say_cut(path, len(lines))
         return tuple(record for record in records if record is not None)
+
+    def _say_cut(self, path: Path, lines: int) -> None:
+        """Say that a file's last line is cut, unless the run may be writing it just now."""
+        if is_there(self.files.result):
+            self.problems.append(
+                f"{path.name}: the last of {lines} lines is cut off, and what it held is lost"
+            )
+
+    def _check_journal(self) -> None:
+        """See whether the last event of a run that has ended is whole; the others are not read."""
+        lines = self._read(self.files.events, lines_of) or [b""]
+        if lines != [b""] and one_record(lines[-1], Event) is None:
+            self._say_cut(self.files.events, len(lines))
 
     def _seconds_so_far(self) -> float:
         """From the journal's first event to its last: the wall time of a run without a result."""
@@ -273,36 +285,6 @@ class _Reader:
             return (last - first).total_seconds()
         except (IndexError, ValueError, TypeError):
             return 0.0
-
-
-def read_bounded(path: Path) -> bytes | None:
-    """The content of a regular file up to `MAX_BYTES`, or None when the file does not exist.
-
-    Raises:
-        OSError: it is not a regular file, or it cannot be read.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("is not a regular file")
-        return file.read(MAX_BYTES)
-
-
-def _lines(content: bytes) -> list[bytes]:
-    return content.removesuffix(b"\n").split(b"\n")
-
-
-def _record(line: bytes, kind: type[R]) -> R | None:
-    """The record in a line, or None; an infinite time or value makes no record either."""
-    try:
-        record = kind.model_validate_json(line)
-    except ValidationError:
-        return None
-    numbers = [number for number in vars(record).values() if isinstance(number, float)]
-    return record if all(map(math.isfinite, numbers)) else None
 
 
 def _spec(content: bytes) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -54,6 +53,7 @@ TRIAL_COLUMNS = (
     *("ended_at", "peak_memory_bytes", "exit_code", "parent", "commit", "sha256", "hypothesis"),
     *("category", "knobs", "knobs_changed", "other_changes", "rehearsed"),
 )
+OF_THE_LEDGER = tuple(name for name in TRIAL_COLUMNS if name in TrialRecord.model_fields)
 EXPERIMENT_COLUMNS = (
     *("run_id", "row", "line", *COLUMNS_BEFORE, "metric", "value", *COLUMNS_AFTER),
     *("other", "raw", "problem"),
@@ -82,16 +82,16 @@ def safe(cell: Any) -> Any:
     """
     if isinstance(cell, (dict, list, tuple)):
         cell = json.dumps(cell, ensure_ascii=False, default=str)
-    if not isinstance(cell, str) or NUMBER.fullmatch(cell):
+    if not isinstance(cell, str) or not FORMULA.match(cell) or NUMBER.fullmatch(cell):
         return cell
-    return f"'{cell}" if FORMULA.match(cell) else cell
+    return f"'{cell}"
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: safe(cell) for name, cell in row.items()} for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([safe(row.get(name, "")) for name in columns] for row in rows)
     write_whole(path, text.getvalue())
 
 
@@ -146,7 +146,7 @@ def _referee_cells(run: Run) -> dict[str, Any]:
 
 
 def _trial_row(run: Run, trial: TrialRecord) -> dict[str, Any]:
-    fields = trial.model_dump(include=set(TRIAL_COLUMNS))
+    fields = {name: getattr(trial, name) for name in OF_THE_LEDGER}
     named = {"run_id": run.run_id, "contestant": run.contestant, "seed": run.seed}
     return named | {"metric": run.metric.name} | fields
 
@@ -174,7 +174,7 @@ def _experiment_row(run: Run, claim: Claim) -> dict[str, Any]:
 def _fidelity_rows(run: Run) -> Iterator[dict[str, Any]]:
     """Every row of a log and every trial without one, and what came of it."""
     for finding in run.fidelity.findings if run.fidelity else ():
-        fields = {name: value for name, value in asdict(finding).items() if value is not None}
+        fields = {name: value for name, value in vars(finding).items() if value is not None}
         renamed = {"by": "matched_by", "said": "claimed_status", "status": "trial_status"}
         named = {renamed.get(name, name): value for name, value in fields.items()}
         yield {"run_id": run.run_id, "metric": run.metric.name} | named

@@ -5,10 +5,15 @@ What a config's fields mean stands in runner/wire/start_config.py.
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
+
 from runner.agents import Agent, instructions, load_agent
 from runner.calibration import Calibration
 from runner.engine.lockdown import BRIDGE, NO_NETWORK
 from runner.errors import HostError
+from runner.metrics import Metric
+from runner.records.journal import Journal
 from runner.records.layout import ROOT
 from runner.run.context import RunContext
 from runner.sandbox.sandbox import ContainerPlan
@@ -16,6 +21,7 @@ from runner.spec import RunSpec, prices
 from runner.task_data import heldout_volume
 from runner.tasks import Knob, Task, load_space
 from runner.trials.judge_container import judge_config, judge_plan
+from runner.wire.messages import ScoreEstimated
 from runner.wire.start_config import (
     AgentConfig,
     Caps,
@@ -36,7 +42,11 @@ NOT_IN_THE_COPY = {"__init__.py", "constants.py", "train.py"}  # the last comes 
 
 
 def container_plans(context: RunContext) -> list[ContainerPlan]:
-    """The long-lived containers of this run, the judge first and the contestant last."""
+    """The long-lived containers of this run, the judge first and the contestant last.
+
+    What the judge measures of a trial on its way will be journalled.
+    """
+    context.judging.on_estimate = partial(journal_estimate, context.journal, context.spec.metric)
     if context.spec.kind == "baseline":
         return [judge_of(context), _optimizer(context)]
     agent = context.agent()
@@ -58,6 +68,17 @@ def judge_of(context: RunContext) -> ContainerPlan:
     config = judge_config(context.task, machine, context.deadline_seconds, reference)
     data = {heldout_volume(context.data_volume): "/heldout"}
     return judge_plan(context.image("trainer"), config, data, context.judging)
+
+
+def journal_estimate(journal: Journal, metric: Metric, estimate: ScoreEstimated) -> None:
+    """Journal what the judge measured of the trial under way, for whoever watches the run.
+
+    The ledger will have it at the trial's end, so a full disk loses nothing here.
+    """
+    value = metric.measured(estimate.value)
+    if value is not None and 0 <= estimate.fraction <= 1:  # the fraction is the trial's own word
+        with contextlib.suppress(HostError):
+            journal.write("trial.estimated", fraction=round(estimate.fraction, 6), value=value)
 
 
 def _optimizer(context: RunContext) -> ContainerPlan:
@@ -107,6 +128,7 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
         allow_unpriced=spec.allow_unpriced,
         rehearsed=spec.rehearsed,
         record=spec.record,
+        orphan_seconds=spec.orphan_seconds,
     )
     volumes = {"gateway": ("/run/gateway", False), "ledger": ("/state", False)}
     if spec.rehearsed:
@@ -125,6 +147,7 @@ def agent_plan(context: RunContext, agent: Agent) -> ContainerPlan:
         deadline_seconds=context.deadline_seconds,
         metric=spec.metric.name,
         direction=spec.metric.direction,
+        orphan_seconds=spec.orphan_seconds,
     )
     volumes = {
         "workspace": ("/workspace", False),

@@ -4,13 +4,15 @@
     result.json
 
 `start` takes all of them. `resume` takes those from the sandbox on, with what the journal, the
-ledger and the usage say was spent. `close_abandoned` takes the last two for a run whose runner
-died.
+ledger and the usage say was spent; so does a run whose engine went away and came back, in the same
+process. `close_abandoned` takes the last two for a run that no runner has any more.
 """
 
 from __future__ import annotations
 
+import queue
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,26 +26,30 @@ from runner.collect.abandoned import collect_abandoned
 from runner.collect.artifacts import Collector
 from runner.collect.gateway_state import closed_gateway
 from runner.engine.client import Engine
-from runner.errors import BakeoffError, HostError, UserError
+from runner.errors import BakeoffError, HostError, SuspendedError, UserError
 from runner.preflight import checks, reach
 from runner.records.files import to_json, write_whole
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import RunResult, Spent
+from runner.recovery import run_log
+from runner.recovery.engine_loss import EngineLoss
+from runner.recovery.wishes import Terminal, Wish, Wishes, taken_up
 from runner.run.container_plan import agent_plan, container_plans, provider_url
 from runner.run.context import RunContext, image_names, open_context, pristine_text, versions
-from runner.run.loop import Ending
+from runner.run.loop_parts import Ending
 from runner.run.result import run_result
 from runner.run.settlement import UsageLog, settle, settle_abandoned
 from runner.run.spent import last_spent
 from runner.run.wiring import build_loop
-from runner.run_lock import held, interrupted_by_signals, stop_signals
+from runner.run_lock import held, interrupted_by_signals
 from runner.sandbox.peer import Show
 from runner.sandbox.removal import remove_run
-from runner.sandbox.sandbox import Sandbox
+from runner.sandbox.sandbox import Sandbox, new_token
 from runner.spec import RunSpec, read_spec
 from runner.tasks import Task, load_task
-from runner.trials.pending import end_pending
+from runner.trials.judging import Judging
+from runner.trials.orders.pending import end_pending
 
 OPENED = "sandbox.opened"
 
@@ -109,7 +115,7 @@ def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
 
 
 def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
-    """End a run whose runner is dead: collect what there is, remove its containers and volumes.
+    """End a run that no runner has: collect what there is, remove its containers and volumes.
 
     Raises:
         UserError: a runner has it, or it is done.
@@ -128,7 +134,7 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
         # No time passes for a run that no runner has.
         clock = BudgetClock(spec.budget, last_spent(run_dir), now=lambda: 0.0)
         usage = UsageLog(run_dir, context.journal, clock)
-        ending = Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
+        ending = _end_of_abandoned(context.journal)
         killed = end_pending(
             context.ledger, context.journal, ending.detail, rehearsed=spec.rehearsed
         )
@@ -198,31 +204,94 @@ def _make(run_dir: RunDir) -> None:
 
 
 def _perform(context: RunContext, before: Spent) -> RunResult:
-    """Open the sandbox, run the loop, collect, settle with the gateway, and write the result."""
-    clock = BudgetClock(context.spec.budget, before)
+    """See the run through, in as many lives as the engine makes of it."""
+    run_dir, journal = context.run_dir, context.journal
+    wishes, loss = Wishes(run_dir, Terminal()), EngineLoss(context.engine, journal)
+    with run_log.kept(run_dir), taken_up(wishes):
+        while True:
+            clock = BudgetClock(context.spec.budget, before)
+            loss.life_begins()
+            try:
+                return _live(context, clock, wishes)
+            except BakeoffError as error:
+                opened = _was_opened(journal)
+                if not opened:
+                    raise
+                before = clock.spent()
+                wish = _next_life(error, loss, wishes, context)
+            if wish is not None:
+                raise _suspended(context, SuspendedError(wish.by, why="asked", by="user"))
+            context = replace(
+                context, resumed=True, inbox=queue.Queue(), token=new_token(), judging=Judging()
+            )
+            remove_run(context.engine, context.spec.run_id, volumes=False)
+
+
+def _next_life(
+    error: BakeoffError, loss: EngineLoss, wishes: Wishes, context: RunContext
+) -> Wish | None:
+    """Wait until the run can go on; returns what a person wants meanwhile.
+
+    Raises:
+        BakeoffError: it cannot.
+    """
+    try:
+        return loss.wait(error, wishes)
+    except SuspendedError as suspended:
+        raise _suspended(context, suspended) from None
+    except BakeoffError as failed:
+        _journal_suspended(context.journal, "failed", failed.cause, failed.message)
+        raise
+
+
+def _live(context: RunContext, clock: BudgetClock, wishes: Wishes) -> RunResult:
+    """Open the sandbox, run the loop, collect, settle with the gateway, and write the result.
+
+    Raises:
+        SuspendedError: the run cannot or shall not go on now; its volumes are kept.
+        BakeoffError: the engine or the disk failed.
+    """
     usage = UsageLog(context.run_dir, context.journal, clock)
     context.journal.write("run.resumed" if context.resumed else "run.started", **_facts(context))
     sandbox = Sandbox(
         context.engine, context.spec.run_id, container_plans(context), context.inbox, context.show
     )
     sandbox.keep_volumes = context.resumed
-    with stop_signals(context.run_dir) as asked_to_stop, sandbox:
+    with sandbox:
         context.journal.write(OPENED)
         sandbox.keep_volumes = True  # until everything is collected
         agent = sandbox.contestant.container if context.spec.kind == "agent" else ""
         collector = Collector(context.engine, context.run_dir, context.journal, agent)
-        loop = build_loop(context, sandbox, clock, usage, collector, asked_to_stop)
-        ending = loop.run()
-        collector.finish()
+        loop = build_loop(context, sandbox, clock, usage, collector, wishes)
         gateway = sandbox.peer("gateway")
-        if gateway is not None:
-            gateway.end()
+        if gateway is not None and context.resumed:
+            usage.take_up(context.engine, gateway.container)
+        try:
+            ending = loop.run()
+        except SuspendedError:
+            sandbox.end()
             loop.drain()
+            raise
+        sandbox.end()
+        loop.drain()
+        collector.finish()
         problems = settle(context, usage, gateway.container if gateway else "")
         result = _write_result(context, clock, ending, problems)
         sandbox.keep_volumes = False
     _journal_finish(context, ending)
     return result
+
+
+def _suspended(context: RunContext, suspended: SuspendedError) -> SuspendedError:
+    """Journal that the run is suspended and by what; of a provider of the user's, its address."""
+    if suspended.by == "provider" and context.spec.base_url is not None:
+        suspended.message += f" (BASE_URL={context.spec.base_url})"
+    _journal_suspended(context.journal, suspended.why, suspended.by, suspended.message)
+    return suspended
+
+
+def _journal_suspended(journal: Journal, why: str, cause: str, detail: str) -> None:
+    journal.write("run.suspended", why=why, cause=cause, detail=detail)
 
 
 def _write_result(
@@ -231,6 +300,17 @@ def _write_result(
     result = run_result(context, clock, ending, problems)
     write_whole(context.run_dir.result, to_json(result))
     return result
+
+
+def _end_of_abandoned(journal: Journal) -> Ending:
+    """How a run ends that no runner has: it was suspended, or its runner died."""
+    last = next(
+        (e for e in reversed(journal.events()) if e.event in ("run.suspended", "run.resumed")), None
+    )
+    if last is None or last.event == "run.resumed":
+        return Ending("abandoned", "host", "the runner died; ended by `bakeoff stop`")
+    detail = f"suspended ({last.fields.get('detail', '')}), then ended by `bakeoff stop`"
+    return Ending("stopped", "user", detail)
 
 
 def _journal_finish(context: RunContext, ending: Ending) -> None:

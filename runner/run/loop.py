@@ -3,6 +3,9 @@
 It is single-threaded: containers and trials speak from threads of their own into one inbox, and
 only this loop acts on what they say. The budgets are checked after every event and at least twice a
 second. The first one that is spent ends the run, and the run's result names it.
+
+Only a spent budget and a person's `stop` end a run. Whatever else makes it impossible to go on
+suspends it: what is under way is cut in an orderly way, and `resume` takes the run up again.
 """
 
 from __future__ import annotations
@@ -10,33 +13,24 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
 
-from runner.budget_clock import BudgetClock
-from runner.collect.artifacts import Collector
+from runner.errors import EngineError, SuspendedError
 from runner.records.clock import keep_reading
-from runner.records.journal import Journal
-from runner.records.layout import RunDir
-from runner.run.driver import Closing, Driver
-from runner.run.settlement import UsageLog
-from runner.sandbox.peer import ConnectionLost, ContainerExited, Inbox, MessageReceived, Peer
+from runner.recovery.supervisor import PartNotRestarted, PartRestarted
+from runner.recovery.wishes import Kind
+from runner.run.drivers.driver import Closing
+from runner.run.loop_parts import Ending, LoopParts
+from runner.sandbox.peer import ConnectionLost, ContainerExited, MessageReceived
 from runner.trials import judge_container
-from runner.trials.judging import Judging
-from runner.trials.queue import (
-    TrialBegan,
-    TrialBroke,
-    TrialEnded,
-    TrialQueue,
-    TrialRepeats,
-    TrialWaits,
-)
+from runner.trials.events import TrialBegan, TrialBroke, TrialEnded, TrialRepeats, TrialWaits
 from runner.wire.messages import (
     CapReached,
     Denied,
     Message,
     Outage,
     Problem,
+    Stop,
     TrialRequested,
     TurnFinished,
     Usage,
@@ -50,49 +44,9 @@ NOT_FOUND = 404
 MODEL_BUDGETS = ("usd", "tokens", "requests")
 MAX_DETAIL_CHARS = 500
 MAX_PROBLEM_CHARS = 1000
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a run ended.
-
-    Attributes:
-        ended_by: the budget that was spent, or what else ended the run.
-        cause: who or what is responsible: budget, user, agent, provider, sandbox or host.
-        detail: more about it, for people.
-    """
-
-    ended_by: str
-    cause: str
-    detail: str = ""
-
-    def in_words(self) -> str:
-        """The reason as the contestant reads it."""
-        if self.cause == "budget":
-            return f"the budget is spent: {self.ended_by}"
-        return self.detail or self.ended_by
-
-
-@dataclass(frozen=True)
-class LoopParts:
-    """Everything that the loop works with.
-
-    Attributes:
-        asked_to_stop: says who wants the run to end, or None.
-        judging: the sessions of the run's judge.
-    """
-
-    run_dir: RunDir
-    journal: Journal
-    clock: BudgetClock
-    usage: UsageLog
-    trials: TrialQueue
-    collector: Collector
-    contestant: Peer
-    driver: Driver
-    inbox: Inbox
-    asked_to_stop: Callable[[], str | None]
-    judging: Judging
+# Of a run that is suspended: what the gateway's open answers and an agent's turn are given.
+LAST_ANSWERS_SECONDS = 5.0
+CUT_SECONDS = 6.5
 
 
 class RunLoop:
@@ -113,6 +67,7 @@ class RunLoop:
         """Loop until the contestant is done or may do no more; returns why.
 
         Raises:
+            SuspendedError: the run cannot or shall not go on now.
             BakeoffError: the engine or the disk failed under the loop itself.
         """
         try:
@@ -121,10 +76,15 @@ class RunLoop:
                 with contextlib.suppress(queue.Empty):
                     self._handle(self._parts.inbox.get(timeout=TICK_SECONDS))
                 self._tick()
+        except SuspendedError as suspended:
+            self._broken = True
+            self._cut(suspended.message)
+            raise
         except BaseException:
             self._broken = True
             raise
         finally:
+            self._parts.supervisor.close()
             self._parts.trials.close()
             self.drain()
         return ending
@@ -151,13 +111,36 @@ class RunLoop:
         """
         with contextlib.suppress(queue.Empty):
             while True:
-                item = self._parts.inbox.get_nowait()
-                match item:
-                    case TrialEnded() if not self._broken or item.record.status != "killed":
-                        self._parts.trials.handle_event(item)
-                    case MessageReceived(role="gateway", message=message):
-                        self._handle_gateway_message(message)
+                self._handle_late(self._parts.inbox.get_nowait())
         self._journal_clock()
+
+    def _handle_late(self, item: object) -> None:
+        match item:
+            case TrialEnded() if not self._broken or item.record.status != "killed":
+                self._parts.trials.handle_event(item)
+            case MessageReceived(role="gateway", message=message):
+                self._handle_gateway_message(message)
+
+    def _cut(self, reason: str) -> None:
+        """Cut what is under way, so that a later life of the run goes on from there.
+
+        The gateway admits no request any more, and what its open answers cost is counted. A turn
+        is interrupted, and its session stays. A trial is ended, and is run again.
+        """
+        parts = self._parts
+        parts.trials.abandon()
+        if parts.gateway is not None:
+            parts.gateway.send(Stop(reason, LAST_ANSWERS_SECONDS))
+        parts.driver.interrupt(reason)
+        until = time.monotonic() + CUT_SECONDS
+        while not parts.driver.interrupted() and time.monotonic() < until:
+            with contextlib.suppress(queue.Empty):
+                item = parts.inbox.get(timeout=TICK_SECONDS)
+                if isinstance(item, MessageReceived) and item.role == parts.contestant.spec.role:
+                    parts.driver.handle_message(item.message)
+                else:
+                    self._handle_late(item)
+        parts.collector.poll()
 
     def _final_ending(self) -> Ending | None:
         """The ending, once nothing can happen any more."""
@@ -188,22 +171,33 @@ class RunLoop:
         self._parts.journal.write("clock.read", **self._parts.clock.spent().model_dump())
 
     def _reason_to_end(self) -> Ending | None:
-        asked = self._parts.asked_to_stop()
-        if asked is not None:
-            return Ending("stopped", "user", asked)
+        wish = self._parts.wish()
+        if wish is not None and wish.kind is Kind.STOP:
+            return Ending("stopped", "user", wish.by)
         spent = self._parts.clock.spent_budget() or self._cap_reached
         if spent is not None:
             return Ending(spent, "budget", f"left: {self._parts.clock.left()}")
+        if wish is not None:
+            raise SuspendedError(wish.by, why="asked", by="user")
+        self._check_progress()
+        return None
+
+    def _check_progress(self) -> None:
+        """Suspend a run whose contestant or provider does not get on.
+
+        Raises:
+            SuspendedError: it does not.
+        """
         if self._turn_finished and 0 < self._parts.clock.requests == self._not_found:
             detail = "the provider answered every request of a whole turn with HTTP 404: is its "
-            return Ending("gave_up", "provider", detail + "address or the model's name wrong?")
+            detail += "address or the model's name wrong?"
+            raise SuspendedError(detail, why="gave_up", by="provider")
         gave_up = self._parts.driver.gave_up()
-        if gave_up is None:
-            return None
-        if self._last_status >= FIRST_BAD_STATUS:
+        if gave_up is not None and self._last_status >= FIRST_BAD_STATUS:
             detail = f"the provider's last answer was HTTP {self._last_status}; {gave_up}"
-            return Ending("gave_up", "provider", detail)
-        return Ending("gave_up", "agent", gave_up)
+            raise SuspendedError(detail, why="gave_up", by="provider")
+        if gave_up is not None:
+            raise SuspendedError(gave_up, why="gave_up", by="agent")
 
     def _end(self, ending: Ending, *, may_think: bool = True) -> None:
         self._ending = ending
@@ -222,8 +216,15 @@ class RunLoop:
                 self._handle_gateway_message(message)
             case MessageReceived(role=role, message=message):
                 self._handle_message(role, message)
-            case ConnectionLost(error=error):
+            case ConnectionLost(error=error, since=since):
+                self._parts.clock.give_back_attempt(since, self._parts.clock.now())
                 raise error
+            case PartRestarted(role=role):
+                self._handle_restart(role)
+            case PartNotRestarted(role=role, error=error):
+                if isinstance(error, EngineError):
+                    raise error
+                self._handle_death(ContainerExited(role, None, error.message))
             case ContainerExited():
                 self._handle_gone(item)
             case TrialWaits() | TrialBegan() | TrialRepeats() | TrialEnded() | TrialBroke():
@@ -280,14 +281,41 @@ class RunLoop:
         )
 
     def _handle_gone(self, gone: ContainerExited) -> None:
-        """A container has ended; if the run has not, that ends it, unless it is the judge."""
+        """A container has ended; if the run has not, it is started again.
+
+        The judge is opened again by the next trial that needs it.
+        """
         if gone.role == judge_container.ROLE:
             lines = gone.last_lines[:MAX_DETAIL_CHARS]
             self._parts.journal.write("judge.ended", exit_code=gone.exit_code, last_lines=lines)
             self._parts.judging.gone()
             return
-        self._contestant_gone |= gone.role == self._parts.contestant.spec.role
         if self._ending is None:
-            detail = f"exit code {gone.exit_code}; last lines: {gone.last_lines}"
-            cause = "agent" if gone.role == "agent" else "sandbox"
-            self._end(Ending(f"{gone.role}_died", cause, detail))
+            self._handle_death(gone)
+        else:
+            self._contestant_gone |= gone.role == self._parts.contestant.spec.role
+
+    def _handle_death(self, gone: ContainerExited) -> None:
+        """A part has died by itself.
+
+        Raises:
+            SuspendedError: it did so too often.
+        """
+        why = self._parts.supervisor.died(gone)
+        if why is not None:
+            by = "agent" if gone.role == "agent" else "sandbox"
+            raise SuspendedError(why, why=f"{gone.role}_died", by=by)
+        if gone.role == self._parts.contestant.spec.role:
+            self._parts.driver.container_died()
+
+    def _handle_restart(self, role: str) -> None:
+        parts = self._parts
+        parts.supervisor.restarted(role)
+        if parts.gateway is not None and role == parts.gateway.spec.role:
+            parts.usage.take_up(parts.engine, parts.gateway.container)
+        if role == parts.contestant.spec.role:
+            parts.collector.container_restarted(
+                parts.contestant.container if role == "agent" else ""
+            )
+            parts.trials.contestant_restarted()
+            parts.driver.container_restarted()

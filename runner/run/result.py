@@ -9,9 +9,8 @@ from runner.claims import reader as claims
 from runner.metrics import Metric
 from runner.records.schema import Best, RunResult, now
 from runner.run.context import RunContext
-from runner.run.loop import Ending
+from runner.run.loop_parts import Ending
 from runner.run.model_use import in_turns_without_trial, since_last_trial
-from runner.spec import RunSpec
 
 
 def run_result(
@@ -41,7 +40,7 @@ def run_result(
         rehearsed=spec.rehearsed,
         ended_by=ending.ended_by,
         cause=ending.cause,
-        detail=_with_address(ending, spec),
+        detail=ending.detail,
         began_at=events[0].at if events else now(),
         ended_at=now(),
         budget=spec.budget.as_dict(),
@@ -53,13 +52,6 @@ def run_result(
         best_claimed=claimed,
         problems=[*doubts, *problems],
     )
-
-
-def _with_address(ending: Ending, spec: RunSpec) -> str:
-    """Why the run ended; where a provider is at fault that is not the usual one, with its name."""
-    if ending.cause != "provider" or spec.base_url is None:
-        return ending.detail
-    return f"{ending.detail} (BASE_URL={spec.base_url})"
 
 
 def best_claimed(experiments: Path, metric: Metric) -> tuple[Best | None, list[str]]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from runner.budget_clock import BudgetClock
 from runner.collect.gateway_state import collect_records, settled_requests
+from runner.engine.client import Engine
 from runner.errors import EngineError
 from runner.records.files import append_line, read_lines
 from runner.records.journal import Journal
@@ -25,6 +26,8 @@ MAX_ERROR_CHARS = 500
 class UsageLog:
     """The settled model requests of one run. Not thread-safe: the run's loop is its only user.
 
+    A request counts once, whether the gateway tells of it, its book does, or both.
+
     Args:
         run_dir: where `usage.jsonl` is.
         journal: the run's.
@@ -35,9 +38,13 @@ class UsageLog:
         self._path = run_dir.usage
         self._journal = journal
         self._clock = clock
+        self._names = {record.request for record in read_lines(run_dir.usage, UsageRecord)}
 
     def add(self, fields: Mapping[str, object]) -> UsageRecord | None:
-        """Keep and count a request; returns its record, or None if the fields are not valid.
+        """Keep and count a request.
+
+        Returns:
+            Its record; None if the fields are not valid, or if it is counted already.
 
         Raises:
             HostError: the disk is full.
@@ -47,13 +54,36 @@ class UsageLog:
         except ValidationError as error:
             self._journal.write("gateway.usage_unreadable", error=str(error)[:MAX_ERROR_CHARS])
             return None
+        if record.request in self._names:
+            return None
         append_line(self._path, record)
+        self._names.add(record.request)
         self._clock.count_request(record)
         return record
 
-    def names(self) -> set[str]:
-        """The gateway's names of all requests that are kept, those of earlier lives included."""
-        return {record.request for record in read_lines(self._path, UsageRecord)}
+    def has(self, request: object) -> bool:
+        """Whether a request of that name is counted, in this life of the run or an earlier one."""
+        return request in self._names
+
+    def take_up(self, engine: Engine, gateway: str) -> int:
+        """Count what stands in the gateway's own book and is not counted yet.
+
+        Args:
+            engine: where the gateway is.
+            gateway: its container, running or not.
+
+        Returns:
+            How many requests of the book cannot be read.
+
+        Raises:
+            EngineError: the book cannot be read.
+            HostError: the disk is full.
+        """
+        unreadable = 0
+        for fields in settled_requests(engine, gateway):
+            if not self.has(fields.get("request")) and self.add(fields) is None:
+                unreadable += 1
+        return unreadable
 
 
 def settle(context: RunContext, usage: UsageLog, gateway: str) -> list[str]:
@@ -111,10 +141,7 @@ def _take_up(context: RunContext, usage: UsageLog, container: str) -> list[str]:
     Raises:
         EngineError: the book cannot be read.
     """
-    known, unreadable = usage.names(), 0
-    for fields in settled_requests(context.engine, container):
-        if fields.get("request") not in known and usage.add(fields) is None:
-            unreadable += 1
+    unreadable = usage.take_up(context.engine, container)
     if unreadable == 0:
         return []
     return [f"usage: {unreadable} of the requests that the gateway settled could not be read"]

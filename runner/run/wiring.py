@@ -13,12 +13,16 @@ from runner.limits import limits
 from runner.records.layout import volume_name
 from runner.records.prompts import keep_prompt
 from runner.records.schema import TrialSource
-from runner.run.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
-from runner.run.baseline_driver import OptimizerDriver
+from runner.recovery.supervisor import Supervisor
+from runner.recovery.wishes import Wish
 from runner.run.container_plan import instruction_files
 from runner.run.context import RunContext
-from runner.run.driver import Driver
-from runner.run.loop import LoopParts, RunLoop
+from runner.run.drivers.agent_driver import AgentDriver, TurnMaker
+from runner.run.drivers.baseline_driver import OptimizerDriver
+from runner.run.drivers.driver import Driver
+from runner.run.drivers.turn_policy import TurnTimeouts
+from runner.run.loop import RunLoop
+from runner.run.loop_parts import LoopParts
 from runner.run.settlement import UsageLog
 from runner.sandbox.peer import Peer
 from runner.sandbox.sandbox import Sandbox
@@ -26,9 +30,9 @@ from runner.timing.findings import Allowances
 from runner.trials import judge_container
 from runner.trials.executor import Executor
 from runner.trials.lease import DeviceLease
+from runner.trials.orders.submission import SubmissionReader
 from runner.trials.outcome import Trainer
 from runner.trials.queue import TrialQueue
-from runner.trials.submission import SubmissionReader
 
 
 def build_loop(
@@ -37,10 +41,11 @@ def build_loop(
     clock: BudgetClock,
     usage: UsageLog,
     collector: Collector,
-    asked_to_stop: Callable[[], str | None],
+    wish: Callable[[], Wish | None],
 ) -> RunLoop:
     """The loop of a run whose sandbox is open."""
     contestant = sandbox.contestant
+    parts = [peer for peer in sandbox.peers if peer is not sandbox.judge]
     context.judging.connect(sandbox.judge)
     trials = _trial_queue(context, contestant, clock)
     return RunLoop(
@@ -51,10 +56,13 @@ def build_loop(
             usage=usage,
             trials=trials,
             collector=collector,
+            engine=context.engine,
             contestant=contestant,
+            gateway=sandbox.peer("gateway"),
+            supervisor=Supervisor(parts, context.journal, context.inbox),
             driver=_driver(context, contestant, clock, collector, trials),
             inbox=context.inbox,
-            asked_to_stop=asked_to_stop,
+            wish=wish,
             judging=context.judging,
         )
     )

@@ -16,14 +16,19 @@ from runner.engine.channel import Channel
 from runner.engine.client import STOP_GRACE_SECONDS, Engine
 from runner.engine.containers import ContainerSpec
 from runner.errors import EngineError, SandboxError
-from runner.wire.messages import MESSAGES, Message, Ready, Start, Started
+from runner.sandbox.log_lines import LogLines
+from runner.wire.messages import MESSAGES, Heartbeat, Message, Ready, Start, Started
 from runner.wire.protocol import ProtocolError, decode, encode
+from runner.wire.start_config import known_config
 
 STARTED_TIMEOUT_SECONDS = 60.0  # from the container's start to its `started`
 EXIT_SECONDS = 5.0  # from the end of its output to its exit code
+SENT_SECONDS = 0.5  # for what was sent to it before its end
+HEARD_SECONDS = 2.0  # from its end to the last that it said
 RECONNECT_SECONDS = 60.0
 KEPT_LINES = 9
 MAX_LINE_CHARS = 300
+HEARTBEAT, HEARTBEAT_VERSION = encode(Heartbeat()), 2
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,13 @@ class ContainerExited:
 
 @dataclass(frozen=True)
 class ConnectionLost:
-    """The engine no longer answers, so a container may still run unheard: resume the run."""
+    """The engine has not answered since `since` of the monotonic clock.
+
+    A container may still run unheard.
+    """
 
     error: EngineError
+    since: float
 
 
 Inbox = queue.Queue[Any]
@@ -85,17 +94,21 @@ class Peer:
         self.spec = spec
         self.container = ""
         self._engine = engine
-        self._start_line = encode(Start(dict(config)))
+        self._start_line = _start_lines(config)
+        self._listens = "orphan_seconds" in config
+        self._version = 1
         self._inbox = inbox
         self._show = show
         self._files = files or {}
         self._take = take
         self._life = 0
         self._channel: Channel | None = None
+        self._log_lines = LogLines()
         self._started = threading.Event()
         self._exited = threading.Event()
         self._closing = False
         self._last_lines: list[str] = []
+        self._started_at = ""
 
     def open(self) -> None:
         """Create the container, put its files into it and start it.
@@ -107,8 +120,11 @@ class Peer:
         self.container = self._engine.create(self.spec)
         for folder, files in self._files.items():
             self._engine.put_files(self.container, folder, files)
+        self._files = {}  # they lie on volumes; from now on they are the contestant's
         self._channel = self._engine.attach(self.container)
         self._engine.start(self.container)
+        state = self._engine.inspect(self.container)
+        self._started_at = state.started_at if state else ""
         threading.Thread(
             target=self._listen, args=(self._life,), name=self.spec.name, daemon=True
         ).start()
@@ -138,7 +154,7 @@ class Peer:
         """
         deadline = time.monotonic() + STARTED_TIMEOUT_SECONDS
         while not self._started.wait(0.05):
-            exited = self._exited.is_set()
+            exited = self._exited.is_set() or self._closing
             if exited or time.monotonic() > deadline:
                 what = "it ended" if exited else f"no answer in {STARTED_TIMEOUT_SECONDS:.0f} s"
                 raise SandboxError(
@@ -147,53 +163,73 @@ class Peer:
                 )
 
     def send(self, message: Message) -> bool:
-        """Send a message; False when the container is gone, which the inbox tells or will tell."""
-        if self._channel is None:
+        """Send a message, without waiting for the container.
+
+        Returns:
+            False when it is not on its way: the container is gone, which the inbox tells or will
+            tell, or it has not read for long; a line of a log is left out earlier than that.
+        """
+        channel = self._channel
+        if channel is None or self._exited.is_set():
             return False
         try:
-            self._channel.send(encode(message))
+            self._log_lines.send(channel, message)
         except (EngineError, ProtocolError):
             return False
         return True
+
+    def beat(self) -> None:
+        """Tell the container that its runner is there, if it listens for that and reads at all."""
+        channel = self._channel
+        if channel is not None and self._listens and self._version >= HEARTBEAT_VERSION:
+            with contextlib.suppress(EngineError):
+                channel.send(HEARTBEAT, room_bytes=0)
 
     def last_lines(self) -> str:
         """The end of what the container printed, on one line."""
         return " / ".join(self._last_lines) or "none"
 
-    def end(self) -> None:
-        """Stop the container, and wait until everything that it said is in the inbox."""
-        self._stop()
-        self._exited.wait(2 * STOP_GRACE_SECONDS)
+    def end(self, term_seconds: int = STOP_GRACE_SECONDS) -> None:
+        """Stop the container, and wait until everything that it said is in the inbox.
+
+        It takes little longer than the container may, in whatever state that is. An engine that
+        refuses is no error here: `close` says it.
+
+        Args:
+            term_seconds: what the container has between SIGTERM and SIGKILL.
+        """
+        if self._channel is None:
+            return
+        self._channel.drain(SENT_SECONDS)
+        with contextlib.suppress(EngineError):
+            self._engine.stop(self.spec.name, term_seconds)
+        self._exited.wait(HEARD_SECONDS)
 
     def close(self) -> None:
-        """Stop and remove the container.
+        """Remove the container, which is killed if it still runs.
 
         Raises:
             EngineError: it could not be removed.
         """
         self._closing = True
-        self._stop()
         if self._channel is not None:
             self._channel.close()
         self._engine.remove(self.spec.name)
 
-    def _stop(self) -> None:
-        with contextlib.suppress(EngineError):
-            self._engine.stop(self.spec.name)
-
     def _listen(self, life: int) -> None:
         """Read until the container ends; a connection that breaks before that is made again."""
-        channel = self._channel
+        channel, broken_at = self._channel, time.monotonic()
         try:
             while channel is not None:
                 for is_stdout, line in channel.lines():
                     self._handle_line(is_stdout, line)
                 if life != self._life:  # another thread listens to the container that replaced it
                     return
+                broken_at = time.monotonic()
                 channel = None if self._closing else self._reconnect(channel)
             state = None if self._closing else self._engine.wait_exit(self.container, EXIT_SECONDS)
         except EngineError as error:
-            self._inbox.put(ConnectionLost(error))
+            self._inbox.put(ConnectionLost(error, broken_at))
             return
         finally:
             if life == self._life:
@@ -203,6 +239,9 @@ class Peer:
 
     def _reconnect(self, broken: Channel) -> Channel | None:
         """A new connection to the container if it still runs; None when it has ended.
+
+        One that somebody else has restarted has ended too: its PID 1 is another one, whose `ready`
+        nobody heard.
 
         Raises:
             EngineError: the engine does not answer for `RECONNECT_SECONDS`.
@@ -216,7 +255,8 @@ class Peer:
             with attempt:
                 if self._engine.wait_exit(self.container, 1.0) is not None:
                     return None
-                if self._engine.inspect(self.container) is None:
+                state = self._engine.inspect(self.container)
+                if state is None or state.started_at != self._started_at:
                     return None
                 broken.close()
                 self._channel = self._engine.attach(self.container)
@@ -235,9 +275,15 @@ class Peer:
             self._last_lines = [*self._last_lines, line[:MAX_LINE_CHARS]][-KEPT_LINES:]
             self._show(self.spec.role, line)
         elif isinstance(message, Ready) and self._channel is not None:
+            self._version = message.version
             with contextlib.suppress(EngineError):
-                self._channel.send(self._start_line)
+                self._channel.send(self._start_line(message.version))
         elif isinstance(message, Started):
             self._started.set()
         elif self._take is None or not self._take(message):
             self._inbox.put(MessageReceived(self.spec.role, message))
+
+
+def _start_lines(config: Mapping[str, Any]) -> Callable[[int], bytes]:
+    """Makes the line of `start` for a container of some version; the config shows nowhere."""
+    return lambda version: encode(Start(known_config(config, version)))

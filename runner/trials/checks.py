@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from runner.records.journal import Journal
 from runner.records.schema import Event, TrialRecord
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.wire.messages import TrialRefused
 
 CHECKS_A_TRIAL = 2

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,8 +26,8 @@ from runner.records.schema import TrialRecord, now
 from runner.referee import verdicts
 from runner.spec import RunSpec
 from runner.trials.judging import Judging, Session
-from runner.trials.lease import DeviceLease, LeaseAbandonedError
-from runner.trials.order import TrialOrder
+from runner.trials.lease import DeviceLease, Held, Holder, LeaseAbandonedError, still_trains
+from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, Trainer, record_fields
 from runner.trials.terms import CONTESTANT, HAND_OUT_FOLDER
 from runner.trials.timers import Timers
@@ -41,6 +42,7 @@ STOP_SECONDS = 15.0
 DEATHS_TO_REJECT = 2  # of the judge, at the same text
 MAX_ATTEMPTS = 4
 JUDGE_ENDED = "the judge ended"
+ENDED_FROM_OUTSIDE = "its container was ended from outside"
 DISTURBED = "other load disturbed it"
 
 
@@ -94,6 +96,7 @@ class Executor:
     def abandon(self) -> None:
         """Kill what runs and let nothing start any more; each such trial is recorded as killed."""
         self._abandon.set()
+        self._judging.hurry()
         for container in list(self._running):
             self._kill(container)
 
@@ -107,11 +110,10 @@ class Executor:
         """
         with explained(self._folder(order)):
             folder = self._keep_submission(order)
-        watch.on_wait()
+        holder = Holder(self._spec.run_id, order.trial, still_trains(self._engine))
+        measured = partial(self._measured, order, folder / "train.log", watch)
         try:
-            with self._lease.held(self._abandon) as waited:
-                watch.on_start()
-                fields = self._measured(order, folder / "train.log", watch)
+            fields, waited = self._lease.use(self._abandon, holder, watch, measured)
         except LeaseAbandonedError:
             reason = "the run ended before its device was free"
             return self._record(order, status="killed", reason=reason)
@@ -123,12 +125,12 @@ class Executor:
         kept = self._run_dir.pristine
         return kept.read_text(encoding="utf-8") if kept.exists() else order.parent_train_py
 
-    def _measured(self, order: TrialOrder, log: Path, watch: Watch) -> dict[str, Any]:
+    def _measured(self, order: TrialOrder, log: Path, watch: Watch, held: Held) -> dict[str, Any]:
         """Run the trial, and once more if other load disturbed it and the run is to repeat such.
 
         The record of the first attempt is kept in that of the second, and its log beside it.
         """
-        fields = self._fields(order, self._attempts(order, log, watch))
+        fields = self._fields(order, self._attempts(order, log, watch, held))
         contestants = order.terms == CONTESTANT and self._spec.retry_disturbed
         if not (contestants and fields["disturbed"]) or self._abandon.is_set():
             return fields
@@ -136,7 +138,7 @@ class Executor:
         with explained(log):
             log.replace(log.with_name("first.log"))
         watch.on_repeat(DISTURBED)
-        again = self._fields(order, self._attempts(order, log, watch))
+        again = self._fields(order, self._attempts(order, log, watch, held))
         if first.status == "ok" and again["status"] != "ok":
             reason = f"the repetition ended as {again['status']}; this is the first attempt"
             return {**fields, "reason": reason}
@@ -159,30 +161,33 @@ class Executor:
         (folder / "diff.patch").write_text(order.patch(), encoding="utf-8", newline="")
         return folder
 
-    def _attempts(self, order: TrialOrder, log: Path, watch: Watch) -> Seen:
-        """Run the trial, and again when the judge ended under it, which is nobody's fault.
+    def _attempts(self, order: TrialOrder, log: Path, watch: Watch, held: Held) -> Seen:
+        """Run the trial, and again when it was cut short, which is nobody's fault.
 
-        A text during whose scoring the judge ended twice is to blame for that.
+        The judge ended under it, or somebody ended its container. A text during whose scoring the
+        judge ended twice is to blame for that.
         """
         deaths = 0
         for _ in range(MAX_ATTEMPTS):
-            seen = self._attempt(order, log, watch.on_line)
+            seen = self._attempt(order, log, watch, held)
             deaths += seen.session.lost and seen.session.asked
             seen.judge_deaths = deaths
-            if not seen.session.lost or deaths >= DEATHS_TO_REJECT or self._abandon.is_set():
+            cut_short = seen.session.lost or seen.ended_from_outside
+            if not cut_short or deaths >= DEATHS_TO_REJECT or self._abandon.is_set():
                 seen.abandoned = self._abandon.is_set()
                 return seen
-            watch.on_repeat(JUDGE_ENDED)
+            watch.on_repeat(JUDGE_ENDED if seen.session.lost else ENDED_FROM_OUTSIDE)
         raise SandboxError(
-            f"running trial {order.trial}: the judge ended {MAX_ATTEMPTS} times",
+            f"running trial {order.trial}: the judge or its container ended {MAX_ATTEMPTS} times",
             hint="`bakeoff --verbose` prints all that the containers say",
         )
 
-    def _attempt(self, order: TrialOrder, log: Path, on_line: Callable[[str], None]) -> Seen:
+    def _attempt(self, order: TrialOrder, log: Path, watch: Watch, held: Held) -> Seen:
         """One run of the trial, to the judge's last word about it.
 
         Raises:
             EngineError: the connection to the engine was lost.
+            LeaseLostError: the device was lost before its container was started.
         """
         began, started_at = time.monotonic(), now()
         with contextlib.ExitStack() as stack:
@@ -207,7 +212,7 @@ class Executor:
                 )
             )  # fmt: skip
             seen = Seen(session, started_at=started_at, terms=terms)
-            with self._started(order, session) as (container, channel):
+            with self._started(order, session, held) as (container, channel):
 
                 def overrun(which: Overrun) -> None:
                     seen.overran = seen.overran or which
@@ -220,14 +225,10 @@ class Executor:
 
                 ended.append(lambda: self._kill(container))
                 timers.begin(overrun)
-                with explained(log), log.open("wb") as file:
-                    self._read(order, session, channel, seen, timers, file, on_line)
+                with explained(log), log.open("wb", buffering=0) as file:  # it is watched
+                    self._read(order, session, channel, seen, timers, file, watch.on_line)
                 seen.state = self._engine.wait_exit(container, STOP_SECONDS)
             self._judging.finish(session)
-        if seen.state is None and not seen.overran:
-            raise EngineError(
-                f"watching trial {order.trial}: the connection to the engine was lost"
-            )
         seen.wall_seconds = time.monotonic() - began
         return seen
 
@@ -264,7 +265,9 @@ class Executor:
         )
 
     @contextlib.contextmanager
-    def _started(self, order: TrialOrder, session: Session) -> Iterator[tuple[str, Channel]]:
+    def _started(
+        self, order: TrialOrder, session: Session, held: Held
+    ) -> Iterator[tuple[str, Channel]]:
         spec = self._container(order)
         self._engine.remove(spec.name)  # an earlier life of this run may have left it
         container = self._engine.create(spec)
@@ -272,7 +275,7 @@ class Executor:
         try:
             channel = self._engine.attach(container)
             try:
-                self._engine.start(container)
+                held.start(self._engine, container)
                 if self._abandon.is_set() or session.lost:  # since this container is being made
                     self._engine.kill(container)
                 yield container, channel

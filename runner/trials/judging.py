@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -26,6 +27,8 @@ from runner.wire.messages import (
 )
 
 FINISH_SECONDS = 60.0  # from the end of a trial to the judge's last word about it
+LAST_WORD_SECONDS = 1.0  # likewise, once the run ends
+POLL_SECONDS = 0.1
 MAX_ESTIMATES = 64  # of one session that are kept, whatever the judge says
 SEEDS = 2**31
 FINAL = "final"
@@ -85,15 +88,20 @@ class Judging:
 
     Args:
         finish_seconds: how long the judge may take for its last word about a trial.
+
+    Attributes:
+        on_estimate: is called with each score on the way, in the thread that reads the judge.
     """
 
     def __init__(self, finish_seconds: float = FINISH_SECONDS) -> None:
+        self.on_estimate: Callable[[ScoreEstimated], None] = lambda _: None
         self._finish_seconds = finish_seconds
         self._container: JudgeContainer | None = None
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._reopening = threading.Lock()
         self._down = False
+        self._hurried_at: float | None = None
 
     def connect(self, container: JudgeContainer) -> None:
         """Name the judge's container, once it has started."""
@@ -151,9 +159,19 @@ class Judging:
     def finish(self, session: Session) -> None:
         """Wait for the judge's last word about a trial that has ended; without it, it is lost."""
         self._close(session)
-        if not session.settled.wait(self._finish_seconds):
-            self._down = True
-            self._lose(session)
+        until = time.monotonic() + self._finish_seconds
+        while not session.settled.wait(POLL_SECONDS):
+            hurried_at = self._hurried_at
+            if hurried_at is not None:
+                until = min(until, hurried_at + LAST_WORD_SECONDS)
+            if time.monotonic() >= until:
+                self._down = True
+                self._lose(session)
+                return
+
+    def hurry(self) -> None:
+        """The run ends: from now on, a judge that says nothing is not waited for."""
+        self._hurried_at = time.monotonic()
 
     def take(self, message: Message) -> bool:
         """Take up what the judge says; False for what is not about a session."""
@@ -165,6 +183,7 @@ class Judging:
                     session = self._sessions.get(name)
                 if session is not None and len(session.estimates) < MAX_ESTIMATES:
                     session.estimates.append(message)
+                    self.on_estimate(message)
             case ScoreFinished(session=name):
                 with self._lock:
                     session = self._sessions.get(name)

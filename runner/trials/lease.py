@@ -2,42 +2,125 @@
 
 Two trials that share a GPU, or the CPU, slow each other down, and then equal seconds are not equal.
 The wait is measured, and is given back to a run whose contestant did nothing else meanwhile.
+
+Who comes first is served first, whichever process it is (runner/devices/). A device is somebody's
+until it gives it back. One who is dead or stopped loses it to the next, but only once its container
+can no longer run: the container is written into the queue before it is started, and whoever has
+lost the device by then may not start it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from filelock import FileLock, Timeout
-
+from runner.devices.place import Place, StillTrains
+from runner.devices.queue_folder import FOLDER, QueueFolder
+from runner.engine.client import Engine
 from runner.engine.containers import EngineInfo
-from runner.records.layout import shared_folder
+from runner.errors import EngineError
+from runner.records.layout import make_shared, shared_path
 
-POLL_SECONDS = 0.1
+LOST = "the runner was stopped, and another trial got the device"
+
+T = TypeVar("T")
+
+
+class Watch(Protocol):
+    """Is told of the waiting: that it begins, that it ends, and that it begins anew, and why."""
+
+    @property
+    def on_wait(self) -> Callable[[], None]: ...
+    @property
+    def on_start(self) -> Callable[[], None]: ...
+    @property
+    def on_repeat(self) -> Callable[[str], None]: ...
 
 
 class LeaseAbandonedError(Exception):
     """The run ended while a trial still waited for its device."""
 
 
+class LeaseLostError(Exception):
+    """The device was given to another, because this process was stopped; nothing has started."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who wants a device, and how others see whether it is still used.
+
+    Attributes:
+        run: the id of the run.
+        trial: the trial's number in it; 0 where it is not one trial.
+        still_trains: says of a container of that device whether it may still run. It is asked of
+            others' containers too. It may take long, and is called in a thread of its own.
+    """
+
+    run: str = ""
+    trial: int = 0
+    still_trains: StillTrains = field(default=lambda _container: False)
+
+
+class Held:
+    """A device that is held.
+
+    Attributes:
+        device: which of the wanted ones it is: "cpu" or a GPU's.
+        waited_seconds: how long it was waited for.
+    """
+
+    def __init__(self, place: Place, device: str, waited_seconds: float) -> None:
+        self._place = place
+        self.device = device
+        self.waited_seconds = waited_seconds
+
+    def start(self, engine: Engine, container: str) -> None:
+        """Start the container, by which the device is held from now on as well.
+
+        Raises:
+            LeaseLostError: the device is another's by now; the container was not started.
+            EngineError: the engine refused.
+            HostError: the disk is full, or the folder is not writable.
+        """
+        self.attach_container(container)
+        try:
+            engine.start(container)
+        except EngineError:  # whoever took the device away has removed it
+            if self._place.is_lost():
+                raise LeaseLostError from None
+            raise
+
+    def attach_container(self, container: str) -> None:
+        """From now on the device is also held by this container, which has not been started yet.
+
+        Raises:
+            LeaseLostError: the device is another's by now; the container must not be started.
+            HostError: the disk is full, or the folder is not writable.
+        """
+        if not self._place.attach(container):
+            raise LeaseLostError
+
+
 class DeviceLease:
-    """The lease of one device of one engine.
+    """The lease of one device of one engine, or of any one of several.
 
     Args:
         engine_id: which engine the device belongs to.
-        device: "cpu" or a GPU's id.
-        folder: where the lock files lie, shared by all users of this machine.
+        device: "cpu" or a GPU's id; several of them, the most welcome first, where any will do.
+        folder: where the queue lies, which all users of this machine share.
     """
 
-    def __init__(self, engine_id: str, device: str, folder: Path | None = None) -> None:
-        place = folder or shared_folder("bakeoff-leases")
-        name = re.sub(r"[^A-Za-z0-9]+", "-", f"{engine_id}-{device}")
-        self._path = place / f"{name}.lock"
+    def __init__(
+        self, engine_id: str, device: str | tuple[str, ...], folder: Path | None = None
+    ) -> None:
+        devices = (device,) if isinstance(device, str) else device
+        self._wants = tuple(f"{engine_id}/{name}" for name in devices)
+        self.queue = QueueFolder(folder or shared_path(FOLDER))
 
     @classmethod
     def of_trials(cls, machine: EngineInfo, gpu: str | None) -> DeviceLease:
@@ -45,21 +128,68 @@ class DeviceLease:
         return cls(machine.id, "cpu" if gpu is None else f"gpu-{gpu}")
 
     @contextlib.contextmanager
-    def held(self, abandon: threading.Event) -> Iterator[float]:
-        """Hold the device; yields how many seconds were waited for it.
+    def held(self, abandon: threading.Event, holder: Holder | None = None) -> Iterator[Held]:
+        """Hold the device.
 
         Raises:
             LeaseAbandonedError: `abandon` was set before the device was free.
+            HostError: the disk is full, or the folder of the queue is not writable.
         """
-        lock = FileLock(self._path, mode=0o666, thread_local=False)
         began = time.monotonic()
-        while True:
-            if abandon.is_set():
-                raise LeaseAbandonedError
-            with contextlib.suppress(Timeout):
-                lock.acquire(timeout=0.5, poll_interval=POLL_SECONDS)
-                break
+        if abandon.is_set():
+            raise LeaseAbandonedError
+        make_shared(self.queue.path)  # again each time: people clear /tmp
+        holder = holder or Holder()
+        place = Place(
+            self.queue, self._wants, holder.still_trains, run=holder.run, trial=holder.trial
+        )
         try:
-            yield time.monotonic() - began
+            device = place.wait(abandon)
+            if not device:
+                raise LeaseAbandonedError
+            with place.sign.touched():
+                yield Held(place, device.rpartition("/")[2], time.monotonic() - began)
         finally:
-            lock.release()
+            place.leave()
+
+    def use(
+        self, abandon: threading.Event, holder: Holder, watch: Watch, work: Callable[[Held], T]
+    ) -> tuple[T, float]:
+        """Do something while the device is held, and again if it was lost before that could start.
+
+        Returns:
+            What the work returned, and how many seconds were waited for the device.
+
+        Raises:
+            LeaseAbandonedError: `abandon` was set before the device was free.
+            HostError: the disk is full, or the folder of the queue is not writable.
+        """
+        waited = 0.0
+        while True:
+            watch.on_wait()
+            with self.held(abandon, holder) as held:
+                waited += held.waited_seconds
+                watch.on_start()
+                try:
+                    return work(held), waited
+                except LeaseLostError:
+                    watch.on_repeat(LOST)
+
+
+def still_trains(engine: Engine) -> StillTrains:
+    """Says whether a container may still run. One that was never started is removed instead.
+
+    So its runner, which was stopped or died just before that, cannot start it any more.
+    """
+
+    def asked(container: str) -> bool:
+        try:
+            state = engine.inspect(container)
+            if state is not None and state.status == "created":
+                engine.remove(container)
+                state = engine.inspect(container)
+        except EngineError:
+            return True  # nobody knows
+        return state is not None and state.status not in ("exited", "dead")
+
+    return asked

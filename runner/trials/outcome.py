@@ -27,6 +27,8 @@ from runner.wire.messages import ScoreFinished, TrialExited
 Overrun = Literal["", "training", "scoring", "all"]
 
 SPLIT = "val"
+# Of a PID 1 that could not say how train.py ended: stopped before it began, or killed.
+EXIT_CODES_FROM_OUTSIDE = (0, 128 + 9)
 MAX_REASON_CHARS = 200
 TWICE = "its logits ended the judge twice"
 
@@ -120,6 +122,20 @@ class Seen:
     def finished(self) -> ScoreFinished | None:
         """The judge's last word."""
         return self.session.finished
+
+    @property
+    def ended_from_outside(self) -> bool:
+        """Somebody outside ended, restarted or removed its container.
+
+        Neither its own text can do that, nor is it what the runner or the lack of memory did.
+        """
+        if self.overran or self.session.lost:
+            return False
+        if self.state is None:
+            return True
+        if self.exited is not None:
+            return self.exited.cause == "stopped"
+        return self.state.exit_code in EXIT_CODES_FROM_OUTSIDE and not self.state.oom_killed
 
     @property
     def seconds(self) -> float:

@@ -10,19 +10,26 @@ import dataclasses
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from runner.budget_clock import BudgetClock
 from runner.records.clock import keep_reading, kept_reading
 from runner.records.journal import Journal
 from runner.records.schema import TrialRecord
-from runner.trials import pending
 from runner.trials.checks import Checks
+from runner.trials.events import (
+    TrialBegan,
+    TrialBroke,
+    TrialEnded,
+    TrialEvent,
+    TrialRepeats,
+    TrialWaits,
+)
 from runner.trials.executor import Executor, Watch
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
-from runner.trials.submission import Refusal, SubmissionReader
+from runner.trials.orders import pending
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.submission import Refusal, SubmissionReader
 from runner.trials.terms import CHECK
 from runner.wire.messages import CHECK as CHECK_NUMBER
 from runner.wire.messages import Message, TrialAccepted, TrialFinished, TrialLog, TrialRefused
@@ -31,53 +38,6 @@ from runner.wire.messages import TrialRequested as Request
 MAX_QUEUED = 4
 REFUSALS_JOURNALLED = 100
 MAX_LOG_LINE_CHARS = 2000
-
-
-@dataclass(frozen=True)
-class TrialWaits:
-    """The trial is next, and waits for its device since `moment` of the clock's `now`."""
-
-    order: TrialOrder
-    moment: float
-
-
-@dataclass(frozen=True)
-class TrialBegan:
-    """The trial has its device since `moment`."""
-
-    order: TrialOrder
-    moment: float
-
-
-@dataclass(frozen=True)
-class TrialRepeats:
-    """The trial runs again: the attempt between these moments was nobody's fault."""
-
-    order: TrialOrder
-    reason: str
-    began: float
-    ended: float
-
-
-@dataclass(frozen=True)
-class TrialEnded:
-    """The trial is over; `began` is None when it never had its device."""
-
-    order: TrialOrder
-    record: TrialRecord
-    began: float | None
-    moment: float
-
-
-@dataclass(frozen=True)
-class TrialBroke:
-    """The engine or the disk failed under a trial: it has no record, and the run cannot go on."""
-
-    order: TrialOrder
-    error: BaseException
-
-
-TrialEvent = TrialWaits | TrialBegan | TrialRepeats | TrialEnded | TrialBroke
 
 
 class TrialQueue:
@@ -152,6 +112,14 @@ class TrialQueue:
             if order.source == "agent" and not order.terms.is_check:
                 self._send(TrialAccepted(order.request, order.trial, order.hypothesis))
 
+    def contestant_restarted(self) -> None:
+        """Its container is new: tell an agent of all trials, and of those of the turn that was cut.
+
+        An optimizer asks again for what it did not hear the end of.
+        """
+        self._untold |= pending.cut_trials(self._journal.events())
+        self.tell_earlier()
+
     def ended_meanwhile(self) -> str:
         """What an agent must be told of trials whose end it could not see; once, else empty."""
         told, self._untold = self._untold, set()
@@ -215,7 +183,6 @@ class TrialQueue:
             case TrialBroke(order=order, error=error):
                 self._in_flight.pop(order.request, None)
                 self._clock.lease_wait_ended(order.trial, self._clock.now())
-                self._clock.attempt_ended()
                 raise error
         return None
 

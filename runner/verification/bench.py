@@ -22,7 +22,7 @@ from runner.task_data import test_volume
 from runner.trials.executor import Executor, Watch
 from runner.trials.judge_container import standing_judge
 from runner.trials.lease import DeviceLease
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Trainer
 
 POLL_SECONDS = 0.2

@@ -28,7 +28,7 @@ from runner.sandbox.peer import Show
 from runner.sandbox.removal import remove_run
 from runner.spec import Budget, RunSpec
 from runner.tasks import Task, load_task
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.trials.terms import Terms
 from runner.verification.bench import Bench, opened
 

@@ -9,7 +9,7 @@ from runner.records.best import best_trial, measured_value, own_trials
 from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord, now
 from runner.spec import Texts
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.trials.terms import Terms
 
 

@@ -14,6 +14,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from runner.engine import one_off
 from runner.engine.containers import ContainerSpec, Mount
@@ -21,6 +22,7 @@ from runner.records.layout import volume_name
 from runner.records.verification import Memory
 from runner.referee.audits import failed_audit
 from runner.trials.judging import Session
+from runner.trials.lease import LOST, Held, Holder, LeaseLostError, still_trains
 from runner.trials.terms import HAND_OUT_FOLDER
 from runner.verification import copying
 from runner.verification.bench import Bench
@@ -51,16 +53,31 @@ def compare(
         EngineError: the engine failed.
         SandboxError: the judge cannot be started.
     """
+    try:
+        return _compared(bench, train_py, digest, hand_out, abandon)
+    except LeaseLostError:
+        return Memory(state="not done", why=LOST)
+
+
+def _compared(
+    bench: Bench, train_py: str, digest: str, hand_out: str, abandon: threading.Event
+) -> Memory:
+    """What the comparison finds, while the device is held.
+
+    Raises:
+        LeaseLostError: another has the device by now.
+    """
     judging = bench.context.judging
     with contextlib.ExitStack() as stack:
-        stack.enter_context(bench.lease.held(abandon))
+        holder = Holder(bench.context.spec.run_id, 0, still_trains(bench.context.engine))
+        held = stack.enter_context(bench.lease.held(abandon, holder))
         volume = stack.enter_context(_fresh_volume(bench))
         session = stack.enter_context(judging.session(mode="fresh", hidden=CONTAINERS))
         refused = _filled(bench, volume, hand_out, digest, train_py, session)
         for number in range(CONTAINERS):
             if number:  # the first call begins as every trial's does
                 judging.begin_again(session)
-            refused = refused or _served(bench, volume, number, abandon)
+            refused = refused or _served(bench, volume, number, held, abandon)
         if refused:
             return Memory(state="not handed out", why=refused)
         judging.finish(session)
@@ -114,7 +131,7 @@ def _filled(
     return _last_line(copied.output) or "the model could not be copied"
 
 
-def _served(bench: Bench, volume: str, number: int, abandon: threading.Event) -> str:
+def _served(bench: Bench, volume: str, number: int, held: Held, abandon: threading.Event) -> str:
     """Serve one batch from one container; says why it could not, or nothing."""
     mounts = (
         Mount(volume, FRESH_FOLDER, read_only=True),
@@ -122,7 +139,8 @@ def _served(bench: Bench, volume: str, number: int, abandon: threading.Event) ->
     )
     spec = replace(_spec(bench, f"fresh-{number}", mounts), entrypoint=SERVE)
     bounds = one_off.Bounds(SERVE_SECONDS + STOP_SECONDS, abandon)
-    served = one_off.run(bench.context.engine, spec, bounds)
+    engine = bench.context.engine
+    served = one_off.run(engine, spec, bounds, start=partial(held.start, engine))
     if served.exit_code == 0:
         return ""
     late = served.exit_code is None

@@ -22,7 +22,8 @@ from .trial_rig import TrialRig
 
 # Modules that take minutes. One that begins last would keep a single worker busy at the end.
 LONGEST = (
-    "test_hard_sessions", "test_run", "test_survival", "test_time_travel", "test_baseline",
+    "test_faults", "test_hard_sessions", "test_run", "test_survival", "test_time_travel",
+    "test_baseline",
     "test_executor", "test_executor_life", "test_trainer",
 )  # fmt: skip
 LEAVING_SECONDS = 60.0  # for what is being removed at this moment

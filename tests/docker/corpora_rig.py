@@ -14,7 +14,7 @@ from runner.records.schema import TrialRecord, Verdict
 from runner.timing.findings import Allowances
 from runner.trials.executor import Executor, Watch
 from runner.trials.lease import DeviceLease
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Trainer
 from tests.corpora import Text, pristine
 

@@ -16,7 +16,7 @@ import pytest
 from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.wire.judge_terms import JUDGE_FOLDER
 
 from .trial_rig import FOREVER, SCORED, TrialRig, scored
@@ -70,6 +70,22 @@ def test_a_text_that_ends_the_judge_twice_is_rejected(rig: TrialRig) -> None:
     assert (record.status, record.reason) == ("rejected", "its logits ended the judge twice")
     assert record.value is None
     assert rig.run(SCORED, executor).status == "ok"
+
+
+@pytest.mark.parametrize("how", ["kill", "stop", "remove"])
+def test_a_trial_that_somebody_ends_runs_again(rig: TrialRig, how: str) -> None:
+    """A person or another program ended its container: that is not the contestant's crash."""
+    executor = rig.executor()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(rig.run, f"{WAITS}{SCORED}", executor)
+        wait_for(lambda: rig.lines == ["up"] or running.done())
+        (container,) = [s.id for s in rig.engine.containers(rig.run_id) if s.role == "trial"]
+        getattr(rig.engine, how)(container)
+        wait_for(lambda: rig.lines == ["up", "up"] or running.done(), 120)
+        rig.engine.put_files(rig.sandbox.judge.container, JUDGE_FOLDER, {GO_ON: b""})
+        record = running.result(120)
+    assert record.status == "ok", record
+    assert rig.repeated == ["its container was ended from outside"]
 
 
 def test_a_trial_of_a_run_that_ends_is_killed(rig: TrialRig) -> None:

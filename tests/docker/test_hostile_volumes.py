@@ -17,8 +17,8 @@ from runner.metrics import VAL_BPB
 from runner.records.journal import Journal
 from runner.records.layout import RunDir, volume_name
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
-from runner.trials.submission import Refusal, SubmissionReader
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.submission import Refusal, SubmissionReader
 from runner.wire.messages import Problem, Stop, Stopped, TrialAccepted, TrialRequested
 from tests.docker.agent_box import AgentBox, agent_box
 

@@ -16,7 +16,7 @@ from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
 
-from .commands import LONG_SECONDS, Commands, a_seed, commands, wait_for
+from .commands import LONG_SECONDS, Commands, a_seed, commands, events, wait_for
 
 PORT = 8000
 LISTEN = f"""
@@ -130,20 +130,27 @@ def test_a_server_without_tls_is_refused_as_https(bakeoff: Commands, server: str
 def test_an_address_with_a_listener_passes(bakeoff: Commands, server: str) -> None:
     """The run opens its sandbox."""
     run_id, process = run(bakeoff, f"http://{server}:{PORT}")
-    events = bakeoff.run_dir(run_id).events
+    journal = bakeoff.run_dir(run_id).events
     wait_for(
-        lambda: events.exists() and "sandbox.opened" in events.read_text(),
+        lambda: journal.exists() and "sandbox.opened" in journal.read_text(),
         "the sandbox is open", process, bakeoff.here / "command-0.log",
     )  # fmt: skip
 
 
-def test_a_wrong_path_ends_the_run_with_its_first_turn(bakeoff: Commands, engine: Engine) -> None:
-    """A server that answers 404 to everything is not a provider; the result names its address."""
+def test_a_wrong_path_suspends_the_run_with_its_first_turn(
+    bakeoff: Commands, engine: Engine
+) -> None:
+    """A server that answers 404 to everything is not a provider; the reason names its address."""
     with listening(engine, ANSWER_404) as address:
         run_id, process = run(bakeoff, f"http://{address}:{PORT}/wrong")
         assert process.wait(LONG_SECONDS) == 1
+    (suspended,) = events(bakeoff.run_dir(run_id), "run.suspended")
+    assert (suspended.fields["why"], suspended.fields["cause"]) == ("gave_up", "provider")
+    detail = suspended.fields["detail"]
+    assert f"BASE_URL=http://{address}:{PORT}/wrong" in detail
+    assert "404" in detail
+    assert detail in (bakeoff.here / "command-0.log").read_text()
+    assert bakeoff("stop", run_id).returncode == 0
     result = bakeoff.result(run_id)
-    assert (result.ended_by, result.cause) == ("gave_up", "provider")
-    assert f"BASE_URL=http://{address}:{PORT}/wrong" in result.detail
-    assert "404" in result.detail
-    assert result.spent.turns == 1
+    assert (result.ended_by, result.cause, result.spent.turns) == ("stopped", "user", 1)
+    assert detail in result.detail

@@ -12,8 +12,8 @@ from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.metrics import VAL_BPB
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
-from runner.trials.submission import Refusal, SubmissionReader
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.submission import Refusal, SubmissionReader
 from runner.wire.messages import MAX_TRAIN_PY_BYTES, TrialRequested
 
 from .trial_rig import PRISTINE, TrialRig

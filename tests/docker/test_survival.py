@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,14 +162,41 @@ def test_a_live_run_is_stopped_gracefully(bakeoff: Commands) -> None:
     assert collected.fields["files"] >= 2 * len(usage) - 2, "the last two may have been cut"
 
 
-def test_one_interrupt_ends_a_run_gracefully(bakeoff: Commands) -> None:
-    """Ctrl-C once: the closing turn, the collection and the result come all the same."""
-    live = Live(bakeoff, "opus", "--trials", "50")
-    live.until_trials_began(1)
-    os.killpg(live.process.pid, signal.SIGINT)
-    result = live.ended()
-    assert (result.ended_by, result.detail) == ("stopped", "SIGINT to the runner")
-    assert live.run_dir.artifacts.joinpath("STATUS.md").read_text()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_suspends_a_run(bakeoff: Commands, number: signal.Signals) -> None:
+    """Within ten seconds, with nothing left but volumes; resumed, it ends by its budget."""
+    live = Live(bakeoff, "opus", "--trials", "4")
+    live.until_trials_began(2)
+    began = time.monotonic()
+    os.killpg(live.process.pid, number)
+    assert live.process.wait(60) == 1
+    assert time.monotonic() - began <= 10
+    assert bakeoff.engine.containers(live.run_id) == []
+    assert bakeoff.engine.volumes(live.run_id) != []
+    (suspended,) = events(live.run_dir, "run.suspended")
+    assert suspended.fields["detail"] == f"{number.name} to the runner"
+    assert f"make resume RUN={live.run_id}" in live.log.read_text()
+    assert not live.run_dir.result.exists()
+    done = bakeoff("resume-all")
+    assert done.returncode == 0, done.stdout
+    assert f"{live.run_id}: ended" in done.stdout
+    assert bakeoff.result(live.run_id).ended_by == "trials"
+    assert [trial.trial for trial in trials(live.run_dir)] == [1, 2, 3, 4]
+    assert bakeoff.left(live.run_id) == []
+
+
+def test_a_suspended_run_can_be_ended(bakeoff: Commands) -> None:
+    """With what there is; its result names what suspended it."""
+    live = Live(bakeoff, "gpt", "--trials", "50")
+    live.until_trials_began(2)
+    os.killpg(live.process.pid, signal.SIGTERM)
+    assert live.process.wait(60) == 1
+    assert bakeoff("stop", live.run_id).returncode == 0
+    result = bakeoff.result(live.run_id)
+    assert (result.ended_by, result.cause) == ("stopped", "user")
+    assert "SIGTERM" in result.detail
+    assert live.run_dir.artifacts.joinpath("repo.bundle").exists()
+    assert bakeoff.left(live.run_id) == []
 
 
 def test_the_hours_end_a_run(bakeoff: Commands) -> None:

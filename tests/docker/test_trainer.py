@@ -10,6 +10,7 @@ import base64
 import inspect
 import json
 import re
+import textwrap
 import time
 import zlib
 from collections.abc import Iterator
@@ -281,8 +282,23 @@ def test_stopping_the_container_ends_a_trial_in_time(engine: Engine) -> None:
             engine.stop(container, 5)
 
     ran = run(engine, spec(IMAGE), answer)
-    assert ran.exited.cause == "signal"
+    assert (ran.exited.cause, ran.exited.exit_code) == ("stopped", 143)
     assert ran.state.exit_code == 0
+
+
+def test_a_text_cannot_stop_its_own_container(engine: Engine) -> None:
+    """SIGTERM and SIGKILL to PID 1 from inside do nothing; its own SIGTERM is its own end."""
+    text = """
+        import os, signal, time
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+            os.kill(1, number)
+            time.sleep(0.5)
+        print("still there", flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    ran = trial(engine, textwrap.dedent(text))
+    assert "still there" in ran.lines
+    assert (ran.exited.cause, ran.exited.exit_code) == ("signal", 143)
 
 
 def test_a_trial_ends_itself_when_its_host_is_gone(engine: Engine) -> None:

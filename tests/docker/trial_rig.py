@@ -21,7 +21,7 @@ from runner.records.schema import TrialRecord
 from runner.timing.findings import Allowances
 from runner.trials.executor import Executor, Watch
 from runner.trials.lease import DeviceLease
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.trials.terms import CONTESTANT, Terms
 
 from . import judged_trials

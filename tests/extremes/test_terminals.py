@@ -5,6 +5,7 @@ The engine does not answer; tests/docker/test_terminals.py has the commands that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,7 +28,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "no such agent": (("run", "gtp"), 2, ("error: ", "hint: did you mean gpt")),
     "no such run": (("stop", "gpt-s2"), 2, ("error: ", "hint: `make ps`")),
     "no key": (("run", "opus"), 2, ("ANTHROPIC_API_KEY=...",)),
-    "no engine": (("ps",), 1, ("error: ", "none answers")),
+    "no engine": (("ps",), 1, ("error: ", "none answers", "its runner died")),
+    "view": (("watch", "gpt-s1"), 0, ("gpt-s1", "its runner died", "make stop RUN=gpt-s1")),
     "comparison": (("collect",), 0, ("gpt-s1", "summary.md")),
     "doctor": (("doctor",), 1, ("disk for records", "OPENAI_API_KEY")),
 }
@@ -118,3 +120,14 @@ def test_a_terminal_gets_what_it_can_show(shell: Shell, terminal: str) -> None:
     assert all(word in done.out for word in words)
     assert terminal != "TERM=dumb" or "\x1b" not in done.out
     assert terminal != "NO_COLOR" or "\x1b[3" not in done.out
+
+
+@pytest.mark.parametrize("terminal", [*TERMINALS, "xterm"])
+def test_a_view_leaves_its_last_state_on_any_terminal(shell: Shell, terminal: str) -> None:
+    """Of a run without a runner nothing changes any more; a simple terminal gets plain lines."""
+    arguments, exit_code, words = COMMANDS["view"]
+    done = shell.on_terminal(*arguments, **TERMINALS.get(terminal, {"TERM": "xterm-256color"}))
+    assert done.fine(exit_code), done
+    last = done.out.rpartition("\x1b[?1049l")[2]
+    assert says(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last), words)
+    assert terminal != "TERM=dumb" or "\x1b" not in done.out

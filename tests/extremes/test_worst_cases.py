@@ -32,9 +32,9 @@ from runner.metrics import VAL_BPB
 from runner.records.layout import ROOT
 from runner.records.schema import TrialRecord
 from runner.referee.reading import read_verdicts
-from runner.trials.order import MAX_DIFF_LINES, TrialOrder
+from runner.trials.orders.order import MAX_DIFF_LINES, TrialOrder
+from runner.trials.orders.submission import _changes
 from runner.trials.output import TrialOutput
-from runner.trials.submission import _changes
 from runner.wire import messages, protocol
 from runner.wire.messages import MAX_TRAIN_PY_BYTES
 from runner.wire.packed_text import pack_text

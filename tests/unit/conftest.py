@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 
 import pytest
+
+from runner.records import layout
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,7 +15,7 @@ def _a_machine_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     Run ids are held there for the whole machine: tests side by side, or a real run, must not meet.
     """
-    before = tempfile.tempdir
-    tempfile.tempdir = str(tmp_path_factory.mktemp("machine"))
+    before = layout.MACHINE_FOLDER
+    layout.MACHINE_FOLDER = tmp_path_factory.mktemp("machine")
     yield
-    tempfile.tempdir = before
+    layout.MACHINE_FOLDER = before

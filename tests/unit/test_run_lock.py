@@ -104,18 +104,27 @@ def test_what_comes_before_a_run_is_interrupted_at_once(number: signal.Signals) 
     assert signal.getsignal(number) is before
 
 
-def test_what_nohup_ignores_stays_ignored(run_dir: RunDir) -> None:
-    """A run that shall outlive its terminal does, and so does what comes before it."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def test_a_closed_terminal_changes_nothing(run_dir: RunDir) -> None:
+    """What a referee does, and what comes before a run, outlives its terminal."""
+    before = signal.getsignal(signal.SIGHUP)
+    with run_lock.stop_signals(run_dir) as asked:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert asked() is None
+    with run_lock.interrupted_by_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_what_was_ignored_before_stays_ignored(run_dir: RunDir) -> None:
+    """A shell starts a command in the background so that Ctrl-C is not for it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with run_lock.stop_signals(run_dir) as asked:
-            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGINT)
             assert asked() is None
-        with run_lock.interrupted_by_signals():
-            os.kill(os.getpid(), signal.SIGHUP)
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_spec_is_read_back(run_dir: RunDir) -> None:

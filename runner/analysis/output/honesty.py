@@ -15,7 +15,7 @@ from runner.analysis.output.cells import shown
 from runner.analysis.report import Context
 from runner.records.imported import IMPORT_FILE, Imported
 from runner.records.layout import RunDir
-from runner.results.reading import read_bounded
+from runner.results.files import read_bounded
 
 FULL_BUDGET = 0.99  # of a budget, from which on a run counts as whole (automl study)
 NAMED = 6  # runs or reasons that a sentence names; of more it gives the number

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.agents import load_agent
 from runner.agents.base import MAX_LINE_CHARS, MAX_TEXT_CHARS, with_short_strings
-from runner.run.turn_policy import TurnPolicy
+from runner.run.drivers.turn_policy import TurnPolicy
 
 Event = dict[str, Any]
 

@@ -91,6 +91,8 @@ CASES = {
         "VERIFY=best",
     ),
     "unknown texts": (("verify", "gpt-s1", "--verify", "all"), USER, "VERIFY is 'all'", "kept"),
+    "nothing to watch": (("watch", "gpt-s1"), USER, "no such run", "make ps"),
+    "path to watch": (("watch", "../../etc"), USER, "not a run id", "gpt-s1"),
     "nothing to stop": (("stop", "gpt-s1"), USER, "no such run", "make ps"),
 }
 
@@ -127,7 +129,8 @@ def test_a_wrong_word_on_the_command_line_is_explained(
 
 @pytest.mark.parametrize(
     "command",
-    ["", "run", "baseline", "resume", "stop", "collect", "ps", "logs", "doctor", "clean-runs",
+    ["", "run", "baseline", "resume", "stop", "collect", "ps", "watch", "logs", "doctor",
+     "clean-runs",
      "images", "demo"],
 )  # fmt: skip
 def test_every_command_explains_itself(command: str, bakeoff: Shell) -> None:

@@ -132,7 +132,7 @@ def test_old_runs_are_compared_and_listed(runs: Path, tmp_path: Path) -> None:
     with (tmp_path / "results" / "experiments.csv").open(newline="") as file:
         assert [line["value"] for line in csv.DictReader(file)][:2] == ["2.580414", "2.020507"]
     listed = ps.runs_table(runs)
-    assert str(listed.columns[-2].header) == "best val_bpb"
+    assert str(listed.columns[3].header) == "best val_bpb"
     assert [(row[0], row[2], row[3]) for row in cells(listed)] == [
         ("gp-s1", "1", "2.5000"), ("gpt-s1", "6", "2.0205 unjudged"),
         ("tpe-s1", "6", "2.9138 unjudged"),

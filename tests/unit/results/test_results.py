@@ -309,7 +309,10 @@ def test_directories_of_garbage_become_rows_that_say_so(tmp_path: Path) -> None:
     said = {row["run_id"]: row["problems"] for row in table(tmp_path / "results" / "runs.csv")}
     assert "trials.jsonl: is not a regular file" in said["odd-s1"]
     assert "trials.jsonl: 49 of 50 lines are unreadable" in said["noise-s1"]
-    assert all("no spec.json" in said[name] for name in ("odd-s1", "none-s1", "f-s1"))
+    assert "spec.json: is a directory, where a run writes a file" in said["odd-s1"]
+    assert "experiments.csv: is a link, which is not followed" in said["odd-s1"]
+    assert not any("Errno" in each for each in said.values())
+    assert all("no spec.json" in said[name] for name in ("none-s1", "f-s1"))
     assert "root:" not in (tmp_path / "results" / "experiments.csv").read_text()
 
 

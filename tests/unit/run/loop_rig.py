@@ -15,25 +15,28 @@ from runner.agents import load_agent
 from runner.budget_clock import BudgetClock
 from runner.collect.artifacts import Collector
 from runner.engine.containers import ContainerSpec
-from runner.errors import EngineError
+from runner.errors import BakeoffError, EngineError
 from runner.metrics import VAL_BPB
 from runner.records.files import read_lines
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import Spent, TrialRecord, TrialSource, UsageRecord
-from runner.run.agent_driver import AgentDriver, TurnMaker
-from runner.run.baseline_driver import OptimizerDriver
-from runner.run.driver import Driver
-from runner.run.loop import Ending, LoopParts, RunLoop
+from runner.recovery.supervisor import Supervisor
+from runner.recovery.wishes import Wish
+from runner.run.drivers.agent_driver import AgentDriver, TurnMaker
+from runner.run.drivers.baseline_driver import OptimizerDriver
+from runner.run.drivers.driver import Driver
+from runner.run.loop import RunLoop
+from runner.run.loop_parts import Ending, LoopParts
 from runner.run.settlement import UsageLog
 from runner.sandbox.peer import MessageReceived, Peer
 from runner.spec import Budget
 from runner.trials.executor import Executor, Watch
 from runner.trials.judging import Judging
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.submission import SubmissionReader
 from runner.trials.queue import TrialQueue
-from runner.trials.submission import SubmissionReader
 from runner.wire.messages import (
     Message,
     Stop,
@@ -45,6 +48,7 @@ from runner.wire.messages import (
     TurnStart,
     Usage,
 )
+from tests.unit.run.gateway_book import BookEngine
 from tests.unit.run.rig import PROMPT_VALUES, TIMEOUTS, WORKED, Hands
 from tests.unit.silent_engine import silent_engine
 
@@ -113,6 +117,8 @@ class ScriptedContestant(Peer):
     def __init__(self, role: str, inbox: queue.Queue[Any]) -> None:
         self.spec = ContainerSpec("name", "image", "run", role)
         self.container = ""
+        self.opened = 0
+        self.unstartable: BakeoffError | None = None
         self.told: list[Message] = []
         self.answers: Callable[[Message], Iterable[Message]] = lambda _: ()
         self._inbox = inbox
@@ -122,6 +128,11 @@ class ScriptedContestant(Peer):
         for answer in self.answers(message):
             self.say(answer)
         return True
+
+    def reopen(self) -> None:
+        if self.unstartable is not None:
+            raise self.unstartable
+        self.opened += 1
 
     def say(self, message: Message) -> None:
         self._inbox.put(MessageReceived(self.spec.role, message))
@@ -150,9 +161,11 @@ class LoopRig:
         self.executor = RecordingExecutor(self.inbox)
         self.judging = Judging()
         self.contestant = ScriptedContestant(role, self.inbox)
-        self.asked_to_stop: Callable[[], str | None] = lambda: None
-        self._requests = 0
+        self.wish: Callable[[], Wish | None] = lambda: None
+        self.gateway = ScriptedContestant("gateway", self.inbox)
+        self._requests = self._settled = 0
         self._engine = silent_engine()
+        self.book_engine = BookEngine(b"")
         source: TrialSource = "agent" if role == "agent" else "sampler"
         trials = TrialQueue(
             SubmissionReader(self._engine, run_dir, self.ledger, PRISTINE, source),
@@ -166,10 +179,15 @@ class LoopRig:
             usage=UsageLog(run_dir, self.journal, self.clock),
             trials=trials,
             collector=Collector(self._engine, run_dir, self.journal, ""),
+            engine=self.book_engine,
             contestant=self.contestant,
+            gateway=self.gateway if role == "agent" else None,
+            supervisor=Supervisor(
+                [self.contestant, self.gateway], self.journal, self.inbox, self.hands
+            ),
             driver=self._driver(role),
             inbox=self.inbox,
-            asked_to_stop=lambda: self.asked_to_stop(),
+            wish=lambda: self.wish(),
             judging=self.judging,
         )
         self.contestant.answers = self.work if role == "optimizer" else self.take_turns
@@ -216,7 +234,14 @@ class LoopRig:
 
     def settle_a_request(self, **fields: object) -> None:
         """The gateway has settled a request to the model."""
-        self.inbox.put(MessageReceived("gateway", Usage({**USAGE, **fields})))
+        self._settled += 1
+        request = {"request": f"q-{self._settled}"}
+        self.inbox.put(MessageReceived("gateway", Usage({**USAGE, **request, **fields})))
+
+    def wait_for_an_event(self) -> None:
+        """Let real time pass until somebody has something to say to the loop."""
+        item = queue.Queue.get(self.inbox, timeout=EVENT_SECONDS)
+        self.inbox.put(item)
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The fields of the journal's events of that name."""
@@ -236,6 +261,6 @@ class LoopRig:
 
 
 USAGE = {
-    "at": "2026-01-01T00:00:00.000Z", "request": "r-1", "provider": "openai", "model": "gpt",
+    "at": "2026-01-01T00:00:00.000Z", "provider": "openai", "model": "gpt",
     "status": 200,
 }  # fmt: skip

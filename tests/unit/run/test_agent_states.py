@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runner.run.agent_states import TRANSITIONS, TURN_RUNS, Event, State
+from runner.run.drivers.agent_states import TRANSITIONS, TURN_RUNS, Event, State
 
-BEFORE_THE_END = [State.WAITING, State.WORKING, State.INTERRUPTED]
+BEFORE_THE_END = [State.WAITING, State.WORKING, State.INTERRUPTED, State.DOWN]
 
 
 def reached_from(state: State) -> set[State]:
@@ -51,4 +51,5 @@ def test_a_run_can_end_in_any_state(state: State, told: Event) -> None:
 
 def test_a_turn_runs_in_these_states() -> None:
     """Between two turns and after the last one none does."""
-    assert set(State) - TURN_RUNS == {State.WAITING, State.ENDING, State.PACKING, State.OVER}
+    idle = {State.WAITING, State.DOWN, State.ENDING, State.PACKING, State.OVER}
+    assert set(State) - TURN_RUNS == idle

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from runner.run.baseline_driver import OPTIMIZER_GRACE_SECONDS, OptimizerDriver
-from runner.run.driver import Closing
-from runner.wire.messages import Stopped
+from runner.run.drivers.baseline_driver import (
+    EXIT_SECONDS,
+    OPTIMIZER_GRACE_SECONDS,
+    OptimizerDriver,
+)
+from runner.run.drivers.driver import Closing
+from runner.wire.messages import Stop, Stopped
 from tests.unit.run.rig import Hands, ScriptedPeer
 
 
@@ -24,11 +28,29 @@ def test_an_optimiser_is_told_and_closes() -> None:
     assert driver.closed()
 
 
-def test_a_sampler_that_has_nothing_left_to_ask_gives_up() -> None:
-    """An exhausted grid ends its run with its reason."""
-    driver = OptimizerDriver(ScriptedPeer(), Hands())
-    driver.handle_message(Stopped("the grid is exhausted"))
-    assert "exhausted" in (driver.gave_up() or "")
+def test_a_sampler_that_stops_and_does_not_exit_gives_up() -> None:
+    """Its reason is named once its exit is overdue."""
+    hands = Hands(100.0)
+    driver = OptimizerDriver(ScriptedPeer(), hands)
+    driver.handle_message(Stopped("the disk is full"))
+    assert driver.gave_up() is None
+    hands.at += EXIT_SECONDS
+    assert "the disk is full" in (driver.gave_up() or "")
+    driver.container_died()
+    assert driver.gave_up() is None
+
+
+def test_a_sampler_that_was_down_when_the_run_ended_is_told() -> None:
+    """The first stop went to a container that was gone."""
+    hands = Hands(100.0)
+    peer = ScriptedPeer()
+    driver = OptimizerDriver(peer, hands)
+    driver.container_died()
+    driver.close(Closing("trials", told=True, can_think=False))
+    hands.at += 4
+    driver.container_restarted()
+    assert isinstance(peer.told[-1], Stop)
+    assert peer.told[-1].grace_seconds == OPTIMIZER_GRACE_SECONDS - 4
 
 
 def test_a_silent_optimiser_does_not_hold_up_the_end() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from runner.errors import EngineError
+from runner.errors import EngineError, SandboxError, SuspendedError
 from runner.records.layout import RunDir
-from runner.run.loop import READING_SECONDS, Ending
-from runner.run.turn_policy import MAX_TURNS_WITHOUT_TRIAL
+from runner.recovery.supervisor import MAX_DEATHS, STEADY_SECONDS
+from runner.recovery.wishes import Kind, Wish
+from runner.run.drivers.turn_policy import MAX_TURNS_WITHOUT_TRIAL
+from runner.run.loop import READING_SECONDS, RunLoop
+from runner.run.loop_parts import Ending
 from runner.sandbox.peer import ConnectionLost, ContainerExited, MessageReceived
 from runner.spec import Budget
 from runner.wire.messages import (
@@ -23,11 +27,14 @@ from runner.wire.messages import (
     TrialFinished,
     TrialRefused,
     TurnFinished,
+    TurnInterrupt,
     TurnStart,
 )
+from tests.unit.run.gateway_book import BookEngine, book, settled
 from tests.unit.run.loop_rig import TRAIN_SECONDS, USAGE, LoopRig
 
 Rigs = Callable[..., LoopRig]
+STOP, SUSPEND = Wish(Kind.STOP, "a test"), Wish(Kind.SUSPEND, "a test")
 
 
 @pytest.fixture
@@ -110,33 +117,139 @@ def test_a_cap_that_the_gateway_reached_ends_a_run(make: Rigs) -> None:
 def test_a_person_ends_a_run(make: Rigs) -> None:
     """Whoever asked is named; an agent gets its closing turn, because its model still answers."""
     rig = make("agent", hours=1)
-    rig.asked_to_stop = lambda: "SIGINT to the runner" if rig.hands.at >= 60 else None
+    rig.wish = lambda: STOP if rig.hands.at >= 60 else None
     rig.contestant.answers = rig.think
     ending = rig.run()
-    assert ending == Ending("stopped", "user", "SIGINT to the runner")
+    assert ending == Ending("stopped", "user", "a test")
     assert [fields["prompt"] for fields in rig.said("turn.started")][-1] == "closing"
 
 
-def test_a_contestant_that_dies_ends_its_run(make: Rigs) -> None:
-    """Its exit code and last words are in the ending, and nothing more is waited for."""
+@pytest.mark.parametrize("role", ["agent", "gateway"])
+def test_a_part_that_dies_is_started_again(make: Rigs, role: str) -> None:
+    """The run goes on to its budget, and both are on record."""
+    rig = make("agent", hours=1)
+    rig.contestant.answers = rig.think
+    rig.inbox.put(ContainerExited(role, 137, "out of memory"))
+    rig.wish = lambda: None if rig.said("part.restarted") else rig.wait_for_an_event()
+    ending = rig.run()
+    assert (ending.ended_by, ending.cause) == ("hours", "budget")
+    (died,) = rig.said("part.died")
+    assert (died["role"], died["exit_code"], died["last_lines"]) == (role, 137, "out of memory")
+    assert [fields["role"] for fields in rig.said("part.restarted")] == [role]
+    restarted = rig.contestant if role == "agent" else rig.gateway
+    assert restarted.opened == 1
+
+
+def test_an_agent_that_died_goes_on_with_its_session(make: Rigs) -> None:
+    """Its turn was cut: the next one is a nudge, as soon as its container is back."""
     rig = make("agent", hours=1)
     rig.contestant.answers = lambda _: ()
-    rig.inbox.put(ContainerExited("agent", 137, "out of memory"))
-    ending = rig.run()
-    assert (ending.ended_by, ending.cause) == ("agent_died", "agent")
-    assert "137" in ending.detail
-    assert "out of memory" in ending.detail
-    assert rig.hands.at == 0.0
+    rig.inbox.put(ContainerExited("agent", 137, "none"))
+    rig.wish = lambda: STOP if rig.said("part.restarted") else rig.wait_for_an_event()
+    rig.run()
+    prompts = [fields["prompt"] for fields in rig.said("turn.started")]
+    assert prompts[:2] == ["first", "nudge"]
+    assert [fields["turn"] for fields in rig.said("turn.lost")] == [1]
 
 
-def test_a_gateway_that_dies_ends_a_run(make: Rigs) -> None:
-    """That is no fault of the agent's, which is told to stop."""
+def test_a_part_that_dies_again_and_again_suspends_the_run(make: Rigs) -> None:
+    """Its last words are in the reason; one that lived for a while begins to count anew."""
+    rig = make("agent", hours=100)
+    rig.contestant.answers = rig.think
+    deaths = 0
+
+    def die_again() -> None:
+        nonlocal deaths
+        if deaths == len(rig.said("part.restarted")):
+            deaths += 1
+            if deaths == 3:
+                rig.hands.at += STEADY_SECONDS
+            rig.inbox.put(ContainerExited("gateway", 1, f"no space left, {deaths}"))
+        rig.wait_for_an_event()
+
+    rig.wish = die_again
+    with pytest.raises(SuspendedError, match=f"no space left, {MAX_DEATHS + 2}") as caught:
+        rig.run()
+    assert (caught.value.why, caught.value.by) == ("gateway_died", "sandbox")
+    in_a_row = [fields["deaths_in_a_row"] for fields in rig.said("part.died")]
+    assert in_a_row == [1, 2, *range(1, MAX_DEATHS + 1)]
+
+
+def test_a_part_that_cannot_be_started_again_counts_as_dead(make: Rigs) -> None:
+    """What the engine refuses breaks the run; a container that ends at once is tried again."""
     rig = make("agent", hours=1)
-    rig.inbox.put(ContainerExited("gateway", 1, "no space left"))
-    ending = rig.run()
-    assert (ending.ended_by, ending.cause) == ("gateway_died", "sandbox")
-    assert "stop" in [message.event for message in rig.contestant.told]
-    assert "closing" not in [fields["prompt"] for fields in rig.said("turn.started")]
+    rig.contestant.answers = rig.think
+    rig.gateway.unstartable = SandboxError("starting the gateway: it ended")
+    rig.wish = rig.wait_for_an_event
+    rig.inbox.put(ContainerExited("gateway", 1, "none"))
+    with pytest.raises(SuspendedError, match="starting the gateway: it ended"):
+        rig.run()
+    rig = make("agent", hours=1)
+    rig.contestant.answers = rig.think
+    rig.gateway.unstartable = EngineError("creating the gateway: the engine is gone")
+    rig.wish = rig.wait_for_an_event
+    rig.inbox.put(ContainerExited("gateway", 1, "none"))
+    with pytest.raises(EngineError, match="the engine is gone"):
+        rig.run()
+
+
+def test_what_a_dead_gateway_settled_is_counted_once(make: Rigs) -> None:
+    """Its book has what it could not tell any more, and what it tells once it is back."""
+    rig = make("agent", hours=1)
+    rig.contestant.answers = rig.think
+    rig.settle_a_request(request="r-1", cost_usd=0.25)
+    rig.book_engine = BookEngine(book(settled("r-1", 0.25), settled("r-2", 0.5)))
+    rig.loop = RunLoop(dataclasses.replace(rig.parts, engine=rig.book_engine))
+    rig.inbox.put(ContainerExited("gateway", 137, "none"))
+    rig.wish = lambda: None if rig.said("part.restarted") else rig.wait_for_an_event()
+    rig.run()
+    rig.settle_a_request(request="r-2", cost_usd=0.5)
+    rig.loop.drain()
+    assert [record.request for record in rig.usage()] == ["r-1", "r-2"]
+    assert rig.clock.spent().usd == 0.75
+
+
+def test_a_run_that_is_over_starts_nothing_again(make: Rigs) -> None:
+    """The contestant's death after the end is its end."""
+    rig = make("agent", hours=1)
+    rig.wish = lambda: STOP
+
+    def exit_at_the_stop(message: Message) -> Iterable[Message]:
+        if isinstance(message, Stop):
+            rig.inbox.put(ContainerExited("agent", 0, "none"))
+        return ()
+
+    rig.contestant.answers = exit_at_the_stop
+    assert rig.run().ended_by == "stopped"
+    assert rig.said("part.died") == []
+    assert rig.contestant.opened == 0
+
+
+def test_a_run_is_suspended(make: Rigs) -> None:
+    """The gateway is told to take no request, the turn is cut, the trial is not on record."""
+    rig = make("agent", hours=1)
+    rig.contestant.answers = rig.think
+    rig.executor.held = {1}
+    rig.ask()
+    rig.wish = lambda: SUSPEND if rig.executor.holds else None
+    with pytest.raises(SuspendedError, match="a test") as caught:
+        rig.run()
+    assert (caught.value.why, caught.value.by) == ("asked", "user")
+    assert [message for message in rig.gateway.told if isinstance(message, Stop)]
+    assert [message for message in rig.contestant.told if isinstance(message, TurnInterrupt)]
+    assert [message for message in rig.contestant.told if isinstance(message, Stop)] == []
+    assert len(rig.said("turn.finished")) == 1
+    assert rig.trials() == []
+    assert rig.said("run.ending") == []
+    assert rig.said("clock.read") != []
+
+
+def test_a_spent_budget_ends_a_run_that_is_to_be_suspended(make: Rigs) -> None:
+    """There is nothing left to resume."""
+    rig = make("agent", hours=0.01)
+    rig.contestant.answers = rig.think
+    rig.wish = lambda: SUSPEND if rig.hands.at >= 36 else None
+    assert rig.run().ended_by == "hours"
 
 
 def test_a_judge_that_ends_ends_no_run(make: Rigs) -> None:
@@ -164,8 +277,9 @@ def test_a_silent_contestant_does_not_hold_up_the_end(make: Rigs) -> None:
 def test_an_agent_that_asks_for_no_trial_gives_up(make: Rigs) -> None:
     """Its turns are busy, and none of them asks for anything."""
     rig = make("agent", hours=100)
-    ending = rig.run()
-    assert ending == Ending("gave_up", "agent", f"no trial in {MAX_TURNS_WITHOUT_TRIAL} turns")
+    with pytest.raises(SuspendedError, match=f"no trial in {MAX_TURNS_WITHOUT_TRIAL}") as caught:
+        rig.run()
+    assert (caught.value.why, caught.value.by) == ("gave_up", "agent")
     assert rig.clock.turns == MAX_TURNS_WITHOUT_TRIAL
 
 
@@ -173,9 +287,9 @@ def test_a_provider_that_refuses_is_named_when_the_agent_gives_up(make: Rigs) ->
     """The status of its last answer explains the turns that came to nothing."""
     rig = make("agent", hours=100)
     rig.settle_a_request(status=401)
-    ending = rig.run()
-    assert (ending.ended_by, ending.cause) == ("gave_up", "provider")
-    assert "HTTP 401" in ending.detail
+    with pytest.raises(SuspendedError, match="HTTP 401") as caught:
+        rig.run()
+    assert (caught.value.why, caught.value.by) == ("gave_up", "provider")
 
 
 def test_a_provider_that_knows_nothing_is_given_up_after_a_turn(make: Rigs) -> None:
@@ -189,9 +303,9 @@ def test_a_provider_that_knows_nothing_is_given_up_after_a_turn(make: Rigs) -> N
         return rig.take_turns(message)
 
     rig.contestant.answers = ask_in_vain
-    ending = rig.run()
-    assert (ending.ended_by, ending.cause) == ("gave_up", "provider")
-    assert "404" in ending.detail
+    with pytest.raises(SuspendedError, match="404") as caught:
+        rig.run()
+    assert (caught.value.why, caught.value.by) == ("gave_up", "provider")
     assert rig.clock.turns == 1
 
 
@@ -204,7 +318,7 @@ def test_a_killed_trial_is_waited_for_before_the_run_is_over(make: Rigs) -> None
     rig.executor.held = {1}
     rig.ask()
     rig.contestant.answers = lambda _: ()
-    rig.asked_to_stop = lambda: "a test" if rig.parts.trials.in_flight() == 2 else None
+    rig.wish = lambda: STOP if rig.parts.trials.in_flight() == 2 else None
     assert rig.run().ended_by == "stopped"
     assert rig.trials() == [(1, "killed"), (2, "killed")]
     assert rig.parts.trials.in_flight() == 0
@@ -213,7 +327,7 @@ def test_a_killed_trial_is_waited_for_before_the_run_is_over(make: Rigs) -> None
 def test_a_run_that_is_over_takes_no_trial(make: Rigs) -> None:
     """A request that comes after the end is refused for good, with what ended the run."""
     rig = make(hours=1)
-    rig.asked_to_stop = lambda: "a test"
+    rig.wish = lambda: STOP
 
     def ask_again(message: Message) -> Iterable[Message]:
         if isinstance(message, Stop):
@@ -247,13 +361,17 @@ def test_an_engine_that_is_lost_breaks_the_run(make: Rigs) -> None:
     rig.ask()
     lost = EngineError("reading of the agent: the engine does not answer")
     rig.contestant.answers = lambda _: ()
-    rig.asked_to_stop = lambda: rig.inbox.put(ConnectionLost(lost)) if rig.executor.holds else None
+    rig.wish = lambda: (
+        rig.inbox.put(ConnectionLost(lost, rig.hands.at - 40)) if rig.executor.holds else None
+    )
+    rig.hands.at = 100.0
     with pytest.raises(EngineError, match="does not answer"):
         rig.run()
     rig.settle_a_request()
     rig.loop.drain()
     assert rig.trials() == []
     assert len(rig.usage()) == 1
+    assert rig.clock.spent().wall_seconds == 60, "the 40 s without an engine are given back"
 
 
 # --- what it makes of what it hears ---------------------------------------------------------------
@@ -313,7 +431,7 @@ def test_only_the_gateway_is_believed_about_money_and_outages(
     rig.hands.at = 500.0
     for message in (Outage(0.0, 100.0, "unreachable"), CapReached("usd")):
         rig.inbox.put(MessageReceived(role, message))
-    rig.asked_to_stop = lambda: "a test" if rig.inbox.empty() else None
+    rig.wish = lambda: STOP if rig.inbox.empty() else None
     assert rig.run().ended_by == ended_by
     assert rig.clock.spent().outage_seconds == seconds
     assert len(rig.said("gateway.cap_reached")) == (role == "gateway")
@@ -331,7 +449,8 @@ def test_a_refusal_is_told_to_the_driver(make: Rigs) -> None:
         return rig.take_turns(message)
 
     rig.contestant.answers = be_refused
-    rig.run()
+    with pytest.raises(SuspendedError, match="no trial"):
+        rig.run()
     assert [fields["prompt"] for fields in rig.said("turn.started")][:3] == [
         "first", "nudge", "fresh",
     ]  # fmt: skip
@@ -372,6 +491,6 @@ def test_a_request_that_is_booked_late_takes_no_time(make: Rigs) -> None:
     rig = make("agent", hours=1)
     rig.clock.lease_wait_began(1, 100.0)
     rig.hands.at = 400.0
-    rig.parts.usage.add({**USAGE, "latency_seconds": 60.0})
+    rig.parts.usage.add({**USAGE, "request": "q", "latency_seconds": 60.0})
     assert rig.clock.spent().requests == 1
     assert rig.clock.spent().lease_wait_seconds == 300.0

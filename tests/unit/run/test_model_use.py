@@ -6,7 +6,7 @@ import pytest
 
 from runner.records.layout import RunDir
 from runner.records.schema import ModelUse, UsageRecord
-from runner.run.driver import Closing
+from runner.run.drivers.driver import Closing
 from runner.run.model_use import in_turns_without_trial, since_last_trial
 from tests.unit.run.rig import AgentRig
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runner.errors import EngineError
+from runner.errors import EngineError, SuspendedError
 from runner.records.clock import kept_reading
 from runner.records.layout import RunDir
 from runner.records.schema import Spent
@@ -64,7 +64,8 @@ def test_an_agents_turn_begins_after_the_trials_that_were_taken_up(
     first.ask()
     break_under_trials(first, 1)
     again = life("agent", trials=2, hours=0.05, before=last_spent(run_dir))
-    again.run()
+    with pytest.raises(SuspendedError, match="no trial"):
+        again.run()
     kinds = [message.event for message in again.contestant.told]
     assert kinds[:4] == ["trial.accepted", "trial.log", "trial.finished", "turn.start"]
     assert again.contestant.told[0] == TrialAccepted("r-1", 1)

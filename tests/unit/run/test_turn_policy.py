@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.agents import TurnOutcome, load_agent
-from runner.run.turn_policy import (
+from runner.run.drivers.turn_policy import (
     LONGEST_PAUSE_SECONDS,
     MAX_FAILURES,
     MAX_IDLE_TURNS,

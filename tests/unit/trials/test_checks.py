@@ -14,8 +14,8 @@ from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord
 from runner.run.spent import last_spent
 from runner.trials.checks import CHECKS_A_TRIAL
-from runner.trials.order import TrialOrder
-from runner.trials.queue import TrialEnded, TrialWaits
+from runner.trials.events import TrialEnded, TrialWaits
+from runner.trials.orders.order import TrialOrder
 from runner.trials.terms import CHECK
 from runner.wire.messages import TrialAccepted, TrialFinished, TrialRefused, TrialRequested
 from tests.unit.trials.test_queue import QueueRig

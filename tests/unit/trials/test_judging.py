@@ -195,3 +195,29 @@ def test_estimates_without_an_end_are_bounded(judging: Judging, judge: ScriptedJ
         for number in range(10 * MAX_ESTIMATES):
             judging.take(ScoreEstimated(session.name, 0.5, float(number), 1.0))
         assert len(session.estimates) == MAX_ESTIMATES
+
+
+def test_the_end_of_a_run_waits_for_no_judge_that_is_silent() -> None:
+    """A session whose judge is paused is lost soon after the run ends, and not a minute later."""
+    judging = Judging(finish_seconds=3600.0)
+    ScriptedJudge(judging)
+    with judging.session() as session:
+        waiting = threading.Thread(target=judging.finish, args=(session,))
+        waiting.start()
+        judging.hurry()
+        waiting.join(SOON)
+        assert not waiting.is_alive()
+    assert session.lost
+
+
+def test_each_estimate_of_an_open_session_is_told(judging: Judging, judge: ScriptedJudge) -> None:
+    """Whoever watches the run hears of it; of unknown sessions, and beyond the bound, nothing."""
+    heard: list[float] = []
+    judging.on_estimate = lambda estimate: heard.append(estimate.value)
+    with judging.session() as session:
+        judging.take(ScoreEstimated(session.name, 0.25, 2.5, 5.0))
+        judging.take(ScoreEstimated("s-unknown", 0.25, 1.0, 5.0))
+        assert heard == [2.5]
+        for _ in range(2 * MAX_ESTIMATES):
+            judging.take(ScoreEstimated(session.name, 0.5, 2.0, 6.0))
+    assert len(heard) == MAX_ESTIMATES

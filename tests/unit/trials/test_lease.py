@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from runner.engine.containers import EngineInfo
+from runner.records import layout
 from runner.records.layout import ROOT
 from runner.trials.lease import DeviceLease, LeaseAbandonedError
 
@@ -33,8 +35,8 @@ def lease(folder: Path, device: str = "cpu") -> DeviceLease:
 def test_a_free_device_is_had_at_once(tmp_path: Path) -> None:
     """Nobody waits for a device that nobody holds, a second time included."""
     for _ in range(2):
-        with lease(tmp_path).held(NEVER) as waited:
-            assert waited < 0.5
+        with lease(tmp_path).held(NEVER) as held:
+            assert held.waited_seconds < 0.5
 
 
 def test_one_holder_at_a_time_and_the_wait_is_measured(tmp_path: Path) -> None:
@@ -48,14 +50,14 @@ def test_one_holder_at_a_time_and_the_wait_is_measured(tmp_path: Path) -> None:
         mine = lease(tmp_path)
         all_began.wait()
         began = time.monotonic()
-        with mine.held(NEVER) as waited:
+        with mine.held(NEVER) as held:
             had = time.monotonic()
             holders.append(number)
             most.append(len(holders))
             while time.monotonic() - had < 0.4:
                 most.append(len(holders))
                 time.sleep(0.005)
-            waits.append((waited, had - began))
+            waits.append((held.waited_seconds, had - began))
             holders.remove(number)
 
     threads = [threading.Thread(target=use, args=(n,)) for n in range(4)]
@@ -84,8 +86,8 @@ def test_a_runner_that_is_killed_frees_its_device(tmp_path: Path) -> None:
             pass
         child.kill()
         child.wait()
-    with lease(tmp_path).held(NEVER) as waited:
-        assert waited < 5
+    with lease(tmp_path).held(NEVER) as held:
+        assert held.waited_seconds < 5
 
 
 def test_a_run_that_is_over_waits_no_longer(tmp_path: Path) -> None:
@@ -98,40 +100,60 @@ def test_a_run_that_is_over_waits_no_longer(tmp_path: Path) -> None:
 
 def test_another_device_is_another_lease(tmp_path: Path) -> None:
     """Two GPUs are used at the same time."""
-    with lease(tmp_path, "gpu-0").held(NEVER), lease(tmp_path, "gpu-1").held(NEVER) as waited:
-        assert waited < 0.5
+    with lease(tmp_path, "gpu-0").held(NEVER), lease(tmp_path, "gpu-1").held(NEVER) as held:
+        assert held.waited_seconds < 0.5
 
 
 def test_an_error_of_the_holder_frees_the_device(tmp_path: Path) -> None:
     """A trial whose engine failed keeps nobody waiting."""
     with pytest.raises(RuntimeError), lease(tmp_path).held(NEVER):
         raise RuntimeError
-    with lease(tmp_path).held(NEVER) as waited:
-        assert waited < 0.5
+    with lease(tmp_path).held(NEVER) as held:
+        assert held.waited_seconds < 0.5
 
 
 def test_the_folder_of_leases_is_everybodys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Users of one machine share its devices: all may write there, whatever the umask."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with DeviceLease("engine", "cpu").held(NEVER):
-        folder = tmp_path / "bakeoff-leases"
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o777
-        (file,) = folder.iterdir()
-        assert stat.S_IMODE(file.stat().st_mode) == 0o666
+    """Users of one machine share its devices: all may write there and read all, whatever the umask.
+
+    Nobody writes to another's file: files are linked and removed alone.
+    """
+    monkeypatch.setattr(layout, "MACHINE_FOLDER", tmp_path)
+    before = os.umask(0o077)
+    try:
+        with DeviceLease("engine", "cpu").held(NEVER):
+            folder = tmp_path / "bakeoff-devices"
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o777
+            files = list(folder.iterdir())
+            assert files
+            assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o644}
+    finally:
+        os.umask(before)
+
+
+def test_the_place_of_leases_follows_no_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two users of one machine with other temporary folders still share its devices."""
+    before = DeviceLease("engine", "cpu").queue.path
+    for name in ("TMPDIR", "TEMP", "HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert DeviceLease("engine", "cpu").queue.path == before
 
 
 def test_trials_of_one_device_share_a_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run, a calibration and a referee on the same GPU wait for each other, on another not."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(layout, "MACHINE_FOLDER", tmp_path)
     machine = EngineInfo("engine", "29", cpus=8, memory_bytes=16 << 30, gpus=True)
     with DeviceLease.of_trials(machine, "0").held(NEVER):
         for gpu in ("1", None):
-            with DeviceLease.of_trials(machine, gpu).held(NEVER) as waited:
-                assert waited < 0.5
-        assert {path.name for path in (tmp_path / "bakeoff-leases").iterdir()} == {
-            "engine-gpu-0.lock", "engine-gpu-1.lock", "engine-cpu.lock",
-        }  # fmt: skip
+            with DeviceLease.of_trials(machine, gpu).held(NEVER) as held:
+                assert held.waited_seconds < 0.5
+        enough = threading.Event()
+        threading.Timer(0.2, enough.set).start()
+        with pytest.raises(LeaseAbandonedError), DeviceLease.of_trials(machine, "0").held(enough):
+            pass

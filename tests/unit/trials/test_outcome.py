@@ -61,6 +61,33 @@ def charged(trial: Seen) -> float:
     return seconds
 
 
+@pytest.mark.parametrize(
+    ("cause", "exit_code", "state", "from_outside"),
+    [
+        ("exited", 0, {}, False),
+        ("signal", 143, {}, False),
+        ("stopped", 143, {}, True),
+        (None, 0, {"exit_code": 137}, True),
+        (None, 0, {"exit_code": 0}, True),
+        (None, 0, {"exit_code": 1}, False),
+        (None, 0, {"exit_code": 137, "oom_killed": True}, False),
+        (None, 0, None, True),
+    ],
+)
+def test_who_ended_a_trials_container(
+    cause: str | None, exit_code: int, state: dict[str, Any] | None, *, from_outside: bool
+) -> None:
+    """Its PID 1 says so, or could say nothing: killed, removed, or stopped before it began."""
+    trial = seen(exit_code=exit_code, cause=cause or "")
+    if cause is None:
+        trial.exited = None
+    assert trial.state is not None
+    trial.state = None if state is None else replace(trial.state, **state)
+    assert trial.ended_from_outside is from_outside
+    trial.overran = "all"
+    assert not trial.ended_from_outside, "the runner itself ended it"
+
+
 def test_a_scored_trial_has_the_judges_value() -> None:
     """Value, seed, audit and times come from the judge and the clock of its machine."""
     trial = seen(scored())

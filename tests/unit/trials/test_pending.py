@@ -20,9 +20,10 @@ from runner.records.clock import keep_reading
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import ClockReading, Spent, TrialRecord, TrialSource
+from runner.trials.events import TrialEnded, TrialWaits
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
-from runner.trials.pending import (
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.pending import (
     MAX_TOLD,
     cut_trials,
     end_pending,
@@ -31,7 +32,6 @@ from runner.trials.pending import (
     keep_order,
     pending_orders,
 )
-from runner.trials.queue import TrialEnded, TrialWaits
 from runner.wire.messages import TrialAccepted, TrialFinished, TrialRequested
 from tests.unit.trials.test_queue import PRISTINE, QueueRig
 

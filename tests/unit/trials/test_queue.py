@@ -23,22 +23,15 @@ from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord
 from runner.spec import Budget, RunSpec
 from runner.timing.findings import Allowances
+from runner.trials.events import TrialBroke, TrialEnded, TrialRepeats, TrialWaits
 from runner.trials.executor import Executor
 from runner.trials.judging import Judging
 from runner.trials.lease import DeviceLease
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.submission import SubmissionReader
 from runner.trials.outcome import Trainer
-from runner.trials.queue import (
-    MAX_QUEUED,
-    REFUSALS_JOURNALLED,
-    TrialBroke,
-    TrialEnded,
-    TrialQueue,
-    TrialRepeats,
-    TrialWaits,
-)
-from runner.trials.submission import SubmissionReader
+from runner.trials.queue import MAX_QUEUED, REFUSALS_JOURNALLED, TrialQueue
 from runner.wire.messages import Message, TrialAccepted, TrialFinished, TrialRefused, TrialRequested
 
 PRISTINE = "DEPTH = 4\n"

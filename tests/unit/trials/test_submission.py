@@ -15,8 +15,8 @@ from runner.records.files import append_line, read_lines
 from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
-from runner.trials.submission import Refusal, SubmissionReader
+from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.submission import Refusal, SubmissionReader
 from runner.wire.messages import MAX_TRAIN_PY_BYTES, TrialRequested
 from trainer import constants
 

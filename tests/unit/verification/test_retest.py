@@ -17,7 +17,7 @@ from runner.records.layout import RunDir
 from runner.records.retest import Retest, read_retest
 from runner.records.schema import TrialRecord
 from runner.spec import Budget, RunSpec
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.verification import retest
 from runner.verification.finished import Finished
 from tests.run_results import run_result

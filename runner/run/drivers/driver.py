@@ -50,6 +50,18 @@ class Driver(Protocol):
     def gave_up(self) -> str | None:
         """Why the contestant ends the run by its own fault, or None."""
 
+    def container_died(self) -> None:
+        """The contestant's container has ended by itself, and will be started again."""
+
+    def container_restarted(self) -> None:
+        """The contestant's container has been started again: let it work."""
+
+    def interrupt(self, reason: str) -> None:
+        """The run is suspended: end what the contestant does, in such a way that it can go on."""
+
+    def interrupted(self) -> bool:
+        """Whether the contestant does nothing any more that would be lost."""
+
     def close(self, ending: Closing) -> None:
         """Begin the end."""
 

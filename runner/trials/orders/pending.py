@@ -18,7 +18,7 @@ from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import Event, KeptOrder, TrialRecord
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.wire.messages import MAX_TRAIN_PY_BYTES
 
 QUEUED, LOST = "trial.queued", "trial.lost"

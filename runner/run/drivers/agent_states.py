@@ -15,6 +15,7 @@ class State(Enum):
     WAITING = "no turn runs; the next one begins when its time has come"
     WORKING = "a turn runs"
     INTERRUPTED = "a turn that hung was told to end"
+    DOWN = "its container has ended by itself, and is started again"
 
     CUT_OFF = "the run ends while a turn runs that does not know it; it is interrupted next"
     CLOSING = "a turn runs that knows that it is the last one, and may end by itself"
@@ -31,6 +32,8 @@ class Event(Enum):
     TURN_FINISHED = auto()
     TURN_HUNG = auto()  # no sign of life for too long
     TURN_LOST = auto()  # a turn that hung was told to end, and its end was never told
+    CONTAINER_DIED = auto()  # by itself; PID 1 may have said before that it stops
+    CONTAINER_RESTARTED = auto()
     TURN_OVERDUE = auto()  # it used all the time that the run's end leaves it
     RUN_ENDED_TOLD = auto()  # the agent learnt of the end from its last trial
     RUN_ENDED_UNTOLD = auto()
@@ -41,6 +44,7 @@ class Event(Enum):
 TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     State.WAITING: {
         Event.TURN_STARTED: State.WORKING,
+        Event.CONTAINER_DIED: State.DOWN,
         Event.RUN_ENDED_TOLD: State.ENDING,
         Event.RUN_ENDED_UNTOLD: State.ENDING,
         Event.STOPPED: State.OVER,
@@ -48,6 +52,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     State.WORKING: {
         Event.TURN_FINISHED: State.WAITING,
         Event.TURN_HUNG: State.INTERRUPTED,
+        Event.CONTAINER_DIED: State.DOWN,
         Event.RUN_ENDED_TOLD: State.CLOSING,
         Event.RUN_ENDED_UNTOLD: State.CUT_OFF,
         Event.STOPPED: State.OVER,
@@ -55,8 +60,16 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
     State.INTERRUPTED: {
         Event.TURN_FINISHED: State.WAITING,
         Event.TURN_LOST: State.WAITING,
+        Event.CONTAINER_DIED: State.DOWN,
         Event.RUN_ENDED_TOLD: State.CLOSING,
         Event.RUN_ENDED_UNTOLD: State.CUT_OFF,
+        Event.STOPPED: State.OVER,
+    },
+    State.DOWN: {
+        Event.CONTAINER_DIED: State.DOWN,
+        Event.CONTAINER_RESTARTED: State.WAITING,
+        Event.RUN_ENDED_TOLD: State.ENDING,
+        Event.RUN_ENDED_UNTOLD: State.ENDING,
         Event.STOPPED: State.OVER,
     },
     State.CUT_OFF: {

@@ -16,7 +16,7 @@ from runner.errors import PathError
 from runner.records.layout import RunDir
 from runner.records.schema import TrialSource, now
 from runner.trials.ledger import Ledger
-from runner.trials.order import TrialOrder
+from runner.trials.orders.order import TrialOrder
 from runner.wire.messages import (
     CATEGORIES,
     MAX_HYPOTHESIS_CHARS,

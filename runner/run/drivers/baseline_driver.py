@@ -6,15 +6,16 @@ import math
 import time
 from collections.abc import Callable
 
-from runner.run.driver import Closing
+from runner.run.drivers.driver import Closing
 from runner.sandbox.peer import Peer
 from runner.wire.messages import Message, Stop, Stopped
 
 OPTIMIZER_GRACE_SECONDS = 10.0
+EXIT_SECONDS = 15.0  # from its word that it stops to its container's end
 
 
 class OptimizerDriver:
-    """Lets an optimiser work until it is told to stop or has nothing left to ask.
+    """Lets an optimiser work until it is told to stop.
 
     Args:
         peer: the optimiser's container.
@@ -24,15 +25,22 @@ class OptimizerDriver:
     def __init__(self, peer: Peer, now: Callable[[], float] = time.monotonic) -> None:
         self._peer = peer
         self._now = now
-        self._stopped = ""
+        self._reason = ""
+        self._stopped = False
+        self._exits_until = math.inf
         self._end_at = math.inf
 
     def begin(self) -> None:
         pass
 
     def handle_message(self, message: Message) -> None:
-        if isinstance(message, Stopped):
-            self._stopped = message.reason or "no reason given"
+        if not isinstance(message, Stopped):
+            return
+        if self._end_at < math.inf:
+            self._stopped = True
+        else:  # as a rule its exit comes next
+            self._reason = message.reason or "no reason given"
+            self._exits_until = self._now() + EXIT_SECONDS
 
     def handle_trial_accepted(self) -> None:
         pass
@@ -47,11 +55,26 @@ class OptimizerDriver:
         pass
 
     def gave_up(self) -> str | None:
-        return f"the sampler stopped: {self._stopped}" if self._stopped else None
+        if self._now() < self._exits_until:
+            return None
+        return f"the sampler stopped, and its container still runs: {self._reason}"
+
+    def container_died(self) -> None:
+        self._exits_until = math.inf
+
+    def container_restarted(self) -> None:
+        if self._end_at < math.inf:  # nobody heard the stop before
+            self._peer.send(Stop("the run is over", max(0.0, self._end_at - self._now())))
+
+    def interrupt(self, reason: str) -> None:
+        pass
+
+    def interrupted(self) -> bool:
+        return True  # its journal holds everything
 
     def close(self, ending: Closing) -> None:
         self._end_at = self._now() + OPTIMIZER_GRACE_SECONDS
         self._peer.send(Stop(ending.reason, OPTIMIZER_GRACE_SECONDS))
 
     def closed(self) -> bool:
-        return bool(self._stopped) or self._now() >= self._end_at
+        return self._stopped or self._now() >= self._end_at

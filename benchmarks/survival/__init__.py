@@ -1,0 +1,1 @@
+"""Faults of every kind under real runs: what is lost, what is left, and how exact budgets stay."""

@@ -1,0 +1,101 @@
+"""The faults: what happens to a run that is left alone for a night."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from benchmarks.survival.engine_gate import EngineGate
+from benchmarks.survival.live_run import LiveRun
+
+Fault = Callable[[LiveRun, EngineGate], None]
+AWAY_SECONDS = 5.0  # of an engine that is gone, a runner that is stopped, an agent that is paused
+SUSPEND_SECONDS = 10.0
+
+
+def kill_container(role: str, run: LiveRun, _gate: EngineGate) -> None:
+    """`docker kill` of a part."""
+    container = run.container(role)
+    if container is not None:
+        run.engine.kill(container)
+
+
+def restart_all(run: LiveRun, _gate: EngineGate) -> None:
+    """`docker restart` of everything."""
+    for state in run.engine.containers(run.run_id):
+        run.engine.stop(state.id, 1)
+        run.engine.start(state.id)
+
+
+def lose_engine(_run: LiveRun, gate: EngineGate) -> None:
+    """The engine does not answer for a while."""
+    gate.shut_for(AWAY_SECONDS)
+
+
+def hang_up(run: LiveRun, _gate: EngineGate) -> None:
+    """The terminal is closed."""
+    run.signal(signal.SIGHUP)
+
+
+def stop_runner(run: LiveRun, _gate: EngineGate) -> None:
+    """The runner is stopped for a while and continued."""
+    run.signal(signal.SIGSTOP)
+    time.sleep(AWAY_SECONDS)
+    run.signal(signal.SIGCONT)
+
+
+def kill_runner(run: LiveRun, _gate: EngineGate) -> None:
+    """The runner is killed, and the run resumed."""
+    run.kill()
+    run.start("resume", run.run_id)
+
+
+def suspend(run: LiveRun, _gate: EngineGate) -> None:
+    """SIGTERM, and the run is resumed.
+
+    Raises:
+        RuntimeError: it was not suspended in time, or left a container.
+    """
+    run.signal(signal.SIGTERM)
+    run.ended(SUSPEND_SECONDS)
+    left = [state.name for state in run.engine.containers(run.run_id)]
+    if left:
+        raise RuntimeError(f"{run.run_id} was suspended and left {left}")
+    run.start("resume", run.run_id)
+
+
+def pause(role: str, run: LiveRun, _gate: EngineGate) -> None:
+    """A part is frozen for a while."""
+    container = run.container(role)
+    if container is not None:
+        run.engine.pause(container)
+        time.sleep(AWAY_SECONDS)
+        run.engine.unpause(container)
+
+
+COMMON: Mapping[str, Fault] = {
+    "kill the judge": partial(kill_container, "judge"),
+    "kill the trial": partial(kill_container, "trial"),
+    "restart all": restart_all,
+    "lose the engine": lose_engine,
+    "hang up": hang_up,
+    "stop the runner": stop_runner,
+    "suspend": suspend,
+    "kill the runner": kill_runner,
+}
+FAULTS: Mapping[str, Mapping[str, Fault]] = {
+    "agent": {
+        "kill the gateway": partial(kill_container, "gateway"),
+        "kill the model": partial(kill_container, "rehearsal"),
+        "kill the agent": partial(kill_container, "agent"),
+        "pause the agent": partial(pause, "agent"),
+        **COMMON,
+    },
+    "baseline": {
+        "kill the optimizer": partial(kill_container, "optimizer"),
+        "pause the optimizer": partial(pause, "optimizer"),
+        **COMMON,
+    },
+}

@@ -1,0 +1,164 @@
+"""One run that all faults are done to in turn, and what it came to."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from benchmarks.survival.engine_gate import EngineGate
+from benchmarks.survival.faults import FAULTS
+from benchmarks.survival.live_run import LiveRun
+from runner.engine.client import Engine
+from runner.records.journal import Journal
+from runner.records.schema import Event
+
+TRIAL_SECONDS = 2.0
+LAST_SECONDS = 1200.0  # for what is left of the run after the last fault
+LATEST_SECONDS = 3.0  # from a trial's start to the fault, at most
+COMMANDS = {"agent": ("run", "gpt", "--rehearsal"), "baseline": ("baseline", "random")}
+NAMES = {"agent": "gpt", "baseline": "random"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to that all faults were done to.
+
+    Attributes:
+        kind: agent or baseline.
+        faults: what was done to it, in order.
+        ended_by: the budget that ended it.
+        trials: lines of its ledger.
+        lost: trials that were accepted and have no line.
+        counted_twice: numbers or requests with more than one line.
+        left: containers and volumes that are still there.
+        wall_error_seconds: how far the wall time that the run says is from the time that a runner
+            lived and an engine answered.
+        training_error_seconds: likewise for the training time, against the ledger.
+        usd_error: likewise for the dollars, against usage.jsonl.
+        last_process_seconds: from the end of its budget to its last container's end.
+        seconds: of the whole.
+    """
+
+    kind: str
+    faults: list[str] = field(default_factory=list)
+    ended_by: str = ""
+    trials: int = 0
+    lost: int = 0
+    counted_twice: int = 0
+    left: list[str] = field(default_factory=list)
+    wall_error_seconds: float = 0.0
+    training_error_seconds: float = 0.0
+    usd_error: float = 0.0
+    last_process_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+def survive(
+    kind: str,
+    here: Path,
+    engine: Engine,
+    engine_socket: str,
+    *,
+    seed: int,
+    rounds: int = 1,
+    only: tuple[str, ...] = (),
+    show: Callable[[str], None] = print,
+) -> Outcome:
+    """Do every fault to one run, each while a trial is under way, and see it to its end.
+
+    Args:
+        kind: agent or baseline.
+        here: an empty folder.
+        engine: to see its containers with.
+        engine_socket: the path of the engine's socket.
+        seed: of the run, and of the moments of the faults.
+        rounds: how often each fault is done.
+        only: the faults to do; all if it is empty.
+        show: is told what is done.
+
+    Raises:
+        RuntimeError: the run did not go on.
+    """
+    began, moments = time.monotonic(), random.Random(seed)
+    faults = [name for name in FAULTS[kind] if not only or name in only] * rounds
+    gate = EngineGate(here / "engine.sock", engine_socket)
+    run = LiveRun(here, f"{NAMES[kind]}-s{seed}", engine, gate.address)
+    try:
+        run.start(
+            *COMMANDS[kind], "--seed", str(seed), "--verify", "none",
+            "--trial-seconds", f"{TRIAL_SECONDS:g}", "--trials", str(2 * len(faults) + 1),
+        )  # fmt: skip
+        for number, name in enumerate(faults):
+            _wait_for_a_trial(run, number)
+            time.sleep(moments.uniform(0.0, LATEST_SECONDS))
+            show(f"{kind}: {number + 1}/{len(faults)} {name}")
+            FAULTS[kind][name](run, gate)
+        if run.ended(LAST_SECONDS) != 0:
+            raise RuntimeError(f"{run.run_id} did not end by its budget\n{run.output()}")
+        return _outcome(kind, run, faults, time.monotonic() - began)
+    finally:
+        run.kill()
+        gate.close()
+
+
+def _wait_for_a_trial(run: LiveRun, before: int) -> None:
+    """Wait until a trial trains, and at least so many have ended."""
+    run.until(
+        lambda: len(run.trials()) >= before and run.container("trial") is not None,
+        f"a trial after {before} others",
+    )
+
+
+def _outcome(kind: str, run: LiveRun, faults: list[str], seconds: float) -> Outcome:
+    result, trials = run.result(), run.trials()
+    events = Journal(run.run_dir).events()
+    accepted = {event.fields["trial"] for event in events if event.event == "trial.queued"}
+    numbers = Counter(trial.trial for trial in trials)
+    requests = Counter(trial.request for trial in trials)
+    spent = result.spent
+    return Outcome(
+        kind=kind,
+        faults=faults,
+        ended_by=result.ended_by,
+        trials=len(trials),
+        lost=len(accepted - set(numbers)),
+        counted_twice=sum(n > 1 for n in (*numbers.values(), *requests.values())),
+        left=run.left(),
+        wall_error_seconds=round(abs(spent.elapsed_seconds - _lived(events)), 2),
+        training_error_seconds=round(
+            abs(spent.train_seconds - sum(trial.train_seconds for trial in trials)), 2
+        ),
+        usd_error=abs(spent.usd - run.dollars()),
+        last_process_seconds=round(_moment(events[-1]) - _moment(_the(events, "run.ending")), 2),
+        seconds=round(seconds, 1),
+    )
+
+
+def _lived(events: list[Event]) -> float:
+    """The seconds in which a runner lived and an engine answered, by the times of the journal.
+
+    A life begins with `run.started` or `run.resumed`, and ends with the last event before the next
+    one; a life that the engine ended, with `engine.failed`.
+    """
+    total, began, last = 0.0, None, None
+    for event in events:
+        moment = _moment(event)
+        if event.event in ("run.started", "run.resumed"):
+            total += last - began if began is not None and last is not None else 0.0
+            began = moment
+        if event.event not in ("engine.answered", "run.suspended", "run.finished"):
+            last = moment
+    return total + (last - began if began is not None and last is not None else 0.0)
+
+
+def _the(events: list[Event], name: str) -> Event:
+    return next(event for event in events if event.event == name)
+
+
+def _moment(event: Event) -> float:
+    return datetime.fromisoformat(event.at).timestamp()

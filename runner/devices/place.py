@@ -1,0 +1,181 @@
+"""A place in the queue: coming, waiting, taking the device, and leaving.
+
+Nothing is believed but the newest version of the queue: a place has its device exactly while its
+entry there says so. Only its owner changes that, and whoever comes next once the owner is absent
+and its container can no longer run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+from runner.devices.queue import Entry, Queue, ahead, in_the_way, may_take
+from runner.devices.queue_folder import QueueFolder
+from runner.devices.signs import Sign, Watcher, clear_sign
+from runner.errors import HostError
+from runner.records.schema import now
+
+FIRST_POLL_SECONDS = 0.04  # of the first that waits; the others look more seldom
+MOST_POLL_SECONDS = 0.5
+LOOK_SECONDS = 0.25  # between two looks at the others, when the queue has not changed
+ASK_SECONDS = 0.5  # between two questions about a container
+
+StillTrains = Callable[[str], bool]
+
+
+class Place:
+    """A place in the queue, from `wait` to `leave`.
+
+    Args:
+        queue: the queue.
+        wants: the devices, any one of which will do, the most welcome first.
+        still_trains: says of a container of theirs whether it may still run. It is asked of others'
+            containers, may take long, and is called in a thread of its own.
+        run: the id of the run that wants the device.
+        trial: the trial's number in it; 0 where it is not one trial.
+
+    Raises:
+        HostError: the disk is full, or the folder is not writable.
+    """
+
+    def __init__(
+        self,
+        queue: QueueFolder,
+        wants: tuple[str, ...],
+        still_trains: StillTrains,
+        *,
+        run: str = "",
+        trial: int = 0,
+    ) -> None:
+        self._queue = queue
+        self._ticket = uuid.uuid4().hex
+        self._entry = Entry(
+            ticket=self._ticket, wants=wants, run=run, trial=trial, pid=os.getpid(), asked_at=now(),
+        )  # fmt: skip
+        self._watcher = Watcher(queue.path)
+        self._ended = _Ended(still_trains)
+        self._attached = 0
+        self.sign = Sign(queue.path, self._ticket)
+
+    def wait(self, abandon: threading.Event) -> str:
+        """Wait until one of the devices is had, and return it; "" once `abandon` is set.
+
+        Raises:
+            HostError: the disk is full, or the folder is not writable.
+        """
+        number, queue, look_at, pause = -1, Queue(), 0.0, 0.0
+        while not abandon.wait(pause):
+            self.sign.touch()
+            if not self._queue.is_newest(number):
+                number, queue = self._queue.newest()
+            elif time.monotonic() < look_at:
+                continue
+            device, before = self._look(queue)
+            if device:
+                return device
+            look_at = time.monotonic() + LOOK_SECONDS
+            pause = min(MOST_POLL_SECONDS, FIRST_POLL_SECONDS * (1 + before))
+        return ""
+
+    def is_lost(self) -> bool:
+        """It has lost its place, and with it the device that it had."""
+        return self._queue.read().of(self._ticket) is None
+
+    def attach(self, container: str) -> bool:
+        """Write down the container; False if the device is another's by now."""
+        self.sign.touch()
+        self._attached += 1
+        number = self._attached
+
+        def attached(queue: Queue) -> Queue:
+            mine = queue.of(self._ticket)
+            if mine is None:
+                return queue
+            return queue.put(mine.model_copy(update={"container": container, "attached": number}))
+
+        return self._queue.change(attached).of(self._ticket) is not None
+
+    def leave(self) -> None:
+        """Give back the device, or wait no longer. On a full disk others see that it is gone."""
+        with contextlib.suppress(HostError):
+            self._queue.change(lambda queue: queue.without(self._ticket))
+        self.sign.close()
+
+    def _look(self, queue: Queue) -> tuple[str, int]:
+        """Take a device if one may be taken; else say how many others come before.
+
+        As long as all that is wanted is held by others who are there, nobody else is looked at: of
+        many who wait, each looks at one sign.
+        """
+        wants = self._entry.wants
+        holders = [entry for entry in queue.holders() if entry.device in wants]
+        seen = self._watcher.look(entry.ticket for entry in holders)
+        there = {entry.device for entry in holders if entry.ticket not in seen.absent}
+        if there.issuperset(wants) and queue.of(self._ticket) is not None:
+            return "", ahead(queue, self._ticket)
+        others = (entry.ticket for entry in queue.entries if entry.ticket != self._ticket)
+        seen = self._watcher.look(others)
+        for holder in in_the_way(queue, self._ticket, seen.absent):
+            if not holder.container or self._ended.has(holder):
+                self._take_away(holder)
+        left = [entry.ticket for entry in queue.waiting() if entry.ticket in seen.dead]
+        had_at = now()
+
+        def taken(queue: Queue) -> Queue:
+            queue = queue.without(*left)
+            if queue.of(self._ticket) is None:
+                queue = queue.put(self._entry)
+            device = may_take(queue, self._ticket, seen.absent)
+            if not device:
+                return queue
+            return queue.put(self._entry.model_copy(update={"device": device, "had_at": had_at}))
+
+        queue = self._queue.change(taken)
+        for ticket in left:
+            clear_sign(self._queue.path, ticket)
+        mine = queue.of(self._ticket)
+        return (mine.device if mine else ""), ahead(queue, self._ticket, seen.absent)
+
+    def _take_away(self, holder: Entry) -> None:
+        """Take the device from a holder that still is as it was when it was asked about."""
+
+        def without(queue: Queue) -> Queue:
+            same = queue.of(holder.ticket) == holder
+            return queue.without(holder.ticket) if same else queue
+
+        if self._queue.change(without).of(holder.ticket) is None:
+            clear_sign(self._queue.path, holder.ticket)
+
+
+class _Ended:
+    """Which containers of absent holders have ended; asking takes place in a thread.
+
+    Args:
+        still_trains: is asked.
+    """
+
+    def __init__(self, still_trains: StillTrains) -> None:
+        self._still_trains = still_trains
+        self._ended: set[Entry] = set()
+        self._thread: threading.Thread | None = None
+        self._ask_at = 0.0
+
+    def has(self, holder: Entry) -> bool:
+        """True once it is known that this holder's container can no longer run."""
+        under_way = self._thread is not None and self._thread.is_alive()
+        if holder not in self._ended and not under_way and time.monotonic() >= self._ask_at:
+            self._ask_at = time.monotonic() + ASK_SECONDS
+            self._thread = threading.Thread(
+                target=self._ask, args=(holder,), name="container-asked", daemon=True
+            )
+            self._thread.start()
+        return holder in self._ended
+
+    def _ask(self, holder: Entry) -> None:
+        if not self._still_trains(holder.container):
+            self._ended.add(holder)

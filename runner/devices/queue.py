@@ -1,0 +1,107 @@
+"""Who holds which device and who waits for it, and the rules on that.
+
+All of it is plain data and pure functions: no clock, no process and no file is asked here. Whether
+somebody is there (`absent`) is seen by signs.py; the queue of all is kept by queue_folder.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Entry(BaseModel):
+    """Somebody who holds a device or waits for one.
+
+    Attributes:
+        ticket: a name that no other entry ever has; the sign of life is called after it.
+        wants: the devices, any one of which will do, the most welcome first.
+        run: the id of the run.
+        trial: the trial's number in it; 0 where it is not one trial.
+        pid: of the process, for people. No rule is built on it, because numbers are used again.
+        asked_at: when it came, ISO 8601, for people.
+        device: the one that it has; "" while it waits.
+        had_at: when it got it, ISO 8601, for people.
+        container: the engine's id of what uses the device; "" before there is one.
+        attached: how many containers it has had there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    ticket: str = Field(pattern=r"^[0-9a-f]{32}$")  # it is a part of a file's name
+    wants: tuple[str, ...]
+    run: str = ""
+    trial: int = 0
+    pid: int = 0
+    asked_at: str = ""
+    device: str = ""
+    had_at: str = ""
+    container: str = ""
+    attached: int = 0
+
+
+class Queue(BaseModel):
+    """All entries, in the order in which they came."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    entries: tuple[Entry, ...] = ()
+
+    def of(self, ticket: str) -> Entry | None:
+        """The entry of this ticket."""
+        return next((entry for entry in self.entries if entry.ticket == ticket), None)
+
+    def put(self, entry: Entry) -> Queue:
+        """The queue with this entry in the place of the one of its ticket, or else at the end."""
+        if self.of(entry.ticket) is None:
+            return Queue(entries=(*self.entries, entry))
+        return Queue(entries=tuple(entry if e.ticket == entry.ticket else e for e in self.entries))
+
+    def without(self, *tickets: str) -> Queue:
+        return Queue(entries=tuple(e for e in self.entries if e.ticket not in tickets))
+
+    def holders(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.device]
+
+    def waiting(self) -> list[Entry]:
+        return [entry for entry in self.entries if not entry.device]
+
+
+def may_take(queue: Queue, ticket: str, absent: Collection[str] = ()) -> str:
+    """The device that this waiter may take now, or "".
+
+    Those who wait are served in their order: each would take the first free one of what it wants.
+    A waiter that is absent is passed over, and keeps its place.
+    """
+    taken = {entry.device for entry in queue.holders()}
+    for entry in queue.waiting():
+        free = next((device for device in entry.wants if device not in taken), "")
+        if entry.ticket == ticket:
+            return free
+        if free and entry.ticket not in absent:
+            taken.add(free)
+    return ""
+
+
+def in_the_way(queue: Queue, ticket: str, absent: Collection[str]) -> list[Entry]:
+    """The absent holders without whom this waiter may take what they hold."""
+    return [
+        entry
+        for entry in queue.holders()
+        if entry.ticket in absent
+        and may_take(queue.without(entry.ticket), ticket, absent) == entry.device
+    ]
+
+
+def ahead(queue: Queue, ticket: str, absent: Collection[str] = ()) -> int:
+    """How many who are there wait for one of the same devices and came before this waiter."""
+    mine = queue.of(ticket)
+    if mine is None:
+        return 0
+    count, wants = 0, frozenset(mine.wants)
+    for entry in queue.waiting():
+        if entry.ticket == ticket:
+            break
+        count += entry.ticket not in absent and not wants.isdisjoint(entry.wants)
+    return count

@@ -1,0 +1,69 @@
+"""What the run loop works with, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.budget_clock import BudgetClock
+from runner.collect.artifacts import Collector
+from runner.engine.client import Engine
+from runner.records.journal import Journal
+from runner.records.layout import RunDir
+from runner.recovery.supervisor import Supervisor
+from runner.recovery.wishes import Wish
+from runner.run.drivers.driver import Driver
+from runner.run.settlement import UsageLog
+from runner.sandbox.peer import Inbox, Peer
+from runner.trials.judging import Judging
+from runner.trials.queue import TrialQueue
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        ended_by: the budget that was spent, or what else ended the run.
+        cause: who or what is responsible: budget, user or host.
+        detail: more about it, for people.
+    """
+
+    ended_by: str
+    cause: str
+    detail: str = ""
+
+    def in_words(self) -> str:
+        """The reason as the contestant reads it."""
+        if self.cause == "budget":
+            return f"the budget is spent: {self.ended_by}"
+        return self.detail or self.ended_by
+
+
+@dataclass(frozen=True)
+class LoopParts:
+    """Everything that the loop works with.
+
+    Attributes:
+        engine: where the containers are.
+        contestant: its container.
+        gateway: its container; None for a baseline.
+        supervisor: starts containers again that died by themselves.
+        wish: says what a person wants of the run, or None.
+        judging: the sessions of the run's judge.
+    """
+
+    run_dir: RunDir
+    journal: Journal
+    clock: BudgetClock
+    usage: UsageLog
+    trials: TrialQueue
+    collector: Collector
+    engine: Engine
+    contestant: Peer
+    gateway: Peer | None
+    supervisor: Supervisor
+    driver: Driver
+    inbox: Inbox
+    wish: Callable[[], Wish | None]
+    judging: Judging

@@ -1,0 +1,1 @@
+"""What a contestant handed in: made into an order, and kept until its trial has an end."""
