@@ -56,8 +56,9 @@ class Collector:
         self._transcripts_bytes = 0
 
     def container_restarted(self, container: str) -> None:
-        """The agent's container was made anew; this is the new one."""
+        """The agent's container was made anew; this is the new one, and no turn runs in it yet."""
         self._container = container
+        self.cut_turns()
 
     def poll(self) -> None:
         """Copy the watched files that have changed since the last call."""

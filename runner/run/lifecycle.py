@@ -22,6 +22,7 @@ from runner.budget_clock import BudgetClock
 from runner.build import images
 from runner.build.images import image_tag
 from runner.calibration import Calibration, Place
+from runner.collect.abandoned import collect_abandoned
 from runner.collect.artifacts import Collector
 from runner.collect.gateway_state import closed_gateway
 from runner.engine.client import Engine
@@ -34,8 +35,7 @@ from runner.records.schema import RunResult, Spent
 from runner.recovery import run_log
 from runner.recovery.engine_loss import EngineLoss
 from runner.recovery.wishes import Terminal, Wish, Wishes, taken_up
-from runner.run.abandoned import collect_agent
-from runner.run.container_plan import container_plans, provider_url
+from runner.run.container_plan import agent_plan, container_plans, provider_url
 from runner.run.context import RunContext, image_names, open_context, pristine_text, versions
 from runner.run.loop_parts import Ending
 from runner.run.result import run_result
@@ -143,7 +143,10 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
         problems = settle_abandoned(
             context, usage, lambda: closed_gateway(engine, run_id, lambda: context.image("gateway"))
         )
-        problems += collect_agent(context)
+        if spec.kind == "agent":
+            problems += collect_abandoned(
+                engine, run_dir, context.journal, lambda: agent_plan(context, context.agent())
+            )
         result = _write_result(context, clock, ending, problems)
         remove_run(engine, run_id)
         _journal_finish(context, ending)

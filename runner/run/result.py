@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from runner.budget_clock import BudgetClock
 from runner.claims import reader as claims
 from runner.metrics import Metric
-from runner.records.schema import Best, RunResult, now
+from runner.records.schema import Best, Event, RunResult, now
 from runner.run.context import RunContext
 from runner.run.loop_parts import Ending
 from runner.run.model_use import in_turns_without_trial, since_last_trial
@@ -50,8 +51,21 @@ def run_result(
         trials_by_status=context.ledger.by_status(),
         best_measured=context.ledger.best_measured(),
         best_claimed=claimed,
-        problems=[*doubts, *problems],
+        problems=[*doubts, *lost_in_words(events), *problems],
     )
+
+
+def lost_in_words(events: Iterable[Event]) -> list[str]:
+    """What no later life of the run could read any more, a phrase each."""
+    lost = []
+    for event in events:
+        if event.event == "trial.lost":
+            trial, reason = event.fields.get("trial"), event.fields.get("reason")
+            lost.append(f"trial {trial}: lost when the runner died: {reason}")
+        elif event.event == "transcript.lost":
+            turn = event.fields.get("turn")
+            lost.append(f"transcript.jsonl: what turn {turn} printed is lost, because it was cut")
+    return lost
 
 
 def best_claimed(experiments: Path, metric: Metric) -> tuple[Best | None, list[str]]:

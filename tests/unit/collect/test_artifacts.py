@@ -89,6 +89,14 @@ def test_a_transcript_that_is_gone_is_named_at_the_end(
     assert run_dir.transcript.read_bytes() == b"one\n"
 
 
+def test_a_container_that_was_made_anew_gives_the_cut_turn(run_dir: RunDir) -> None:
+    """The agent's container died under its turn, and the run went on by itself."""
+    begin(run_dir, 1)
+    made = Collector(VolumeEngine({path(1): b"one\n"}), run_dir, Journal(run_dir), "dead")
+    made.container_restarted("agent")
+    assert run_dir.transcript.read_bytes() == b"one\n"
+
+
 def test_a_turn_that_printed_nothing_is_no_loss(run_dir: RunDir) -> None:
     """It was cut before its CLI had begun to talk."""
     begin(run_dir, 1)

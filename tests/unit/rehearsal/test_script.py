@@ -35,7 +35,7 @@ from .play import (
 SEEDS = (1, 2, 3, 17)
 PROMPTS = Path(__file__).parents[3] / "setup_prompts"
 PROMPT_FIELDS = (
-    "run_id", "task", "branch", "trial_seconds", "budget", "left", "remarks", "reason",
+    "run_id", "task", "branch", "trial_seconds", "budget", "left", "remarks", "reason", "meanwhile",
     "grace_seconds", "metric", "lower", "lowest",
 )  # fmt: skip
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import queue
+from collections.abc import Callable
 
 from runner.collect.artifacts import Collector
+from runner.engine.client import Engine
 from runner.errors import EngineError, SandboxError
-from runner.records.layout import volume_name
-from runner.run.container_plan import agent_plan
-from runner.run.context import RunContext
+from runner.records.journal import Journal
+from runner.records.layout import RunDir, volume_name
 from runner.sandbox.peer import Inbox, MessageReceived
-from runner.sandbox.sandbox import Sandbox
+from runner.sandbox.sandbox import ContainerPlan, Sandbox
 from runner.wire.messages import Problem, Stop
 
 PACKING_SECONDS = 60.0
@@ -24,11 +25,16 @@ MAX_CHARS = 300  # of what the container says
 PURPOSES = ("workspace", "home")
 
 
-def collect_agent(context: RunContext) -> list[str]:
-    """Have the agent's repository packed, and fetch what the agent left.
+def collect_abandoned(
+    engine: Engine, run_dir: RunDir, journal: Journal, plan: Callable[[], ContainerPlan]
+) -> list[str]:
+    """Have an agent's repository packed, and fetch what the agent left.
 
     Args:
-        context: the run, as a resumed one. Its gateway is stopped already.
+        engine: where its volumes are.
+        run_dir: where its files go.
+        journal: the run's.
+        plan: the agent's container, which gets no files; called only if its volumes are there.
 
     Returns:
         What could not be had and why, a sentence each.
@@ -36,32 +42,32 @@ def collect_agent(context: RunContext) -> list[str]:
     Raises:
         HostError: the disk is full.
     """
-    if context.spec.kind != "agent":
-        return []
-    engine, run_id = context.engine, context.spec.run_id
+    run_id = run_dir.path.name
     try:
         there = {volume.name for volume in engine.volumes(run_id)}
         if not {volume_name(run_id, purpose) for purpose in PURPOSES} <= there:
             return [f"{BUNDLE}: the agent's volumes are gone, and its repository with them"]
-        why = _pack_and_collect(context)
+        why = _pack_and_collect(engine, run_dir, journal, plan())
     except (EngineError, SandboxError) as error:
         why = error.message
-    if (context.run_dir.artifacts / BUNDLE).exists():
+    if (run_dir.artifacts / BUNDLE).exists():
         return []
     return [f"{BUNDLE}: the agent's repository could not be packed: {why or 'no reason given'}"]
 
 
-def _pack_and_collect(context: RunContext) -> str:
+def _pack_and_collect(
+    engine: Engine, run_dir: RunDir, journal: Journal, plan: ContainerPlan
+) -> str:
     """Pack in a new container and collect from it; returns what it says of a failure.
 
     Raises:
-        EngineError: the container cannot be made, or its image is gone.
+        EngineError: the container cannot be made.
     """
-    engine, run_id = context.engine, context.spec.run_id
-    plan = agent_plan(context, context.agent())
+    run_id = run_dir.path.name
     for purpose in plan.volumes:
         engine.create_volume(volume_name(run_id, purpose), run_id=run_id)
-    peer = Sandbox(engine, run_id, [plan], context.inbox, context.show).contestant
+    inbox: Inbox = queue.Queue()
+    peer = Sandbox(engine, run_id, [plan], inbox, lambda *_: None).contestant
     problems = []
     try:
         peer.open()
@@ -71,10 +77,10 @@ def _pack_and_collect(context: RunContext) -> str:
             engine.wait_exit(peer.container, PACKING_SECONDS)
         except (EngineError, SandboxError) as error:
             problems.append(error.message)
-        Collector(engine, context.run_dir, context.journal, peer.container).finish()
+        Collector(engine, run_dir, journal, peer.container).finish()
     finally:
         peer.close()
-    return "; ".join([*problems, *_problems(context.inbox)])
+    return "; ".join([*problems, *_problems(inbox)])
 
 
 def _problems(inbox: Inbox) -> list[str]:
