@@ -6,7 +6,6 @@ baseline has an experiment a trial.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from runner.analysis.changes import changed_knobs
 from runner.analysis.strategy.categories import Change, Rules, rules
 from runner.analysis.strategy.texts import changed_lines, text_before
 from runner.results.dataframes import Frames
@@ -113,7 +113,7 @@ class _Reader:
     def change(self, at: int) -> Change:
         """The change of the trial at a place; asked for in order."""
         trial = self.trials[at]
-        changed = _pairs(trial.knobs_changed)
+        changed = changed_knobs(trial.knobs_changed)
         if trial.text or changed:
             if not trial.other_changes:
                 return self.rules.of_knobs(changed)
@@ -189,15 +189,6 @@ def _trial(row: dict[Any, Any]) -> _Trial:
         other_changes=bool(known.get("other_changes", False)),
         text=text("text"),
     )
-
-
-def _pairs(knobs_changed: str) -> dict[str, tuple[Any, Any]]:
-    """Constant → old and new value, of `Frames.trials.knobs_changed`."""
-    try:
-        found = json.loads(knobs_changed or "{}")
-        return {str(name): (pair[0], pair[1]) for name, pair in found.items()}
-    except (ValueError, AttributeError, TypeError, IndexError, KeyError):
-        return {}
 
 
 def _knobs(frames: Frames) -> dict[str, dict[int, dict[str, Any]]]:

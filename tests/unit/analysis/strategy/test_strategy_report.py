@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from matplotlib.text import Text
 
+from runner.analysis.drawing import SHOWN
 from runner.analysis.report import Report
-from runner.analysis.strategy.drawing import MOST
 from runner.analysis.strategy.report import report
 from runner.results.dataframes import Frames
 from tests.unit.analysis.strategy.made_up import context, frames, searched
@@ -123,7 +123,7 @@ def test_many_contestants() -> None:
     found = reported(frames(trials))
     assert all("18 more" in figure.caption for figure in found.figures)
     assert len(found.tables[0].rows) == 30
-    assert sum(" kept " in text and "interval" in text for text in told(found)) == MOST
+    assert sum(" kept " in text and "interval" in text for text in told(found)) == SHOWN
 
 
 def test_what_is_left_out_is_said() -> None:

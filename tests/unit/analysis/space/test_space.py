@@ -10,11 +10,11 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
-from runner.analysis.attribution import report
-from runner.analysis.attribution.kept import kept_changes
-from runner.analysis.attribution.parts import Space, search_space
-from runner.analysis.attribution.shares import by_run, mean_share, order_test
 from runner.analysis.report import Context, Settings
+from runner.analysis.space import report
+from runner.analysis.space.kept import kept_changes
+from runner.analysis.space.parts import Space, search_space
+from runner.analysis.space.shares import by_run, mean_share, order_test
 from runner.tasks import load_space, load_task
 from tests.unit.analysis.tables import knob_rows
 from tests.unit.analysis.tables_of_runs import context_of, run_rows
