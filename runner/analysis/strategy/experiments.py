@@ -105,7 +105,9 @@ class _Reader:
         self, trials: pd.DataFrame, knobs: Mapping[int, Mapping[str, Any]], of: Rules
     ) -> None:
         self.rules = of
-        self.trials = [_trial(row) for row in trials.to_dict("records")]
+        cells = trials[list(_Trial._fields)].astype(object)
+        rows = cells.where(cells.notna(), None).to_dict("records")
+        self.trials = [_trial(row) for row in rows]
         self._knobs = knobs
         self._paths = {trial.trial: Path(trial.text) for trial in self.trials if trial.text}
         self._kept: Mapping[str, Any] = {}  # the knobs of the last kept trial of an import
@@ -168,8 +170,8 @@ def _read(path: Path) -> str | None:
 
 
 def _trial(row: dict[Any, Any]) -> _Trial:
-    """A row of `Frames.trials` with plain values."""
-    known = {name: row[name] for name in _Trial._fields if not pd.isna(row[name])}
+    """A row of `Frames.trials` with plain values; what is not known is None."""
+    known = {name: cell for name, cell in row.items() if cell is not None}
 
     def text(name: str) -> str:
         return str(known.get(name, ""))
