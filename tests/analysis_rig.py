@@ -30,6 +30,8 @@ HOSTILE = (
     "a|b & [c](http://evil.example) `d`",
     "Ünïcode 模型 🚀",
     "turned \u202e around",
+    "{{ 7 * 7 }} {% raw %} \\end{tabular}",
+    "100 % of_it #1 ^~ 'a' && \"b\"",
 )
 
 
@@ -62,9 +64,24 @@ def context(*runs: dict[str, Any], trials: Sequence[dict[str, Any]] = ()) -> Con
 
 
 def write_run(
-    folder: Path, run_id: str, values: Sequence[float | None], metric: Metric = VAL_BPB, **of: Any
+    folder: Path,
+    run_id: str,
+    values: Sequence[float | None],
+    metric: Metric = VAL_BPB,
+    *,
+    each: Sequence[dict[str, Any]] = (),
+    **of: Any,
 ) -> Path:
-    """A directory of a run as the runner writes it; a trial without a value has crashed."""
+    """A directory of a run as the runner writes it; a trial without a value has crashed.
+
+    Args:
+        folder: of the runs.
+        run_id: of this one.
+        values: of its trials.
+        metric: of the values.
+        each: further fields of each trial's record; without them, none.
+        of: fields of its result.
+    """
     path = folder / run_id
     path.mkdir(parents=True)
     best = min((value for value in values if value is not None), default=None)
@@ -80,7 +97,7 @@ def write_run(
         record = TrialRecord(
             trial=number, source="sampler", request=f"r{number}", value=value, judged=True,
             status="crash" if value is None else "ok", train_seconds=60.0,
-        )  # fmt: skip
+        ).model_copy(update=each[number - 1] if each else {})  # fmt: skip
         append_line(path / "trials.jsonl", record)
     return path
 

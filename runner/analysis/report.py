@@ -11,6 +11,8 @@ from matplotlib import figure
 
 from runner.results.dataframes import Frames
 
+FULL_BUDGET = 0.99  # of a budget, from which on a run counts as whole (automl study)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -79,6 +81,14 @@ class Context:
         """The standard deviation of a training of the pristine train.py, where it is known."""
         known = self.frames.runs["noise_sd"].dropna()
         return float(known.iloc[0]) if len(known) and known.nunique() == 1 else None
+
+    @cached_property
+    def unpriced(self) -> list[str]:
+        """The runs with a request that took tokens and has no price: it counts as 0 dollars."""
+        requests = self.frames.requests
+        without = requests[(requests["tokens"] > 0) & ~(requests["usd"] > 0)]
+        runs = self.frames.runs["run"]
+        return [str(run) for run in runs[runs.isin(without["run"])]]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ REPORTS = {
     "seeds": "runner.analysis.seeds",
     "knobs": "runner.analysis.knobs",
     "strategy": "runner.analysis.strategy.report",
-    "attribution": "runner.analysis.attribution",
+    "space": "runner.analysis.space",
     "longer": "runner.analysis.longer",
     "campaign": "runner.analysis.campaign",
 }

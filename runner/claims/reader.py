@@ -102,8 +102,9 @@ def parse(data: bytes, metric_name: str, bounds: Bounds = OF_AN_AGENT) -> Claims
 
 def _text_share(text: str) -> float:
     head = text[:100_000]
-    readable = (char.isprintable() or char in "\r\n\t" for char in head if char != "\ufffd")
-    return sum(readable) / len(head)
+    blanks = sum(map(head.count, "\r\n\t"))  # these are not printable
+    readable = sum(map(str.isprintable, head)) + blanks - head.count("\ufffd")
+    return readable / len(head)
 
 
 class _Reading:

@@ -100,6 +100,9 @@ class _Log:
         self._table, self._chosen, self._asked, self._name = table, chosen, asked, name
         self._status = table.roles.get("status", "")
         self._stated = stated(table)
+        # The last word on each name; one without a name is said of all.
+        self._stated_by_name = {each.name: each.direction for each in self._stated
+                                if each.direction}  # fmt: skip
         self._assumed: list[str] = []
         self._settings = frozenset(settings_of(table.filled, chosen.column))
         if self._settings:
@@ -177,20 +180,23 @@ class _Log:
         return found
 
     def _stated_direction(self, name: str) -> Direction | None:
-        said = [each for each in self._stated if each.direction and each.name in ("", name)]
-        own = [each for each in said if each.name] or said
-        return own[-1].direction if own else None
+        return self._stated_by_name.get(name, self._stated_by_name.get(""))
 
     def _without_zeros(
         self, read: Sequence[_Read], metrics: Mapping[str, ForeignMetric]
     ) -> list[_Read]:
         """The rows without zeros that would be far better than all others, and were not kept."""
-        empty = set()
-        for name, metric in metrics.items():
-            sign = 1 if metric.direction == "minimize" else -1
-            others = [sign * each.value for each in read if each.metric == name and each.value]
-            if len(others) >= LEAST_OTHERS and _is_zero_far_from(others):
-                empty.add(name)
+        signs = {name: 1 if metric.direction == "minimize" else -1
+                 for name, metric in metrics.items()}  # fmt: skip
+        others: dict[str, list[float]] = {name: [] for name in metrics}
+        for each in read:
+            if each.value:
+                others[each.metric].append(signs[each.metric] * each.value)
+        empty = {
+            name
+            for name, values in others.items()
+            if len(values) >= LEAST_OTHERS and _is_zero_far_from(values)
+        }
         found = [replace(each, value=None) if each.value == 0 and self._status
                  and each.kept is not True and each.metric in empty else each
                  for each in read]  # fmt: skip

@@ -128,8 +128,10 @@ def _metrics(
 ) -> tuple[dict[str, ForeignMetric], list[str]]:
     metrics: dict[str, ForeignMetric] = {}
     assumed = []
-    for name in dict.fromkeys(each.metric for each in lines):
-        values = [trial.value for key, trial in rows if key.metric == name]
+    of_metric: dict[str, list[float | None]] = {each.metric: [] for each in lines}
+    for key, trial in rows:
+        of_metric[key.metric].append(trial.value)
+    for name, values in of_metric.items():
         found = told(name, values, [None] * len(values))
         if asked.direction is not None:
             found = Told(asked.direction, "asked")

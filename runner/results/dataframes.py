@@ -156,7 +156,7 @@ class _Rows:
         self._add_retests(run, run_name)
         said, knobs = kept_by_row(run), settings(run.task, trials)
         best, seconds = None, 0.0
-        usd = CostSoFar(run)
+        usd, folder = CostSoFar(run), RunDir(run.path)
         for trial, value in zip(trials, values, strict=True):
             is_best = value is not None and (best is None or run.metric.better(value, best))
             best = value if is_best else best
@@ -174,7 +174,7 @@ class _Rows:
                     "elapsed_seconds": _since(began, trial.ended_at),
                     "train_seconds": trial.train_seconds, "train_seconds_so_far": seconds,
                     "usd_so_far": usd.until(trial.ended_at), "disturbed": trial.disturbed,
-                    "text": str(RunDir(run.path).trial(trial.trial) / "train.py"),
+                    "text": str(folder.trial(trial.trial) / "train.py"),
                 }
             )  # fmt: skip
             number = trial.trial
@@ -192,15 +192,16 @@ class _Rows:
         ]  # fmt: skip
 
     def _add_retests(self, run: Run, run_name: str) -> None:
-        best = run.best.sha256 if run.best else ""
+        longer = read_retest(RunDir(run.path)).trainings
+        best = run.best if longer else None
         self.retests += [
             {
-                "run": run_name, "trial": run.best.trial if run.best else None,
+                "run": run_name, "trial": best.trial if best else None,
                 "times": one.times, "seed": one.seed, "status": one.record.status,
                 "value": run.value(one.record),
             }
-            for one in read_retest(RunDir(run.path)).trainings
-            if one.sha256 == best
+            for one in longer
+            if one.sha256 == (best.sha256 if best else "")
         ]  # fmt: skip
 
     def add_import(self, folder: Path, name: str) -> None:

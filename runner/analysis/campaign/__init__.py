@@ -1,4 +1,4 @@
-"""Report 5: all runs of a comparison as one campaign. docs/analysis/campaign.md."""
+"""Report "campaign": all runs of a comparison as one campaign. docs/analysis/campaign.md."""
 
 from runner.analysis.campaign.report import report
 

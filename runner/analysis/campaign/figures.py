@@ -1,4 +1,4 @@
-"""The figures of report 5."""
+"""The figures of the report "campaign"."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from runner.analysis.campaign import progress
 from runner.analysis.campaign.factors import Campaign
 from runner.analysis.campaign.spread import Entropy, Specialisation, Together
 from runner.analysis.campaign.variance import Explained, grid
+from runner.analysis.drawing import SHOWN, label
 from runner.analysis.report import Context, Figure
 
-MOST = 12  # contestants or factors that stay legible
 # Of Okabe and Ito's colours, which people of all kinds of colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
 LINES = {"power law": (BLUE, "-"), "logarithm": (ORANGE, "--"), "exponential": (GREEN, ":")}
 LONG = 20  # trials that are shown on a logarithmic axis
-MOST_CHARACTERS = 24  # of a level in a figure
 
 
 def _axes(width: float = 6.4, height: float = 3.8) -> tuple[figure.Figure, Any]:
@@ -35,14 +34,10 @@ def _logarithmic(axes: Any) -> None:
     axes.xaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
-
-
 def variance(found: list[Explained]) -> Figure | None:
     """Bars of ω² and η² of the factors that could be tested."""
     told = [one for one in found if one.anova.eta_squared is not None]
-    shown = told[:MOST]
+    shown = told[:SHOWN]
     if not shown:
         return None
     picture, axes = _axes(height=1.2 + 0.36 * len(shown))
@@ -52,7 +47,7 @@ def variance(found: list[Explained]) -> Figure | None:
     axes.barh(rows, eta, color="#BBD7EA", edgecolor=BLUE, label="η²")
     axes.scatter(omega, rows, color=BLUE, zorder=3, label="ω²", s=22)
     axes.hlines(rows, [one.low for one in shown], [one.high for one in shown], color=GREY, lw=1.2)
-    axes.set_yticks(rows, [_cut(one.factor) for one in shown])
+    axes.set_yticks(rows, [label(one.factor) for one in shown])
     axes.invert_yaxis()
     axes.set_xlim(min(0.0, float(omega.min()) * 1.1), 1)
     axes.set_xlabel("share of the variance of the values")
@@ -61,7 +56,7 @@ def variance(found: list[Explained]) -> Figure | None:
         f"{one.factor}: η² {one.anova.eta_squared:.2f}, ω² {one.anova.omega_squared:.2f}"
         for one in shown
     )
-    rest = f" The first {MOST} of {len(told)} factors are shown." * (len(told) > MOST)
+    rest = f" The first {SHOWN} of {len(told)} factors are shown." * (len(told) > SHOWN)
     return Figure(
         "campaign-variance",
         "Share of the variance that each factor explains",
@@ -81,8 +76,8 @@ def growth(context: Context, whole: progress.Shape) -> Figure | None:
     at = np.geomspace(whole.counts[0], whole.counts[-1], 300)
     for fit in whole.growth.fits:
         colour, style = LINES[fit.shape]
-        label = f"{fit.shape}: R² = {fit.r_squared:.3f}"
-        axes.plot(at, context.sign * fit.predict(at), color=colour, ls=style, label=label)
+        words = f"{fit.shape}: R² = {fit.r_squared:.3f}"
+        axes.plot(at, context.sign * fit.predict(at), color=colour, ls=style, label=words)
     if whole.counts[-1] > LONG:
         _logarithmic(axes)
     axes.set_xlabel("trials of all runs, in order")
@@ -163,7 +158,7 @@ def innovation(context: Context, campaign: Campaign, table: pd.DataFrame) -> Fig
         str(name): progress.records_over_time(campaign, str(name))
         for name in table.loc[table["values"] > 1, "contestant"]
     }
-    shown = list(curves)[:MOST]
+    shown = list(curves)[:SHOWN]
     if not shown:
         return None
     picture, axes = _axes()
@@ -171,7 +166,7 @@ def innovation(context: Context, campaign: Campaign, table: pd.DataFrame) -> Fig
     for name in shown:
         counts, bests = curves[name]
         colour = context.colours.get(name, BLUE)
-        axes.plot(counts, bests, drawstyle="steps-post", color=colour, lw=1.6, label=_cut(name))
+        axes.plot(counts, bests, drawstyle="steps-post", color=colour, lw=1.6, label=label(name))
     numbers = np.arange(1, longest + 1)
     expected = np.cumsum(1 / numbers) - 1
     axes.plot(numbers, expected, color="black", ls=":", lw=1.4, label="random order (expected)")
@@ -179,9 +174,9 @@ def innovation(context: Context, campaign: Campaign, table: pd.DataFrame) -> Fig
         _logarithmic(axes)
     axes.set_xlabel("values of a run")
     axes.set_ylabel("new bests (mean over runs)")
-    handles, labels = axes.get_lines(), [*map(_cut, shown), "random order (expected)"]
+    handles, labels = axes.get_lines(), [*map(label, shown), "random order (expected)"]
     picture.legend(handles, labels, loc="outside right upper", frameon=False, fontsize="small")
-    rest = f" The best {MOST} of {len(curves)} contestants are shown." * (len(curves) > MOST)
+    rest = f" The best {SHOWN} of {len(curves)} contestants are shown." * (len(curves) > SHOWN)
     said = "; ".join(f"{name}: {curves[name][1][-1]:.3g}" for name in shown)
     return Figure(
         "campaign-innovation",
@@ -209,12 +204,10 @@ def heatmap(context: Context, campaign: Campaign, rows: str, columns: str) -> Fi
             text = f"{value:.4g}\nn = {count.iat[row, column]}"
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
             axes.text(column, row, text, ha="center", va="center", fontsize=6.5, bbox=box)
-    axes.set_xticks(
-        range(mean.shape[1]), map(_cut, map(str, mean.columns)), rotation=35, ha="right"
-    )
-    axes.set_yticks(range(mean.shape[0]), map(_cut, map(str, mean.index)))
-    axes.set_xlabel(_cut(columns))
-    axes.set_ylabel(_cut(rows))
+    axes.set_xticks(range(mean.shape[1]), map(label, mean.columns), rotation=35, ha="right")
+    axes.set_yticks(range(mean.shape[0]), map(label, mean.index))
+    axes.set_xlabel(label(columns))
+    axes.set_ylabel(label(rows))
     picture.colorbar(image, label=f"mean {context.metric}")
     best = np.unravel_index(int(np.nanargmin(mean.to_numpy(float))), mean.shape)
     pair = f"{rows} {mean.index[best[0]]} and {columns} {mean.columns[best[1]]}"

@@ -1,4 +1,4 @@
-"""The findings of report 5, each with its number and n."""
+"""The findings of the report "campaign", each with its number and n."""
 
 from __future__ import annotations
 

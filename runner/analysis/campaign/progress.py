@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from runner.analysis.campaign.factors import Campaign
 from runner.analysis.report import Context
+from runner.analysis.statistics import correction
 from runner.analysis.statistics.arrays import Array
 from runner.analysis.statistics.curves import best_so_far, personal_bests
 from runner.analysis.statistics.growth import (
@@ -125,7 +125,7 @@ def innovation(context: Context, campaign: Campaign) -> pd.DataFrame:
     known = frame["p"].notna()
     frame["p by Holm"] = frame["p by Holm"].astype("float64")
     if known.any():
-        frame.loc[known, "p by Holm"] = multipletests(frame.loc[known, "p"], method="holm")[1]
+        frame.loc[known, "p by Holm"] = correction.holm(frame.loc[known, "p"])
     return frame
 
 

@@ -1,4 +1,4 @@
-"""Report 5: its tables, figures and findings."""
+"""The report "campaign": its tables, figures and findings."""
 
 from __future__ import annotations
 

@@ -6,13 +6,12 @@ settings, or the agent's own category.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import signal
 
@@ -23,12 +22,15 @@ from runner.analysis.statistics.curves import personal_bests
 from runner.analysis.statistics.information import (
     Decline,
     Windows,
+    codes_of,
     decline,
-    jensen_shannon,
+    mean_jensen_shannon,
     peaks,
     windowed_entropy,
 )
 from runner.analysis.statistics.permutation import Permuted, rank_correlation
+
+Codes = npt.NDArray[np.int64]  # choices as numbers: equal ones are equal
 
 STUDYS_LEAST = 400  # choices that fill two of the campaign study's windows
 LEAST_CHOICES = 40  # for windows of our own, of a quarter of the choices
@@ -66,7 +68,7 @@ def entropy(context: Context, campaign: Campaign) -> Entropy | None:
     """The entropy of what the trials tried; None where nothing says what they did."""
     if campaign.choice is None:
         return None
-    choices = list(campaign.factors[campaign.choice].dropna())
+    choices = codes_of(campaign.factors[campaign.choice].dropna())
     n = len(choices)
     window = step = None
     if n < STUDYS_LEAST:
@@ -77,8 +79,7 @@ def entropy(context: Context, campaign: Campaign) -> Entropy | None:
         windows = Windows(np.zeros(0, np.int64), np.zeros(0), windows.window, why)
         return Entropy(windows)
     random = np.random.default_rng(context.settings.seed)
-    codes = pd.factorize(np.array(choices, dtype=object))[0]
-    orders = (random.permutation(codes).tolist() for _ in range(ORDERS))
+    orders = (random.permutation(choices) for _ in range(ORDERS))
     shuffled = [windowed_entropy(order, window=window, step=step) for order in orders]
     found, line = tuple(int(at) for at in peaks(windows)), decline(windows)
     as_high = sum(_height(one) >= _height(windows) for one in shuffled)
@@ -148,23 +149,23 @@ def specialisation(context: Context, campaign: Campaign) -> Specialisation:
     )  # fmt: skip
 
 
-def choices_by_contestant(context: Context, campaign: Campaign) -> dict[str, list[Hashable]]:
+def choices_by_contestant(context: Context, campaign: Campaign) -> dict[str, Codes]:
     """The best contestants with ten known choices or more, and what each chose, in order."""
     if campaign.choice is None:
         return {}
-    levels = campaign.factors[campaign.choice]
-    by = levels.dropna().groupby(campaign.trials["contestant"])
-    made = {str(name): list(own) for name, own in by}
+    levels = campaign.factors[campaign.choice].dropna()
+    codes = pd.Series(codes_of(levels), index=levels.index)
+    made = {str(name): own.to_numpy() for name, own in codes.groupby(campaign.trials["contestant"])}
     enough = [name for name in context.contestants if len(made.get(name, ())) >= LEAST_OF_ONE]
     return {name: made[name] for name in enough[:MOST]}
 
 
-def _until(share: float) -> Callable[[Sequence[Hashable]], Sequence[Hashable]]:
+def _until(share: float) -> Callable[[Codes], Codes]:
     return lambda own: own[: max(1, round(share * len(own)))]
 
 
-def _quarter(number: int) -> Callable[[Sequence[Hashable]], Sequence[Hashable]]:
-    def cut(own: Sequence[Hashable]) -> Sequence[Hashable]:
+def _quarter(number: int) -> Callable[[Codes], Codes]:
+    def cut(own: Codes) -> Codes:
         ends = [round(len(own) * end / QUARTERS) for end in (number, number + 1)]
         return own[ends[0] : ends[1]]
 
@@ -172,22 +173,17 @@ def _quarter(number: int) -> Callable[[Sequence[Hashable]], Sequence[Hashable]]:
 
 
 def _mean_divergence(
-    made: Mapping[str, Sequence[Hashable]],
-    cut: Callable[[Sequence[Hashable]], Sequence[Hashable]] = lambda own: own,
+    made: Mapping[str, Codes], cut: Callable[[Codes], Codes] = lambda own: own
 ) -> float:
-    counts = [Counter(cut(own)) for own in made.values()]
-    found = [jensen_shannon(one, other) for one, other in combinations(counts, 2)]
-    known = [bits for bits in found if bits is not None]
-    return float(np.mean(known)) if known else np.nan
+    return mean_jensen_shannon([cut(own) for own in made.values()])
 
 
-def _dealt_at_random(made: Mapping[str, Sequence[Hashable]], seed: int) -> Array:
+def _dealt_at_random(made: Mapping[str, Codes], seed: int) -> Array:
     random = np.random.default_rng(seed)
-    together = pd.factorize(np.array([one for own in made.values() for one in own], object))[0]
+    together = np.concatenate(list(made.values()))
     ends = np.cumsum([len(own) for own in made.values()])[:-1]
     deals = (np.split(random.permutation(together), ends) for _ in range(ORDERS))
-    named = (dict(zip(made, map(np.ndarray.tolist, deal), strict=True)) for deal in deals)
-    return np.array([_mean_divergence(deal) for deal in named])
+    return np.array([mean_jensen_shannon(deal) for deal in deals])
 
 
 @dataclass(frozen=True)
@@ -215,13 +211,14 @@ def together(context: Context, campaign: Campaign) -> Together | None:
         return None
     trials = campaign.trials
     levels, best = campaign.factors[campaign.choice], personal_bests(trials["cost"])
+    codes = np.where(levels.notna(), codes_of(levels), -1)
+    whose = trials["contestant"].to_numpy()
     rows = []
     for end in range(WINDOW, len(trials) + 1, STEP):
         at = slice(end - WINDOW, end)
-        within = levels[at].dropna().groupby(trials["contestant"][at])
-        own = {str(name): list(part) for name, part in within if str(name) in made}
-        own = {name: part for name, part in own.items() if len(part) >= LEAST_OF_ONE}
-        rows.append({"end": end, "divergence": _mean_divergence(own), "rate": best[at].mean()})
+        within = (codes[at][(whose[at] == name) & (codes[at] >= 0)] for name in made)
+        own = [part for part in within if len(part) >= LEAST_OF_ONE]
+        rows.append({"end": end, "divergence": mean_jensen_shannon(own), "rate": best[at].mean()})
     frame = pd.DataFrame(rows, columns=["end", "divergence", "rate"]).dropna()
     apart = frame[frame["end"] % WINDOW == 0]
     if len(apart) < LEAST_WINDOWS:

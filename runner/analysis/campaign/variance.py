@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from runner.analysis.campaign.factors import ARCHITECTURE, COMMON, SETTINGS, Campaign
 from runner.analysis.report import Settings
+from runner.analysis.statistics import correction
 from runner.analysis.statistics.variance import Anova, anova, balanced, share_interval
 
 SHUFFLED = 5_000_000  # numbers a factor: 10,000 orders of 500 trials, fewer of more trials
@@ -84,7 +84,7 @@ def table(found: list[Explained]) -> pd.DataFrame:
     ps = frame["permutation p"].astype("float64")
     holm = pd.Series(np.nan, index=frame.index)
     if ps.notna().any():
-        holm[ps.notna()] = multipletests(ps.dropna(), method="holm")[1]
+        holm[ps.notna()] = correction.holm(ps.dropna())
     frame.insert(list(frame).index("permutation p") + 1, "p by Holm", holm)
     return frame
 

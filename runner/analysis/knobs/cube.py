@@ -16,10 +16,9 @@ from pandas.api.types import is_numeric_dtype
 from scipy.spatial.distance import pdist
 from scipy.stats import skew
 
-from runner.analysis.knobs.tried import search_space, tried
 from runner.analysis.report import Context
 from runner.analysis.statistics.arrays import Array
-from runner.tasks import Knob
+from runner.tasks import Knob, load_space, load_task, task_names
 
 PRESENT = 0.9  # of the trials with knobs: a knob that fewer have is no dimension
 MANY = 2000  # trials of a run: of more, the pairs of this many evenly spaced ones are measured
@@ -78,10 +77,17 @@ class Cube:
         return pd.DataFrame(scaled, index=self.values.index)
 
 
+def search_space(context: Context) -> Mapping[str, Knob]:
+    """The search space of the task; empty of a task that is not ours."""
+    tasks = {str(task) for task in context.frames.runs["task"].dropna()}
+    names = tasks & set(task_names())
+    return load_space(load_task(names.pop())) if len(names) == 1 == len(tasks) else {}
+
+
 def cube(context: Context) -> Cube:
     """The knobs that nearly all trials with knobs have, and that were tried with two values."""
     ranges = search_space(context)
-    known = tried(context.frames, ranges)
+    known = context.frames.knobs.drop_duplicates(["run", "trial", "knob"], keep="last")
     trials = context.frames.trials[["run", "trial", "contestant", "status", "value"]]
     trials = trials.sort_values(["run", "trial"], kind="stable").drop_duplicates(["run", "trial"])
     points = trials.merge(known[["run", "trial"]].drop_duplicates(), on=["run", "trial"])

@@ -35,7 +35,7 @@ def report(context: Context) -> Report:
         (
             _importance_table(shares),
             _diversity_table(found, spread),
-            _pareto_table(money),
+            _pareto_table(context, money),
         ),
         figures.draw(context, found, shares[ALL], spread, money),
         (*_important(shares), *_diverse(found, spread), *_cheap(money)),
@@ -99,14 +99,20 @@ def _diversity_table(found: Cube, spread: list[Spread]) -> Table:
     )
 
 
-def _pareto_table(money: pd.DataFrame) -> Table:
+def _pareto_table(context: Context, money: pd.DataFrame) -> Table:
     columns = {"run": "run", "contestant": "contestant", "dollars": "US dollars", "value": "best",
                "front": "on the front"}  # fmt: skip
-    notes = (
+    notes = [
         "Dollars: model and, if an hour of training has a price, training.",
         "On the front: no other run is better at no more cost, or as good for less.",
-    )
-    return Table("pareto", "Value against dollars", money.rename(columns=columns), notes)
+    ]
+    runs = context.frames.runs
+    silent = int(runs.loc[runs["run"].isin(money["run"]), "usd"].isna().sum())
+    if silent:
+        notes.append(
+            f"The source of {silent} of these runs names no cost of a model: training alone."
+        )
+    return Table("pareto", "Value against dollars", money.rename(columns=columns), tuple(notes))
 
 
 def _important(shares: dict[str, Importance]) -> list[Finding]:
@@ -170,4 +176,10 @@ def _cheap(money: pd.DataFrame) -> list[Finding]:
 def _left_out(context: Context, found: Cube) -> tuple[str, ...]:
     trials = len(context.frames.trials)
     without = trials - len(found.points)
-    return (f"{without} of {trials} trials have no known knobs.",) if without else ()
+    said = [f"{without} of {trials} trials have no known knobs."] if without else []
+    if context.unpriced:
+        said.append(
+            f"Value against dollars has none of the {len(context.unpriced)} runs that asked a "
+            "model whose price is not known."
+        )
+    return tuple(said)

@@ -12,6 +12,9 @@ from runner.analysis.search.effort import dollars
 def costs(context: Context) -> pd.DataFrame:
     """A row a run that has a value and a known cost, the cheapest first.
 
+    A run of a model without a price has no known cost. A source that says nothing of a model has
+    that of training alone, if an hour of it has a price.
+
     Returns:
         `run`, `contestant`, `dollars` (model and training, US dollars), `value` (the best), and
         `front`: whether no other run is better and costs as little, or as good and cheaper.
@@ -27,6 +30,7 @@ def costs(context: Context) -> pd.DataFrame:
             "value": runs["best"],
         }
     ).dropna(subset=["dollars", "value"])
+    table = table[~table["run"].isin(context.unpriced)]
     table["signed"] = context.sign * table["value"]
     pair = ["dollars", "signed"]
     table = table.sort_values([*pair, "run"], kind="stable")

@@ -86,13 +86,15 @@ class OutputFolder:
 def file_names(names: Iterable[str]) -> dict[str, str]:
     """A file's name for each name, without its suffix: in small letters, and no two the same."""
     chosen: dict[str, str] = {}
+    taken: set[str] = set()
+    last: dict[str, int] = {}  # the number that a stem had last
     for name in dict.fromkeys(names):
         ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
         words = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
         stem = first = words[:LONGEST_NAME].strip("-") or "unnamed"
-        count = 1
-        while stem in chosen.values():
-            count += 1
-            stem = f"{first}-{count}"
+        while stem in taken:
+            last[first] = last.get(first, 1) + 1
+            stem = f"{first}-{last[first]}"
+        taken.add(stem)
         chosen[name] = stem
     return chosen

@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from runner.analysis.comparison import Remark, Section
 from runner.analysis.output.cells import shown
-from runner.analysis.report import Context
+from runner.analysis.report import FULL_BUDGET, Context
+from runner.analysis.statistics.noise import gap_in_noise
 from runner.records.imported import IMPORT_FILE, Imported
 from runner.records.layout import RunDir
 from runner.results.files import read_bounded
 
-FULL_BUDGET = 0.99  # of a budget, from which on a run counts as whole (automl study)
+CLEAR_SIGMAS = 2.0  # a smaller gap of two values is marked
 NAMED = 6  # runs or reasons that a sentence names; of more it gives the number
 # What runs should have in common, where their spec says it: path within spec.json → words.
 CONDITIONS = {
@@ -41,6 +42,7 @@ def remarks(context: Context, sections: Iterable[Section]) -> tuple[Remark, ...]
         *_imports(context),
         *_conditions(context),
         *_endings(context),
+        *_unpriced(context),
         *_noise(context),
         *_corrections(sections),
         *_left_out(sections),
@@ -173,6 +175,16 @@ def _endings(context: Context) -> Iterator[Remark]:
         )
 
 
+def _unpriced(context: Context) -> Iterator[Remark]:
+    if unpriced := context.unpriced:
+        yield Remark(
+            f"{_count(len(unpriced), 'run')} asked a model whose price is not known. These "
+            "requests count as 0 dollars wherever dollars are shown, and the runs are left out of "
+            f"value against dollars: {_named(unpriced)}.",
+            serious=True,
+        )
+
+
 def _noise(context: Context) -> Iterator[Remark]:
     sd = context.noise_sd
     if sd is None:
@@ -189,10 +201,12 @@ def _noise(context: Context) -> Iterator[Remark]:
     ).min().dropna().sort_values()  # fmt: skip
     if len(best) > 1:
         gap = float(best.iloc[1] - best.iloc[0])
+        against = gap_in_noise(gap, sd)
         yield Remark(
             f"The best values of {shown(best.index[0])} and {shown(best.index[1])} differ by "
-            f"{gap:.4g}: {gap / sd:.1f} σ of the seed noise.",
-            serious=gap < 2 * sd,
+            f"{gap:.4g}: {against.sigmas:.1f} σ of the seed noise (z = {against.z:.1f}, as both "
+            "values have noise).",
+            serious=against.sigmas < CLEAR_SIGMAS,
         )
 
 

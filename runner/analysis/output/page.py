@@ -31,6 +31,7 @@ from runner.results.visible import visible
 HERE = Path(__file__).parent
 LONGEST_TABLE = 200  # rows on a page; the CSV file has all of them
 LONGEST_TEXT = 20_000  # characters of a prompt on a page; its file has all of them
+LONGEST_LINE = 32  # characters of a cell that stay on one line
 CODE = re.compile("`([^`]*)`")
 CSS_PIXELS = 96  # to the inch
 CONTESTANT = "contestant"  # the column by which rows are filtered
@@ -42,6 +43,11 @@ class ShownCell:
 
     text: str
     key: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the text may take several lines."""
+        return len(self.text) > LONGEST_LINE
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,7 @@ def _environment() -> Environment:
     made.filters["visible"] = visible
     made.filters["prose"] = _prose
     made.filters["bounded"] = _bounded
+    made.filters["file_name"] = lambda path: path.rpartition("/")[2]
     return made
 
 

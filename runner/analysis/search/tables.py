@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
+from runner.analysis.changes import changed_knobs
 from runner.analysis.report import Context, Table
 from runner.analysis.search import effort
 from runner.analysis.statistics.bootstrap import interval
@@ -75,7 +75,9 @@ def contestants(context: Context, trials: pd.DataFrame) -> Table:
     if agent is None:
         table = table.drop(columns="better than the agent")
     else:
-        notes.append(f"The agent is {agent}, the best one; counted are trials better than its best")
+        notes.append(
+            f"The agent is {agent}, the best one; counted are trials better than its best."
+        )
     return Table("search", "What each contestant found", table, tuple(notes))
 
 
@@ -144,15 +146,8 @@ def incumbents(context: Context, trials: pd.DataFrame) -> Table:
 
 def what_changed(trial: dict[str, Any]) -> str:
     """What a trial changed, in a line: the contestant's words, and the knobs with both values."""
-    try:
-        knobs = json.loads(trial["knobs_changed"] or "{}")
-    except ValueError:
-        knobs = {}
-    pairs = [
-        f"{name} {change[0]} → {change[1]}"
-        for name, change in (knobs.items() if isinstance(knobs, dict) else ())
-        if isinstance(change, list) and len(change) == 2
-    ]
+    changed_by_name = changed_knobs(trial["knobs_changed"])
+    pairs = [f"{name} {old} → {new}" for name, (old, new) in changed_by_name.items()]
     more = [f"{len(pairs) - SHOWN} more knobs"] if len(pairs) > SHOWN else []
     other = trial["other_changes"]
     also = ["other lines"] if not pd.isna(other) and other else []

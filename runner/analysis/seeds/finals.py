@@ -11,9 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from runner.analysis.report import Context
-
-BUDGET_SHARE = 0.99  # of its budget
+from runner.analysis.report import FULL_BUDGET, Context
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def _why_not(row: dict[str, Any], column: str, taken: bool) -> str:
         return "measured no value" if column == "best" else f"has no {column} value"
     if not imported and row["ended_by"] == "no result yet":
         return "has no result yet"
-    if not pd.isna(share) and share < BUDGET_SHARE:
-        return f"used {share:.1%} of its budget; {BUDGET_SHARE:.0%} are needed"
+    if not pd.isna(share) and share < FULL_BUDGET:
+        return f"used {share:.1%} of its budget; {FULL_BUDGET:.0%} are needed"
     return "has the seed of a run that counts already" if taken else ""
 
 

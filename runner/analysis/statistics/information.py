@@ -13,8 +13,7 @@ and Psychological Measurement 20 (1960); the campaign study (arXiv 2603.15916) f
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +95,40 @@ def jensen_shannon(
     return float(distance.jensenshannon(one, other, base=2) ** 2)  # scipy gives the root
 
 
+def codes_of(choices: Iterable[Hashable]) -> npt.NDArray[np.int64]:
+    """Each choice as a number, from 0 on: equal choices have equal numbers."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(one, len(numbers)) for one in choices], dtype=np.int64)
+
+
+def mean_jensen_shannon(made: Sequence[npt.NDArray[np.int64]]) -> float:
+    """The mean Jensen–Shannon divergence of all pairs, in bits; NaN of fewer than two with choices.
+
+    Args:
+        made: the choices of each, as `codes_of` gives them for all together.
+    """
+    some = [own for own in made if own.size]
+    if len(some) < 2:
+        return np.nan
+    _, together = np.unique(np.concatenate(some), return_inverse=True)
+    kinds = int(together.max()) + 1
+    ends = np.cumsum([own.size for own in some])[:-1]
+    shares = np.array(
+        [np.bincount(own, minlength=kinds) / own.size for own in np.split(together, ends)]
+    )
+    alone = special.entr(shares).sum(axis=1)
+    one, other = np.triu_indices(len(some), 1)
+    middle = special.entr((shares[one] + shares[other]) / 2).sum(axis=1)
+    bits = (middle - (alone[one] + alone[other]) / 2) / np.log(2)
+    return float(np.maximum(bits, 0.0).mean())
+
+
+def _bits(counts: npt.NDArray[np.int64]) -> float:
+    """The entropy of counts, of which at least one is above 0."""
+    shares = counts[counts > 0] / counts.sum()
+    return max(0.0, float(-(shares * np.log2(shares)).sum()))
+
+
 def kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float | None:
     """Cohen's κ of two labellers; None of no label, or if both always give the same one label.
 
@@ -115,26 +148,29 @@ def kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float | None
 
 
 def windowed_entropy(
-    choices: Sequence[Hashable], *, window: int | None = None, step: int | None = None
+    choices: Sequence[Hashable] | npt.NDArray[np.int64],
+    *,
+    window: int | None = None,
+    step: int | None = None,
 ) -> Windows:
     """The entropy over a sliding window.
 
     Args:
-        choices: in the order in which they were made.
+        choices: in the order in which they were made; or what `codes_of` gave for them.
         window: choices in a window; None takes the campaign study's max(200, n/10).
         step: choices from one window to the next; None takes its max(50, n/100).
 
     Raises:
         ValueError: window or step is under 1.
     """
-    made = list(choices)
-    n = len(made)
+    codes = choices if isinstance(choices, np.ndarray) else codes_of(choices)
+    n = len(codes)
     size = max(LEAST_WINDOW, n // 10) if window is None else window
     pace = max(LEAST_STEP, n // 100) if step is None else step
     if min(size, pace) < 1:
         raise ValueError("window and step are at least 1")
     ends = np.arange(size, n + 1, pace, dtype=np.int64)
-    bits = [entropy_bits(list(Counter(made[end - size : end]).values())) for end in ends]
+    bits = [_bits(np.bincount(codes[end - size : end])) for end in ends]
     why = "" if ends.size else f"{n} choices; a window has {size}"
     return Windows(ends, np.array(bits, dtype=np.float64), size, why)
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
+from runner.analysis.statistics import correction
 from runner.analysis.statistics.arrays import Array, differences
 from runner.analysis.statistics.bootstrap import RESAMPLES, Interval, interval
 
@@ -113,7 +113,7 @@ def holm(family: Sequence[Paired]) -> list[Paired]:
     tested = [one.p for one in family if one.p is not None]
     if not tested:
         return list(family)
-    corrected = iter(multipletests(tested, method="holm")[1])
+    corrected = iter(correction.holm(tested))
     return [one if one.p is None else replace(one, holm=float(next(corrected))) for one in family]
 
 

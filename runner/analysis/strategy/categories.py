@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +161,16 @@ class Rules:
 
     def of_constant(self, name: str) -> str:
         """The label of a constant."""
-        found = (rule.label for rule in self.knob if re.search(rule.name, name.upper()))
-        return next(found, HYPERPARAMETER)
+        known = self._of_constants.get(name)
+        if known is None:
+            found = (rule.label for rule in self.knob if re.search(rule.name, name.upper()))
+            known = self._of_constants[name] = next(found, HYPERPARAMETER)
+        return known
+
+    @cached_property
+    def _of_constants(self) -> dict[str, str]:
+        """The labels that were told before: the trials of a run have the same few constants."""
+        return {}
 
     def of_own(self, category: str) -> str:
         """The label that a contestant's own word for its change means; empty if unknown."""

@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from runner.analysis.drawing import SHOWN, label
 from runner.analysis.report import Context
 from runner.analysis.strategy.categories import OTHER, rules
 
-MOST = 12  # contestants that a figure shows
-MOST_LETTERS = 22  # of a contestant's name on an axis
+LETTERS_OF_A_RUN = 66  # of its name above its panel
 WIDTH = 9.0  # inches
 GREY = "#9A9A9A"
 # Okabe and Ito, Color Universal Design (2008).
@@ -55,13 +55,15 @@ class Searches:
     @property
     def names(self) -> list[str]:
         """Those that a figure shows."""
-        return self.all_names[:MOST]
+        return self.all_names[:SHOWN]
 
     @property
     def left_out(self) -> str:
         """What a caption says of contestants that are not shown; empty if all are."""
-        more = len(self.all_names) - MOST
-        return f" Shown are the best {MOST} contestants; {more} more are in the table." * (more > 0)
+        more = len(self.all_names) - SHOWN
+        return f" Shown are the best {SHOWN} contestants; {more} more are in the table." * (
+            more > 0
+        )
 
     def colour(self, contestant: str) -> str:
         """The contestant's colour in all figures."""
@@ -83,12 +85,6 @@ class Searches:
             yield name, grouped[self.best_runs[name]]
 
 
-def short(name: str, letters: int = MOST_LETTERS) -> str:
-    """A name that fits on an axis."""
-    plain = " ".join(name.split())
-    return plain if len(plain) <= letters else f"{plain[: letters - 1]}…"
-
-
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure; inches."""
     return Figure(figsize=(width, height), layout="constrained")
@@ -101,7 +97,7 @@ def row_height(rows: int) -> float:
 
 def contestant_axis(axes: Axes, names: Sequence[str]) -> None:
     """A row a contestant, the best on top."""
-    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    axes.set_yticks(range(len(names)), [label(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
 
@@ -115,11 +111,12 @@ def contestant_legend(figure: Figure, searches: Searches, marker: str = "") -> N
     """The contestants that are shown, beside the axes; by their line, or by a mark."""
     style: Any = {"marker": marker, "linestyle": "" if marker else "-"}
     handles = [Line2D([], [], color=searches.colour(name), **style) for name in searches.names]
-    figure.legend(handles, [short(name) for name in searches.names], loc="outside right upper")
+    figure.legend(handles, [label(name) for name in searches.names], loc="outside right upper")
 
 
 def category_legend(figure: Figure, labels: Iterable[str]) -> None:
     """The categories that are shown, below the axes."""
-    shown = [label for label in CATEGORY_COLOURS if label in set(labels)]
-    handles = [Patch(color=CATEGORY_COLOURS[label]) for label in shown]
+    given = set(labels)
+    shown = [name for name in CATEGORY_COLOURS if name in given]
+    handles = [Patch(color=CATEGORY_COLOURS[name]) for name in shown]
     figure.legend(handles, shown, loc="outside lower center", ncols=6, fontsize="small")

@@ -6,7 +6,6 @@ baseline has an experiment a trial.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from runner.analysis.changes import changed_knobs
 from runner.analysis.strategy.categories import Change, Rules, rules
 from runner.analysis.strategy.texts import changed_lines, text_before
 from runner.results.dataframes import Frames
@@ -105,7 +105,9 @@ class _Reader:
         self, trials: pd.DataFrame, knobs: Mapping[int, Mapping[str, Any]], of: Rules
     ) -> None:
         self.rules = of
-        self.trials = [_trial(row) for row in trials.to_dict("records")]
+        cells = trials[list(_Trial._fields)].astype(object)
+        rows = cells.where(cells.notna(), None).to_dict("records")
+        self.trials = [_trial(row) for row in rows]
         self._knobs = knobs
         self._paths = {trial.trial: Path(trial.text) for trial in self.trials if trial.text}
         self._kept: Mapping[str, Any] = {}  # the knobs of the last kept trial of an import
@@ -113,7 +115,7 @@ class _Reader:
     def change(self, at: int) -> Change:
         """The change of the trial at a place; asked for in order."""
         trial = self.trials[at]
-        changed = _pairs(trial.knobs_changed)
+        changed = changed_knobs(trial.knobs_changed)
         if trial.text or changed:
             if not trial.other_changes:
                 return self.rules.of_knobs(changed)
@@ -168,8 +170,8 @@ def _read(path: Path) -> str | None:
 
 
 def _trial(row: dict[Any, Any]) -> _Trial:
-    """A row of `Frames.trials` with plain values."""
-    known = {name: row[name] for name in _Trial._fields if not pd.isna(row[name])}
+    """A row of `Frames.trials` with plain values; what is not known is None."""
+    known = {name: cell for name, cell in row.items() if cell is not None}
 
     def text(name: str) -> str:
         return str(known.get(name, ""))
@@ -189,15 +191,6 @@ def _trial(row: dict[Any, Any]) -> _Trial:
         other_changes=bool(known.get("other_changes", False)),
         text=text("text"),
     )
-
-
-def _pairs(knobs_changed: str) -> dict[str, tuple[Any, Any]]:
-    """Constant → old and new value, of `Frames.trials.knobs_changed`."""
-    try:
-        found = json.loads(knobs_changed or "{}")
-        return {str(name): (pair[0], pair[1]) for name, pair in found.items()}
-    except (ValueError, AttributeError, TypeError, IndexError, KeyError):
-        return {}
 
 
 def _knobs(frames: Frames) -> dict[str, dict[int, dict[str, Any]]]:

@@ -22,10 +22,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 from scipy.spatial import distance
-from statsmodels.stats.multitest import multipletests
 
 from runner.analysis.report import Settings
 from runner.analysis.statistics import permutation
+from runner.analysis.statistics.correction import holm
 from runner.analysis.strategy import measures, stratified
 from runner.analysis.strategy.categories import HYPERPARAMETER, OTHER
 
@@ -314,5 +314,5 @@ def _corrected(found: list[Hypothesis]) -> list[Hypothesis]:
     told = [one for one in found if one.told]
     if not told:
         return found
-    holm = iter(multipletests([one.p for one in told], method="holm")[1])
-    return [replace(one, holm=float(next(holm))) if one.told else one for one in found]
+    corrected = iter(holm(one.p for one in told if one.p is not None))
+    return [replace(one, holm=float(next(corrected))) if one.told else one for one in found]

@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:_\d+)*\.?\d*(?:[eE][-+]?\d+)?(?![\w.])")
+MOST_REMEMBERED = 200  # characters of a line that is kept for the next text
 MAX_COMPARED_LINES = 2_000  # comparing takes more than linear time; then order does not count
 _COMMENT = re.compile(r"""^((?:[^#'"]|"[^"]*"|'[^']*')*)#.*$""")
 _DOCSTRING = re.compile(r"""^[rRbBuU]{0,2}("{3}|'{3})""")
@@ -105,24 +106,31 @@ def _lines(text: str) -> Iterator[Line]:
     """The lines of code of a text."""
     closing = ""
     for raw in text.splitlines():
-        stripped = raw.strip()
         if closing:
-            closing = "" if closing in stripped else closing
+            closing = "" if closing in raw else closing
             continue
-        if quoted := _DOCSTRING.match(stripped):
-            closing = "" if quoted[1] in stripped[quoted.end() :] else quoted[1]
-            continue
-        comment = _COMMENT.match(stripped)
-        code = " ".join((comment[1] if comment else stripped).split())
-        if code:
-            yield Line(len(raw) - len(raw.lstrip()), code)
+        known = len(raw) <= MOST_REMEMBERED
+        closing, line = (_line if known else _line.__wrapped__)(raw)
+        if line is not None:
+            yield line
+
+
+@lru_cache(maxsize=1 << 15)  # the texts of a run have nearly all lines in common
+def _line(raw: str) -> tuple[str, Line | None]:
+    """A line's code, if it has any; before it, the quotes of a docstring that it leaves open."""
+    stripped = raw.strip()
+    if quoted := _DOCSTRING.match(stripped):
+        return "" if quoted[1] in stripped[quoted.end() :] else quoted[1], None
+    comment = _COMMENT.match(stripped)
+    code = " ".join((comment[1] if comment else stripped).split())
+    return "", Line(len(raw) - len(raw.lstrip()), code) if code else None
 
 
 def _common(old: Sequence[Line], new: Sequence[Line]) -> int:
     """How many lines are the same at the beginning."""
     same = 0
     for one, other in zip(old, new, strict=False):
-        if one != other:
+        if one is not other and one != other:
             break
         same += 1
     return same

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 
 from runner.analysis import report
+from runner.analysis.drawing import label
 from runner.analysis.strategy import measures
 from runner.analysis.strategy.categories import OTHER, rules
 from runner.analysis.strategy.drawing import (
     CATEGORY_COLOURS,
-    MOST_LETTERS,
+    LETTERS_OF_A_RUN,
     Searches,
     category_legend,
     contestant_axis,
     contestant_legend,
     new_figure,
     row_height,
-    short,
     whole_numbers,
 )
 
@@ -37,13 +37,13 @@ def category_timeline(searches: Searches) -> report.Figure:
         marks = own[["number", "kept", "labels"]].explode("labels").dropna(subset="labels")
         for kept, part in marks.groupby("kept"):
             axes.scatter(
-                part["number"].astype(float), [lanes.index(label) for label in part["labels"]],
+                part["number"].astype(float), [lanes.index(one) for one in part["labels"]],
                 s=KEPT if kept else REVERTED, alpha=1.0 if kept else 0.45, linewidths=0,
-                c=[CATEGORY_COLOURS[label] for label in part["labels"]],
+                c=[CATEGORY_COLOURS[one] for one in part["labels"]],
             )  # fmt: skip
         axes.set_yticks(range(len(lanes)), lanes, fontsize="x-small")
         axes.set_ylim(len(lanes) - 0.4, -0.6)
-        axes.set_title(short(searches.best_runs[name], 3 * MOST_LETTERS), fontsize="small")
+        axes.set_title(label(searches.best_runs[name], LETTERS_OF_A_RUN), fontsize="small")
         whole_numbers(axes)
     panels[-1, 0].set_xlabel("experiment")
     return report.Figure(

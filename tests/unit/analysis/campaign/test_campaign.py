@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 
 from runner.analysis.campaign import duplicates, progress, report, spread, variance
 from runner.analysis.campaign.factors import ARCHITECTURE, SETTINGS, campaign, is_structural
-from runner.analysis.report import Context, Settings
+from runner.analysis.report import Context, Report, Settings
+from tests.unit.analysis.drawn import drawn
 from tests.unit.analysis.tables import knob_rows
 from tests.unit.analysis.tables_of_runs import context_of, run_rows
 
@@ -337,16 +337,20 @@ CONTEXTS: dict[str, Callable[[], Context]] = {
 }
 
 
-@pytest.mark.parametrize("make", CONTEXTS.values(), ids=CONTEXTS)
-def test_every_context_gives_a_report_that_can_be_drawn(make: Callable[[], Context]) -> None:
-    """Whatever the runs are, there are findings, and each figure can be saved."""
-    found = report(make())
+@cache
+def reported(name: str) -> Report:
+    """The report on one of these contexts, made once for all tests; its figures are drawn."""
+    return drawn(report, CONTEXTS[name]())
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_every_context_gives_a_report_that_can_be_drawn(name: str) -> None:
+    """Whatever the runs are, there are findings, and each figure can be drawn."""
+    found = reported(name)
     assert found.findings
-    with mpl.rc_context({"text.parse_math": False}):
-        for figure in found.figures:
-            figure.drawn.savefig(io.BytesIO(), format="png")
-            assert figure.text
-            assert "nan" not in figure.text
+    for figure in found.figures:
+        assert figure.text
+        assert "nan" not in figure.text
     named = {table.name for table in found.tables}
     assert named >= {finding.source for finding in found.findings}
     assert "nan" not in " ".join(finding.text for finding in found.findings)
@@ -354,14 +358,14 @@ def test_every_context_gives_a_report_that_can_be_drawn(make: Callable[[], Conte
 
 def test_one_value_gives_no_p() -> None:
     """Nothing is claimed of a run with one trial."""
-    findings = report(CONTEXTS["one trial"]()).findings
+    findings = reported("one trial").findings
     assert not any(finding.told for finding in findings)
     assert "p =" not in " ".join(finding.text for finding in findings)
 
 
 def test_the_study_of_varied_runs_has_all_figures() -> None:
     """With settings, several contestants and hundreds of trials, every figure is there."""
-    assert [figure.name for figure in report(varied()).figures] == [
+    assert [figure.name for figure in reported("varied").figures] == [
         "campaign-variance", "campaign-heatmap", "campaign-growth", "campaign-innovation",
         "campaign-entropy", "campaign-specialisation", "campaign-windows",
     ]  # fmt: skip

@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from runner.analysis import knobs
-from runner.analysis.knobs.cube import cube, spreads
+from runner.analysis.knobs.cube import cube, search_space, spreads
 from runner.analysis.knobs.importance import importance
 from runner.analysis.knobs.pareto import costs
-from runner.analysis.knobs.tried import search_space, tried
 from runner.analysis.output.figures import picture, styled
-from tests.unit.analysis.made import Made, context, frames
+from tests.unit.analysis.made import Made, context
 
 
-def test_an_agents_knobs_are_rebuilt_from_its_changes() -> None:
-    """A trial has the knobs of its parent, which is the best one before, and what it changed."""
-    each: dict[str, list[Any]] = {
-        "parent": [None, 0, 0, 2],
-        "knobs_changed": ["{}", '{"LR": [0.1, 0.5]}', '{"DEPTH": [4, 8]}', '{"LR": [0.1, 0.2]}'],
-    }
-    found = tried(frames(Made("opus", [4.0, 5.0, 3.0, 2.0], kind="agent", each=each)), {})
-    wide = found.pivot(index="trial", columns="knob", values="number")
-    assert wide["LR"].to_list() == [0.1, 0.5, 0.1, 0.2]
-    assert wide["DEPTH"].to_list() == [4, 4, 8, 8]
-
-
-def test_an_agents_knobs_begin_at_the_tasks_defaults() -> None:
-    """On a task of ours, a knob that was never changed has the default of the search space."""
-    each: dict[str, list[Any]] = {"parent": [None, 0], "knobs_changed": ["{}", '{"DEPTH": [4, 6]}']}
-    made = Made("opus", [2.0, 1.0], kind="agent", each=each, run={"task": "pystdlib"})
-    space = search_space(one := context(made))
-    found = tried(one.frames, space)
-    assert set(found["knob"]) == set(space)
+def test_a_task_of_ours_has_a_search_space() -> None:
+    """Its knobs are those of the task; another's task has none."""
+    known = search_space(context(Made("a", [1.0], run={"task": "pystdlib"})))
+    assert {"DEPTH", "MATRIX_LR"} <= set(known)
     assert search_space(context(Made("a", [1.0]))) == {}
 
 
@@ -132,6 +118,26 @@ def test_without_a_cost_there_is_no_front() -> None:
     finding = next(finding for finding in made.findings if finding.source == "pareto")
     assert not finding.told
     assert "pareto" not in [figure.name for figure in made.figures]
+
+
+def test_a_model_without_a_price_is_not_on_the_front() -> None:
+    """A run whose requests took tokens for no dollars has no known cost, and that is said."""
+    one = context(Made("a", [1.0], usd=2.0), Made("b", [2.0], usd=0.0), Made("c", [3.0], usd=1.0))
+    asked = [("a-s1", 10, 2.0), ("b-s1", 10, 0.0), ("c-s1", 0, 0.0), ("c-s1", 5, 1.0)]
+    requests = pd.DataFrame(asked, columns=["run", "tokens", "usd"])
+    one = replace(one, frames=replace(one.frames, requests=requests))
+    assert one.unpriced == ["b-s1"]
+    assert list(costs(one)["contestant"]) == ["c", "a"]
+    assert any("1 runs that asked a model" in each for each in knobs.report(one).left_out)
+
+
+def test_a_source_without_costs_has_those_of_training() -> None:
+    """With a price of an hour an import is on the front, and a note says whose cost is missing."""
+    made = [Made("a", [1.0], run={"usd": None}), Made("b", [2.0], usd=1.0)]
+    report = knobs.report(context(*made, dollars_per_hour=1.0))
+    table = next(table for table in report.tables if table.name == "pareto")
+    assert len(table.rows) == 2
+    assert "The source of 1 of these runs" in table.notes[-1]
 
 
 def test_the_slice_marks_failures() -> None:

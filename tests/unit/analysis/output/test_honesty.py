@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from runner.analysis.comparison import Remark, Section
@@ -94,7 +96,7 @@ def test_a_small_gap_is_held_against_the_noise() -> None:
             {"run": "tpe-s1", "noise_sd": 0.01, "best": 2.0},
             {"run": "gp-s1", "contestant": "gp", "noise_sd": 0.01, "best": best},
         ]
-        gap = said(context(*runs), "of the seed noise.")
+        gap = said(context(*runs), "of the seed noise")
         assert gap is not None
         assert words in gap.text
         assert gap.serious is serious
@@ -108,9 +110,24 @@ def test_a_maximised_metric_has_its_gap_from_above() -> None:
          "direction": "maximize"}
         for value in (1, 5, 9)
     ]  # fmt: skip
-    gap = said(context(*runs), "of the seed noise.")
+    gap = said(context(*runs), "of the seed noise")
     assert gap is not None
-    assert gap.text == "The best values of c9 and c5 differ by 4: 4.0 σ of the seed noise."
+    assert gap.text == (
+        "The best values of c9 and c5 differ by 4: 4.0 σ of the seed noise (z = 2.8, as both "
+        "values have noise)."
+    )
+
+
+def test_a_model_without_a_price_is_said() -> None:
+    """Its requests count as nothing, so that the dollars of its runs are too few."""
+    made = context({"run": "gpt-s1"}, {"run": "tpe-s1"})
+    assert said(made, "price is not known") is None
+    requests = pd.DataFrame({"run": ["gpt-s1"], "tokens": [7], "usd": [0.0]})
+    found = said(replace(made, frames=replace(made.frames, requests=requests)), "price is not")
+    assert found is not None
+    assert found.serious
+    assert found.text.startswith("1 run asked a model")
+    assert found.text.endswith("gpt-s1.")
 
 
 def test_an_unknown_noise_is_said() -> None:

@@ -96,7 +96,8 @@ def test_hostile_names_stay_names_in_latex() -> None:
         assert bare.count("{") == bare.count("}")
         commands = set(re.findall(r"\\([a-zA-Z]+)", text))
         assert commands <= {
-            "textbackslash", "textasciicircum", "textless", "textgreater", "textbar", "i"
+            "textbackslash", "textasciicircum", "textasciitilde", "textless", "textgreater",
+            "textbar", "i",
         }  # fmt: skip
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from runner.analysis.statistics.information import (
     Windows,
+    codes_of,
     decline,
     entropy_bits,
     jensen_shannon,
     kappa,
+    mean_jensen_shannon,
     peaks,
     windowed_entropy,
 )
@@ -113,3 +119,25 @@ def test_peaks_are_rises_and_falls_that_are_large_enough() -> None:
     bits = np.array([1.0, 1.5, 1.0, 1.05, 1.0])
     assert peaks(Windows(np.arange(5), bits, 1)).tolist() == [1]
     assert peaks(Windows(np.arange(5), bits, 1), bits=0.01).tolist() == [1, 3]
+
+
+def test_the_mean_of_all_pairs_is_that_of_each_pair() -> None:
+    """As by the divergence of two at a time; a chooser without a choice is in no pair."""
+    rng = np.random.default_rng(1)
+    made = [rng.integers(0, 9, size) for size in (5, 40, 1, 30)]
+    pairs = [
+        jensen_shannon(Counter(one.tolist()), Counter(other.tolist()))
+        for one, other in combinations(made, 2)
+    ]
+    expected = np.mean([bits for bits in pairs if bits is not None])
+    none = np.zeros(0, dtype=np.int64)
+    assert mean_jensen_shannon([*made, none]) == pytest.approx(expected, abs=1e-12)
+    assert math.isnan(mean_jensen_shannon([made[0], none]))
+
+
+def test_choices_become_numbers() -> None:
+    """Equal choices have equal numbers, in the order in which each came first."""
+    assert codes_of(["b", "a", "b", 1]).tolist() == [0, 1, 0, 2]
+    texts = windowed_entropy("aabbabcc" * 50, window=20, step=10)
+    numbers = windowed_entropy(codes_of("aabbabcc" * 50), window=20, step=10)
+    assert texts.bits.tolist() == numbers.bits.tolist()

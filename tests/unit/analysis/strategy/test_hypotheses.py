@@ -166,6 +166,24 @@ def test_discoveries_by_category() -> None:
     assert not found.told
 
 
+def test_discoveries_of_several_runs() -> None:
+    """One run has 2 of 2 against 0 of 2, one 1 of 2 against 1 of 2: on average 1/2 more.
+
+    Of two twos out of four, 0, 1 or 2 are of the first side in 1, 4 and 1 of 6 cases. The sum of
+    two runs is 3 or more, or 1 or less, in 18 of 36 cases; it is 4 or 0 in 2 of them.
+    """
+    changes = ["depth 1", "matrix LR 1", "depth 2", "matrix LR 2"]
+    first = searched("a-s1", changes, [0.5, 1.5, 0.2, 1.5])
+    found = only(of_runs([*first, *searched("b-s1", changes, [0.5, 0.2, 1.5, 1.5])]), "H6")
+    assert (found.effect, found.n) == (0.5, 8)
+    assert found.p == pytest.approx(18 / 36)
+    assert found.smallest == pytest.approx(2 / 36)
+    three = [{**trial, "run": f"a-s{seed}"} for seed in (1, 2, 3) for trial in first]
+    found = only(of_runs(three), "H6")
+    assert (found.effect, found.n, found.told) == (1.0, 12, True)
+    assert found.p == pytest.approx(2 / 6**3)
+
+
 def test_profiles_need_two_runs_of_one() -> None:
     """One run each is nothing to compare within."""
     one_each = [*searched("a-s1", ["depth 1"], [0.9]), *searched("b-s1", ["warmup 1"], [0.9])]

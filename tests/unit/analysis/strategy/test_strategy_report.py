@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from typing import Any
 
 import pytest
-from matplotlib.text import Text
 
+from runner.analysis.drawing import SHOWN
 from runner.analysis.report import Report
-from runner.analysis.strategy.drawing import MOST
 from runner.analysis.strategy.report import report
 from runner.results.dataframes import Frames
+from tests.unit.analysis.drawn import drawn
 from tests.unit.analysis.strategy.made_up import context, frames, searched
 
 FIGURES = [
@@ -26,16 +24,7 @@ HOSTILE = ["<script>alert(1)</script>", "$x$ \\frac", "=cmd|' /C calc'!A0", "日
 
 def reported(of: Frames) -> Report:
     """The report, with every figure drawn, as the page does."""
-    found = report(context(of))
-    for figure in found.figures:
-        figure.drawn.set_layout_engine("none")  # it takes most of the time
-        for text in figure.drawn.findobj(Text):
-            assert isinstance(text, Text)
-            text.set_parse_math(False)  # as the style of the page does
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")
-            figure.drawn.savefig(io.BytesIO(), dpi=20)
-    return found
+    return drawn(report, context(of))
 
 
 def told(found: Report) -> list[str]:
@@ -123,7 +112,7 @@ def test_many_contestants() -> None:
     found = reported(frames(trials))
     assert all("18 more" in figure.caption for figure in found.figures)
     assert len(found.tables[0].rows) == 30
-    assert sum(" kept " in text and "interval" in text for text in told(found)) == MOST
+    assert sum(" kept " in text and "interval" in text for text in told(found)) == SHOWN
 
 
 def test_what_is_left_out_is_said() -> None:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from runner.analysis.attribution.parts import KINDS
 from runner.analysis.report import Context, Settings
+from runner.analysis.space.parts import KINDS
 from runner.analysis.statistics.bootstrap import interval
 
 LEAST_RUNS = 3  # for an interval over runs

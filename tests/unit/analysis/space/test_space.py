@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
+from functools import cache
 from typing import Any
 
-import matplotlib as mpl
 import pytest
 
-from runner.analysis.attribution import report
-from runner.analysis.attribution.kept import kept_changes
-from runner.analysis.attribution.parts import Space, search_space
-from runner.analysis.attribution.shares import by_run, mean_share, order_test
-from runner.analysis.report import Context, Settings
+from runner.analysis.report import Context, Report, Settings
+from runner.analysis.space import report
+from runner.analysis.space.kept import kept_changes
+from runner.analysis.space.parts import Space, search_space
+from runner.analysis.space.shares import by_run, mean_share, order_test
 from runner.tasks import load_space, load_task
+from tests.unit.analysis.drawn import drawn
 from tests.unit.analysis.tables import knob_rows
 from tests.unit.analysis.tables_of_runs import context_of, run_rows
 
@@ -211,23 +211,24 @@ CONTEXTS = {
 }
 
 
-@pytest.mark.parametrize("make", CONTEXTS.values(), ids=CONTEXTS)
-def test_every_context_gives_a_report_that_can_be_drawn(make: Any) -> None:
-    """Whatever the runs are, there are findings, and each figure can be saved."""
-    context = make()
-    found = report(context)
+@cache
+def reported(name: str) -> Report:
+    """The report on one of these contexts, made once for all tests; its figures are drawn."""
+    return drawn(report, CONTEXTS[name]())
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_every_context_gives_a_report_that_can_be_drawn(name: str) -> None:
+    """Whatever the runs are, there are findings, and each figure can be drawn."""
+    found = reported(name)
     assert found.findings
-    with mpl.rc_context({"text.parse_math": False}):
-        for figure in report(context).figures:
-            figure.drawn.savefig(io.BytesIO(), format="png")
-            assert figure.text
-            assert figure.caption
+    assert all(figure.text and figure.caption for figure in found.figures)
     assert {table.name for table in found.tables} >= {finding.source for finding in found.findings}
 
 
 def test_a_crowd_is_cut_to_the_best_twelve() -> None:
     """The figure shows twelve, and its caption says so."""
-    shares, over_time = report(crowd()).figures
+    shares, over_time = reported("a crowd").figures
     assert len(shares.drawn.axes[0].get_yticks()) == 12
     assert "The best 12 of 200 contestants are shown." in shares.caption
     assert "c199" in shares.text

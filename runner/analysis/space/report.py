@@ -1,23 +1,23 @@
-"""Report 3: its tables, figures and findings."""
+"""The report "space": its tables, figures and findings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
-from runner.analysis.attribution import figures
-from runner.analysis.attribution.kept import kept_changes
-from runner.analysis.attribution.parts import CODE, Space, search_space
-from runner.analysis.attribution.shares import (
+from runner.analysis.report import Context, Finding, Report, Table
+from runner.analysis.space import figures
+from runner.analysis.space.kept import kept_changes
+from runner.analysis.space.parts import CODE, Space, search_space
+from runner.analysis.space.shares import (
     LEAST_CHANGES,
     LEAST_RUNS,
     by_run,
     mean_share,
     order_test,
 )
-from runner.analysis.report import Context, Finding, Report, Table
+from runner.analysis.statistics import correction
 
 NAME, TITLE = "space", "Inside and outside the search space"
 RUNS, KEPT, PARTS = "space-runs", "space-kept-changes", "space-parts"
@@ -152,7 +152,7 @@ def _order_found(context: Context, kept: pd.DataFrame, names: list[str]) -> Iter
         )
         yield Finding(text, KEPT, 0, told=False)
         return
-    corrected = multipletests([p for _, p, _ in told.values()], method="holm")[1]
+    corrected = correction.holm(p for _, p, _ in told.values())
     for (name, (r, p, n)), holm in zip(told.items(), corrected, strict=True):
         came = "earlier than" if r < 0 else "later than"
         said = (

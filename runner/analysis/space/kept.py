@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.analysis.attribution.parts import Parts, Space, sorted_parts
+from runner.analysis.changes import changed_knobs
 from runner.analysis.report import Context
+from runner.analysis.space.parts import Parts, Space, sorted_parts
 
 KEPT_COLUMNS = (
     *("run", "contestant", "seed", "trial", "position", "kind", "parts inside", "parts outside"),
@@ -101,7 +101,7 @@ class _Own:
         code, at, seen = False, trial, set[int]()
         while at != before and at in self.changed and at not in seen:
             seen.add(at)
-            for name, (old, new) in _pairs(self.changed[at]).items():
+            for name, (old, new) in changed_knobs(self.changed[at]).items():
                 knobs[name] = (old, knobs[name][1] if name in knobs else new)
             code = code or bool(self.others[at])
             parent = self.parents[at]
@@ -116,12 +116,3 @@ class _Own:
             return Parts(known=False)
         knobs = {name: new.get(name) for name in new | old if new.get(name) != old.get(name)}
         return sorted_parts(knobs, code=False, space=space)
-
-
-def _pairs(changed: Any) -> dict[str, tuple[Any, Any]]:
-    """Knob → (old, new), of a cell of `knobs_changed`; a cell in another form has none."""
-    try:
-        found = json.loads(changed)
-        return {str(name): (old, new) for name, (old, new) in found.items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}

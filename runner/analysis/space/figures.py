@@ -1,4 +1,4 @@
-"""The figures of report 3."""
+"""The figures of the report "space"."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from matplotlib import figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from runner.analysis.drawing import SHOWN, label
 from runner.analysis.report import Context, Figure
 
-MOST = 12  # contestants that stay legible
 # Of Okabe and Ito's colours, which people of all kinds of colour vision tell apart.
 COLOURS = {"inside": "#0072B2", "outside": "#E69F00", "not attributed": "#999999"}
 HATCHES = {"inside": "", "outside": "///", "not attributed": "..."}
@@ -30,10 +30,10 @@ def drawn(
     """All figures of the contestants that gained something; none where nobody did."""
     gains = runs.groupby("contestant")["gain"].sum()
     gained = [name for name in names if gains.get(name, 0.0) > 0]
-    shown = gained[:MOST]
+    shown = gained[:SHOWN]
     if not shown:
         return ()
-    left_out = f" The best {MOST} of {len(gained)} contestants are shown." * (len(gained) > MOST)
+    left_out = f" The best {SHOWN} of {len(gained)} contestants are shown." * (len(gained) > SHOWN)
     return _shares(runs, shown, left_out), _over_time(context, kept, shown, left_out)
 
 
@@ -60,7 +60,7 @@ def _shares(runs: pd.DataFrame, names: list[str], left_out: str) -> Figure:
                 middle = start + width / 2
                 axes.text(middle, float(row), f"{width:.0%}", ha="center", va="center", bbox=box)
         left = left + widths
-    axes.set_yticks(rows, [f"{name} (n = {counts[name]})" for name in names])
+    axes.set_yticks(rows, [f"{label(name)} (n = {counts[name]})" for name in names])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of the gain (mean over runs)")
@@ -97,7 +97,7 @@ def _over_time(context: Context, kept: pd.DataFrame, names: list[str], left_out:
         own = kept[kept["contestant"] == name]
         lengths = trials[trials["contestant"] == name].groupby("run").size()
         totals = [_panel(axes, own, lengths, where) for where in ("inside", "outside")]
-        axes.set_title(name, fontsize="medium")
+        axes.set_title(label(name), fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(left=0)
         said.append(f"{name}: {totals[0]:.4g} inside, {totals[1]:.4g} outside")
