@@ -23,6 +23,7 @@ from runner.records.schema import now
 FIRST_POLL_SECONDS = 0.04  # of the first that waits; the others look more seldom
 MOST_POLL_SECONDS = 0.5
 LOOK_SECONDS = 0.25  # between two looks at the others, when the queue has not changed
+WATCHED = 4  # of the first who wait, so that it is known at once which of them are stopped
 ASK_SECONDS = 0.5  # between two questions about a container
 
 StillTrains = Callable[[str], bool]
@@ -119,12 +120,14 @@ class Place:
     def _look(self, queue: Queue) -> tuple[str, int]:
         """Take a device if one may be taken; else say how many others come before.
 
-        As long as all that is wanted is held by others who are there, nobody else is looked at: of
-        many who wait, each looks at one sign.
+        As long as all that is wanted is held by others who are there, only they and the first who
+        wait are looked at: of many who wait, each looks at a few signs.
         """
         wants = self._entry.wants
         holders = [entry for entry in queue.holders() if entry.device in wants]
-        seen = self._watcher.look(entry.ticket for entry in holders)
+        first = queue.waiting()[:WATCHED]
+        watched = (entry.ticket for entry in holders + first if entry.ticket != self._ticket)
+        seen = self._watcher.look(watched)
         there = {entry.device for entry in holders if entry.ticket not in seen.absent}
         if there.issuperset(wants) and queue.of(self._ticket) is not None:
             return "", ahead(queue, self._ticket)
