@@ -10,6 +10,7 @@ from runner.engine.outbox import ROOM_BYTES, Outbox
 from runner.errors import EngineError
 
 MAX_LINE_BYTES = 1 << 20
+LAST_SECONDS = 0.2  # for what was sent just before the connection is closed
 
 
 class Channel:
@@ -73,7 +74,11 @@ class Channel:
         return self._outbox.drain(timeout_seconds)
 
     def close(self) -> None:
-        """Close the connection, which ends `lines` and the writing; the container goes on."""
+        """Close the connection, which ends `lines` and the writing; the container goes on.
+
+        What was sent just before is still written, unless the container does not read it.
+        """
+        self._outbox.drain(LAST_SECONDS)
         self._outbox.close()
         with contextlib.suppress(OSError):
             self._socket.shutdown(2)

@@ -96,6 +96,13 @@ def test_closing_ends_a_write_that_nobody_reads(ends: Ends) -> None:
     assert not ends.channel.drain(0.0)
 
 
+def test_what_was_sent_just_before_the_close_arrives(ends: Ends) -> None:
+    """Whoever sends and leaves has said it."""
+    ends.channel.send(b"a" * 1000)
+    ends.channel.close()
+    assert ends.read(2000) == b"a" * 1000
+
+
 def test_a_container_that_is_gone_is_an_error_soon(ends: Ends) -> None:
     """The first message may still be taken; the fault of its writing refuses the next."""
     ends.theirs.close()
