@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import Any
 
+from runner.engine.outbox import ROOM_BYTES, Outbox
 from runner.errors import EngineError
 
 MAX_LINE_BYTES = 1 << 20
+LAST_SECONDS = 0.2  # for what was sent just before the connection is closed
 
 
 class Channel:
     """The stdio of a container's PID 1.
 
-    One thread may read `lines`; any thread may call `send`.
+    One thread may read `lines`; any thread may call `send`, which never waits for the container.
 
     Args:
         stream: docker-py's file object of the attached connection.
@@ -27,7 +28,7 @@ class Channel:
         self._frames = frames
         self._socket = getattr(stream, "_sock", stream)
         self._socket.settimeout(None)
-        self._sending = threading.Lock()
+        self._outbox = Outbox(lambda data: self._socket.sendall(data))
 
     def lines(self) -> Iterator[tuple[bool, str]]:
         """Each whole line as (is_stdout, text), until the container ends or `close`.
@@ -54,20 +55,31 @@ class Channel:
             yield is_stdout, buffer.decode("utf-8", "replace")
             buffer.clear()
 
-    def send(self, data: bytes) -> None:
-        """Write to PID 1's stdin.
+    def send(self, data: bytes, room_bytes: int = ROOM_BYTES) -> None:
+        """Write to PID 1's stdin, in the order of the calls. A thread of the channel's does it.
+
+        Args:
+            data: written whole.
+            room_bytes: how much may wait with it, where something waits already.
 
         Raises:
-            EngineError: the container has ended, or the connection is lost.
+            EngineError: the container has ended, the connection is lost, or it does not read.
         """
-        with self._sending:
-            try:
-                self._socket.sendall(data)
-            except (OSError, ValueError) as error:
-                raise EngineError(f"writing to a container: it is gone ({error})") from error
+        refused = self._outbox.put(data, room_bytes)
+        if refused:
+            raise EngineError(f"writing to a container: it is gone or does not listen ({refused})")
+
+    def drain(self, timeout_seconds: float) -> bool:
+        """Wait until all that was sent is written; False when that takes longer."""
+        return self._outbox.drain(timeout_seconds)
 
     def close(self) -> None:
-        """Close the connection, which ends `lines`; the container goes on."""
+        """Close the connection, which ends `lines` and the writing; the container goes on.
+
+        What was sent just before is still written, unless the container does not read it.
+        """
+        self._outbox.drain(LAST_SECONDS)
+        self._outbox.close()
         with contextlib.suppress(OSError):
             self._socket.shutdown(2)
         # Closing the stream leaves docker-py's socket open, and over TLS its response as well.

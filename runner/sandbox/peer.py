@@ -16,11 +16,14 @@ from runner.engine.channel import Channel
 from runner.engine.client import STOP_GRACE_SECONDS, Engine
 from runner.engine.containers import ContainerSpec
 from runner.errors import EngineError, SandboxError
+from runner.sandbox.log_lines import LogLines
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started
 from runner.wire.protocol import ProtocolError, decode, encode
 
 STARTED_TIMEOUT_SECONDS = 60.0  # from the container's start to its `started`
 EXIT_SECONDS = 5.0  # from the end of its output to its exit code
+SENT_SECONDS = 0.5  # for what was sent to it before its end
+HEARD_SECONDS = 2.0  # from its end to the last that it said
 RECONNECT_SECONDS = 60.0
 KEPT_LINES = 9
 MAX_LINE_CHARS = 300
@@ -92,6 +95,7 @@ class Peer:
         self._take = take
         self._life = 0
         self._channel: Channel | None = None
+        self._log_lines = LogLines()
         self._started = threading.Event()
         self._exited = threading.Event()
         self._closing = False
@@ -147,11 +151,17 @@ class Peer:
                 )
 
     def send(self, message: Message) -> bool:
-        """Send a message; False when the container is gone, which the inbox tells or will tell."""
-        if self._channel is None:
+        """Send a message, without waiting for the container.
+
+        Returns:
+            False when it is not on its way: the container is gone, which the inbox tells or will
+            tell, or it has not read for long; a line of a log is left out earlier than that.
+        """
+        channel = self._channel
+        if channel is None or self._exited.is_set():
             return False
         try:
-            self._channel.send(encode(message))
+            self._log_lines.send(channel, message)
         except (EngineError, ProtocolError):
             return False
         return True
@@ -160,26 +170,32 @@ class Peer:
         """The end of what the container printed, on one line."""
         return " / ".join(self._last_lines) or "none"
 
-    def end(self) -> None:
-        """Stop the container, and wait until everything that it said is in the inbox."""
-        self._stop()
-        self._exited.wait(2 * STOP_GRACE_SECONDS)
+    def end(self, term_seconds: int = STOP_GRACE_SECONDS) -> None:
+        """Stop the container, and wait until everything that it said is in the inbox.
+
+        It takes little longer than the container may, in whatever state that is. An engine that
+        refuses is no error here: `close` says it.
+
+        Args:
+            term_seconds: what the container has between SIGTERM and SIGKILL.
+        """
+        if self._channel is None:
+            return
+        self._channel.drain(SENT_SECONDS)
+        with contextlib.suppress(EngineError):
+            self._engine.stop(self.spec.name, term_seconds)
+        self._exited.wait(HEARD_SECONDS)
 
     def close(self) -> None:
-        """Stop and remove the container.
+        """Remove the container, which is killed if it still runs.
 
         Raises:
             EngineError: it could not be removed.
         """
         self._closing = True
-        self._stop()
         if self._channel is not None:
             self._channel.close()
         self._engine.remove(self.spec.name)
-
-    def _stop(self) -> None:
-        with contextlib.suppress(EngineError):
-            self._engine.stop(self.spec.name)
 
     def _listen(self, life: int) -> None:
         """Read until the container ends; a connection that breaks before that is made again."""
