@@ -18,6 +18,8 @@ from docker.utils import parse_repository_tag
 from runner.errors import EngineError, ImageError
 
 API_TIMEOUT_SECONDS = 120
+NO_ANSWER_HINT = "does `docker ps` answer? If not, restart the engine"
+QUICK_TIMEOUT_SECONDS = 30  # for a call that takes the engine milliseconds
 
 
 @contextlib.contextmanager
@@ -42,10 +44,12 @@ def translated(doing: str) -> Iterator[None]:
         urllib3.exceptions.HTTPError,
         OSError,
     ) as error:
-        raise EngineError(f"{doing}: the engine did not answer: {error}") from error
+        raise EngineError(
+            f"{doing}: the engine did not answer: {error}", hint=NO_ANSWER_HINT
+        ) from error
 
 
-class _IsolatedApi(docker.APIClient):
+class IsolatedApi(docker.APIClient):
     """docker-py's low-level client without the user's own configuration.
 
     The attack that this stops: docker-py puts the proxies of `~/.docker/config.json`, passwords
@@ -66,7 +70,7 @@ class IsolatedClient(docker.DockerClient):
     """docker-py's client, isolated from the user's Docker configuration and environment."""
 
     def __init__(self, **options: Any) -> None:
-        self.api = _IsolatedApi(**options)
+        self.api = IsolatedApi(**options)
 
 
 def registry_login(reference: str) -> tuple[dict[str, Any], str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import partial
 
 import docker
 import docker.errors
@@ -18,7 +19,13 @@ from docker.utils.socket import frames_iter
 
 from runner.engine import archives, lockdown
 from runner.engine.address import check_version, engine_address, machine_address, unreachable
-from runner.engine.api import API_TIMEOUT_SECONDS, IsolatedClient, translated
+from runner.engine.api import (
+    API_TIMEOUT_SECONDS,
+    QUICK_TIMEOUT_SECONDS,
+    IsolatedApi,
+    IsolatedClient,
+    translated,
+)
 from runner.engine.channel import Channel
 from runner.engine.containers import ContainerSpec, ContainerState, EngineInfo, VolumeState
 from runner.engine.images import ImageStore
@@ -30,11 +37,18 @@ ARCHIVE_CHUNK_BYTES = 1 << 16
 
 
 class Engine(ImageStore):
-    """One connection to one Docker engine. Make it with `Engine.connect`."""
+    """One connection to one Docker engine. Make it with `Engine.connect`.
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    Args:
+        client: docker-py's.
+        quick: likewise, for calls that take the engine no time: looking at a container, pausing
+            and ending it. A run's end must not wait for an engine that hangs.
+    """
+
+    def __init__(self, client: docker.DockerClient, quick: docker.APIClient | None = None) -> None:
         super().__init__(client.api)
         self._client = client
+        self._quick = quick or client.api
 
     @classmethod
     def connect(cls) -> Engine:
@@ -46,6 +60,7 @@ class Engine(ImageStore):
         where, options = engine_address()
         try:
             client = IsolatedClient(timeout=API_TIMEOUT_SECONDS, max_pool_size=32, **options)
+            quick = IsolatedApi(timeout=QUICK_TIMEOUT_SECONDS, max_pool_size=32, **options)
             version = str(client.version()["Version"])
         except (
             docker.errors.DockerException,
@@ -55,10 +70,11 @@ class Engine(ImageStore):
         ) as error:
             raise unreachable(where, error) from error
         check_version(version)
-        return cls(client)
+        return cls(client, quick)
 
     def close(self) -> None:
         self._client.close()
+        self._quick.close()
 
     def info(self) -> EngineInfo:
         with translated("asking the engine what it is"):
@@ -114,7 +130,7 @@ class Engine(ImageStore):
         """The container's state, or None when there is no such container."""
         with translated(f"inspecting container {container[:12]}"):
             try:
-                body = self._api.inspect_container(container)
+                body = self._quick.inspect_container(container)
             except docker.errors.NotFound:
                 return None
         labels = body["Config"].get("Labels") or {}
@@ -152,18 +168,38 @@ class Engine(ImageStore):
             contextlib.suppress(docker.errors.NotFound),
         ):
             try:
-                self._api.kill(container)
+                self._unpaused(container, self._quick.kill)
             except docker.errors.APIError as error:
                 if error.status_code != requests.codes.conflict:
                     raise
 
     def stop(self, container: str, timeout_seconds: int = STOP_GRACE_SECONDS) -> None:
-        """Send SIGTERM, then SIGKILL at the time-out; a missing container is no error."""
+        """Send SIGTERM, then SIGKILL at the time-out; a missing container is no error.
+
+        A paused container is ended too.
+        """
         with (
             translated(f"stopping container {container[:12]}"),
             contextlib.suppress(docker.errors.NotFound),
         ):
-            self._api.stop(container, timeout=timeout_seconds)
+            self._unpaused(container, partial(self._quick.stop, timeout=timeout_seconds))
+
+    def _unpaused(self, container: str, do: Callable[[str], object]) -> None:
+        """Do something to a container, which goes on first if the engine refuses it while paused.
+
+        Docker's engine does that by itself.
+        """
+        try:
+            do(container)
+        except docker.errors.APIError as refusal:
+            state = self.inspect(container)
+            if state is None or state.status != "paused":
+                raise
+            try:
+                self._quick.unpause(container)
+            except docker.errors.APIError as error:
+                raise refusal from error
+            do(container)
 
     def remove(self, container: str) -> None:
         """Remove the container, running or not; one that is gone or going already is no error."""
@@ -172,7 +208,7 @@ class Engine(ImageStore):
             contextlib.suppress(docker.errors.NotFound),
         ):
             try:
-                self._api.remove_container(container, force=True, v=True)
+                self._unpaused(container, partial(self._api.remove_container, force=True, v=True))
             except docker.errors.APIError as error:
                 if error.status_code != requests.codes.conflict:
                     raise

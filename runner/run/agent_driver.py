@@ -16,7 +16,7 @@ from runner.budget_clock import BudgetClock
 from runner.records.journal import Journal
 from runner.run.agent_states import TRANSITIONS, TURN_RUNS, Event, State
 from runner.run.driver import Closing
-from runner.run.turn_policy import MAX_TURNS_WITHOUT_TRIAL, TurnPolicy
+from runner.run.turn_policy import MAX_TURNS_WITHOUT_TRIAL, TurnPolicy, TurnTimeouts
 from runner.sandbox.peer import Peer
 from runner.wire.messages import (
     MAX_PHRASE_CHARS,
@@ -30,33 +30,12 @@ from runner.wire.messages import (
 )
 
 CLOSING_SHARE = 0.5  # of the grace period: what a turn that knows that it is the last may take
-KILL_SECONDS = 15.0
-# A turn that shows neither a trial nor an answer of its model for so long has hung: the longest
-# answer there is (128,000 tokens, 50 a second) takes 43 minutes, a CLI's longest command ten.
-HUNG_SECONDS = 3600.0
-LOST_SECONDS = 120.0
+EXIT_SECONDS = 15.0  # from the last word of PID 1 to the end of its container
 MAX_ERROR_CHARS = 500
 TOO_MANY_REQUESTS, SERVER_ERROR = 429, 500  # of HTTP
 # The gateway refuses a request for what it holds. A CLI that sends its history again is refused
 # again.
 REFUSED_CONTENTS = frozenset(("policy", "size", "body"))
-
-
-@dataclass(frozen=True)
-class TurnTimeouts:
-    """How long an agent may take.
-
-    Attributes:
-        grace_seconds: for everything after the run's end, the closing turn included.
-        hung_seconds: for a turn that shows no sign of life; it is interrupted, and the next
-            one resumes its session.
-        lost_seconds: for an interrupted turn to end; after that, the message of its end is taken
-            to be lost.
-    """
-
-    grace_seconds: float
-    hung_seconds: float = HUNG_SECONDS
-    lost_seconds: float = LOST_SECONDS
 
 
 @dataclass(frozen=True)
@@ -109,10 +88,14 @@ class _Turn:
 
 @dataclass(frozen=True)
 class _RunEnd:
-    """Why the run ends, whether the model may be asked until then, and when the grace is over."""
+    """Why the run ends, and whether the model may still be asked.
+
+    No turn runs after `turns_until`, and nothing is waited for after `until`.
+    """
 
     reason: str
     can_think: bool
+    turns_until: float
     until: float
 
 
@@ -163,7 +146,7 @@ class AgentDriver:
             self._change(Event.TURN_FINISHED)
         elif isinstance(message, Stopped):
             self._change(Event.STOPPED)
-            self._next_turn_at = self._clock.now() + KILL_SECONDS
+            self._next_turn_at = self._clock.now() + EXIT_SECONDS
 
     def handle_trial_accepted(self) -> None:
         self._turn.trials_asked += 1
@@ -180,10 +163,14 @@ class AgentDriver:
 
     def close(self, ending: Closing) -> None:
         now, grace = self._clock.now(), self._timeouts.grace_seconds
-        self._run_end = _RunEnd(ending.reason, ending.can_think, now + grace)
+        packing, stopping = self._timeouts.packing_seconds, self._timeouts.stopping_seconds
+        self._run_end = _RunEnd(
+            ending.reason, ending.can_think, now + grace - packing, now + grace - stopping
+        )
         self._turn.until = now + (grace * CLOSING_SHARE if ending.told else 0.0)
         self._change(Event.RUN_ENDED_TOLD if ending.told else Event.RUN_ENDED_UNTOLD)
-        self._peer.send(Stop(ending.reason, grace + KILL_SECONDS))
+        # If no word reaches it any more, it packs by itself while there is still time for it.
+        self._peer.send(Stop(ending.reason, grace - packing / 2))
 
     def tick(self, trials_in_flight: int) -> None:
         now = self._clock.now()
@@ -215,7 +202,7 @@ class AgentDriver:
         if self._state is State.OVER:
             return True
         end = self._run_end
-        return end is not None and self._clock.now() >= end.until + 2 * KILL_SECONDS
+        return end is not None and self._clock.now() >= end.until
 
     # --- transitions ------------------------------------------------------------------------------
 
@@ -245,7 +232,7 @@ class AgentDriver:
     def _close_or_pack(self, now: float) -> None:
         """Begin the closing turn, if the model may be asked and there is time for it; or pack."""
         end = self._run_end
-        if end is None or not end.can_think or now >= end.until or not self._begin_turn():
+        if end is None or not end.can_think or now >= end.turns_until or not self._begin_turn():
             self._change(Event.NO_TURN_LEFT)
 
     # --- turns ------------------------------------------------------------------------------------
@@ -255,7 +242,7 @@ class AgentDriver:
         resume = self._policy.begin()
         name = self._prompt_name(resume)
         turn = self._turns.turn(name, self._own_prompt_values(), resume=resume)
-        until = self._run_end.until if self._run_end else math.inf
+        until = self._run_end.turns_until if self._run_end else math.inf
         self._turn = _Turn(alive_at=self._clock.now(), until=until)
         began = self._peer.send(TurnStart(self._clock.count_turn(), turn.argv, turn.env))
         self._journal_spent("turn.started", prompt=name)
@@ -275,7 +262,7 @@ class AgentDriver:
         end, now = self._run_end, self._clock.now()
         return {
             "reason": end.reason if end else "",
-            "grace_seconds": max(0, int(end.until - now)) if end else "",
+            "grace_seconds": max(0, int(end.turns_until - now)) if end else "",
             "remarks": remarks(
                 self._policy.without_trial, MAX_TURNS_WITHOUT_TRIAL, self._damage, self._restored
             ),

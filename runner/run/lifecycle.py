@@ -202,11 +202,10 @@ def _perform(context: RunContext, before: Spent) -> RunResult:
         collector = Collector(context.engine, context.run_dir, context.journal, agent)
         loop = build_loop(context, sandbox, clock, usage, collector, asked_to_stop)
         ending = loop.run()
+        sandbox.end()
+        loop.drain()
         collector.finish()
         gateway = sandbox.peer("gateway")
-        if gateway is not None:
-            gateway.end()
-            loop.drain()
         problems = settle(context, usage, gateway.container if gateway else "")
         result = _write_result(context, clock, ending, problems)
         sandbox.keep_volumes = False

@@ -1,4 +1,4 @@
-"""When an agent's next turn comes, and in which session.
+"""When an agent's next turn comes, in which session, and how long turns may take.
 
 A CLI ends when its model stops talking, and the run goes on with a nudge. The next turn comes at
 once after a good one and later after a bad one. It does not come at all after so many turns in a
@@ -26,6 +26,46 @@ STUCK_OUTAGES = 10
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 120.0
 IDLE_PAUSE_SECONDS = 5.0
+# A turn that shows neither a trial nor an answer of its model for so long has hung: the longest
+# answer there is (128,000 tokens, 50 a second) takes 43 minutes, a CLI's longest command ten.
+HUNG_SECONDS = 3600.0
+LOST_SECONDS = 120.0
+PACKING_SHARE, PACKING_SECONDS = 0.15, 20.0  # of the grace period, and at most
+STOPPING_SHARE, STOPPING_SECONDS = 0.05, 2.0
+
+
+@dataclass(frozen=True)
+class TurnTimeouts:
+    """How long an agent may take: for a turn that hangs, and for the end of its run.
+
+    The grace period begins when a budget is spent. Its parts:
+
+        turns | end of the turn, packing | end of the containers
+              +-- packing_seconds before its end
+                                         +-- stopping_seconds before its end
+
+    Attributes:
+        grace_seconds: for everything after the run's end: the closing turn, packing, and the end
+            of the containers.
+        hung_seconds: for a turn that shows no sign of life; it is interrupted, and the next
+            one resumes its session.
+        lost_seconds: for an interrupted turn to end; after that, the message of its end is taken
+            to be lost.
+    """
+
+    grace_seconds: float
+    hung_seconds: float = HUNG_SECONDS
+    lost_seconds: float = LOST_SECONDS
+
+    @property
+    def packing_seconds(self) -> float:
+        """The end of the grace period, in which no turn runs any more."""
+        return min(PACKING_SHARE * self.grace_seconds, PACKING_SECONDS)
+
+    @property
+    def stopping_seconds(self) -> float:
+        """The end of the grace period, in which the agent is not waited for any more."""
+        return min(STOPPING_SHARE * self.grace_seconds, STOPPING_SECONDS)
 
 
 @dataclass

@@ -13,13 +13,14 @@ from runner.limits import limits
 from runner.records.layout import volume_name
 from runner.records.prompts import keep_prompt
 from runner.records.schema import TrialSource
-from runner.run.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
+from runner.run.agent_driver import AgentDriver, TurnMaker
 from runner.run.baseline_driver import OptimizerDriver
 from runner.run.container_plan import instruction_files
 from runner.run.context import RunContext
 from runner.run.driver import Driver
 from runner.run.loop import LoopParts, RunLoop
 from runner.run.settlement import UsageLog
+from runner.run.turn_policy import TurnTimeouts
 from runner.sandbox.peer import Peer
 from runner.sandbox.sandbox import Sandbox
 from runner.timing.findings import Allowances

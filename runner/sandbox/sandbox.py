@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from runner.engine import lockdown
@@ -21,6 +23,9 @@ from runner.limits import limits
 from runner.records.layout import container_name, volume_name
 from runner.sandbox.peer import Inbox, Peer, Show, Take
 from runner.sandbox.removal import remove_run
+
+TERM_SECONDS = {"gateway": 2}  # from SIGTERM to SIGKILL: it settles what is open
+SHORT_TERM_SECONDS = 1  # of all others: whoever has something to close was told before
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,19 @@ class Sandbox:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def end(self) -> None:
+        """Stop every container, and wait until all that they said is in the inbox.
+
+        Nothing runs afterwards, and files can still be read. The contestant ends before the
+        gateway, so that none of its requests is open when the gateway settles; the others end
+        last, together. Whatever state they are in, it takes no longer than all their
+        `TERM_SECONDS` and what the engine needs.
+        """
+        gateway = [peer for peer in self._peers if peer.spec.role == "gateway"]
+        others = [peer for peer in self._peers[:-1] if peer not in gateway]
+        for row in ([self.contestant], gateway, others):
+            _together(partial(_end, peer) for peer in row)
+
     def close(self) -> None:
         """Remove every container of the run, and its volumes unless `keep_volumes` is set.
 
@@ -110,8 +128,8 @@ class Sandbox:
         """
         with contextlib.ExitStack() as stack:
             stack.callback(remove_run, self._engine, self._run_id, volumes=not self.keep_volumes)
-            for peer in self._peers:  # the stack closes the last one first
-                stack.callback(peer.close)
+            stack.callback(_together, [peer.close for peer in self._peers])
+            self.end()
 
     def _peer(self, plan: ContainerPlan, inbox: Inbox, show: Show) -> Peer:
         mounts = tuple(
@@ -131,6 +149,22 @@ class Sandbox:
             **lockdown.sizes(limits()[plan.role], self._engine.info()),
         )
         return Peer(self._engine, spec, plan.config, inbox, show, plan.files, plan.take)
+
+
+def _end(peer: Peer) -> None:
+    peer.end(TERM_SECONDS.get(peer.spec.role, SHORT_TERM_SECONDS))
+
+
+def _together(actions: Iterable[Callable[[], None]]) -> None:
+    """Do all of them at once, each whatever becomes of the others.
+
+    Raises:
+        EngineError: what the first of them that failed raised.
+    """
+    with ThreadPoolExecutor(thread_name_prefix="sandbox") as pool:
+        done = [pool.submit(action) for action in actions]
+    for one in done:
+        one.result()
 
 
 def new_token() -> str:

@@ -94,6 +94,7 @@ class Executor:
     def abandon(self) -> None:
         """Kill what runs and let nothing start any more; each such trial is recorded as killed."""
         self._abandon.set()
+        self._judging.hurry()
         for container in list(self._running):
             self._kill(container)
 

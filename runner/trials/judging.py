@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -26,6 +27,8 @@ from runner.wire.messages import (
 )
 
 FINISH_SECONDS = 60.0  # from the end of a trial to the judge's last word about it
+LAST_WORD_SECONDS = 1.0  # likewise, once the run ends
+POLL_SECONDS = 0.1
 MAX_ESTIMATES = 64  # of one session that are kept, whatever the judge says
 SEEDS = 2**31
 FINAL = "final"
@@ -94,6 +97,7 @@ class Judging:
         self._lock = threading.Lock()
         self._reopening = threading.Lock()
         self._down = False
+        self._hurried_at: float | None = None
 
     def connect(self, container: JudgeContainer) -> None:
         """Name the judge's container, once it has started."""
@@ -151,9 +155,19 @@ class Judging:
     def finish(self, session: Session) -> None:
         """Wait for the judge's last word about a trial that has ended; without it, it is lost."""
         self._close(session)
-        if not session.settled.wait(self._finish_seconds):
-            self._down = True
-            self._lose(session)
+        until = time.monotonic() + self._finish_seconds
+        while not session.settled.wait(POLL_SECONDS):
+            hurried_at = self._hurried_at
+            if hurried_at is not None:
+                until = min(until, hurried_at + LAST_WORD_SECONDS)
+            if time.monotonic() >= until:
+                self._down = True
+                self._lose(session)
+                return
+
+    def hurry(self) -> None:
+        """The run ends: from now on, a judge that says nothing is not waited for."""
+        self._hurried_at = time.monotonic()
 
     def take(self, message: Message) -> bool:
         """Take up what the judge says; False for what is not about a session."""

@@ -11,7 +11,8 @@ from runner.budget_clock import BudgetClock
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.prompts import keep_prompt
-from runner.run.agent_driver import AgentDriver, TurnMaker, TurnTimeouts
+from runner.run.agent_driver import AgentDriver, TurnMaker
+from runner.run.turn_policy import TurnTimeouts
 from runner.sandbox.peer import Peer
 from runner.spec import Budget
 from runner.wire.messages import Message, TurnFinished, TurnStart

@@ -6,11 +6,16 @@ import pytest
 
 from runner.records.layout import RunDir
 from runner.records.prompts import read_prompts
-from runner.run.agent_driver import HUNG_SECONDS, KILL_SECONDS, LOST_SECONDS
+from runner.run.agent_driver import EXIT_SECONDS
 from runner.run.driver import Closing
-from runner.run.turn_policy import LONGEST_PAUSE_SECONDS, MAX_TURNS_WITHOUT_TRIAL
+from runner.run.turn_policy import (
+    HUNG_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    LOST_SECONDS,
+    MAX_TURNS_WITHOUT_TRIAL,
+)
 from runner.wire.messages import Stop, Stopped, TurnInterrupt, TurnStart
-from tests.unit.run.rig import GRACE_SECONDS, AgentRig
+from tests.unit.run.rig import GRACE_SECONDS, TIMEOUTS, AgentRig
 
 
 @pytest.fixture
@@ -259,7 +264,7 @@ def test_a_container_that_stops_unasked_and_stays_ends_the_run(rig: AgentRig) ->
     """Its exit, which ends the run too, gets a while to come first."""
     rig.driver.handle_message(Stopped("SIGTERM"))
     assert rig.driver.gave_up() is None
-    rig.tick_after(KILL_SECONDS)
+    rig.tick_after(EXIT_SECONDS)
     assert rig.driver.gave_up() == "its PID 1 stopped unasked, and its container still runs"
     rig.driver.close(Closing("hours", told=False, can_think=True))
     assert rig.driver.gave_up() is None
@@ -272,13 +277,37 @@ def test_an_agent_of_an_earlier_life_goes_on_with_its_session(run_dir: RunDir) -
 
 
 def test_a_silent_container_does_not_hold_up_the_end(rig: AgentRig) -> None:
-    """A container that answers nothing any more is given up on when the grace period is over."""
-    rig.peer.there = False
+    """One that answers nothing is given up on in time to stop it before the grace is over."""
     rig.driver.close(Closing("hours", told=False, can_think=True))
-    rig.tick_after(GRACE_SECONDS)
+    rig.tick_after(GRACE_SECONDS - TIMEOUTS.stopping_seconds - 1)
     assert not rig.driver.closed()
-    rig.tick_after(2 * KILL_SECONDS)
+    rig.tick_after(1)
     assert rig.driver.closed()
+
+
+def test_a_closing_turn_leaves_time_to_pack(rig: AgentRig) -> None:
+    """It is told how long it has, is interrupted then, and no other turn begins after that."""
+    rig.turn_ends()
+    rig.driver.close(Closing("hours", told=False, can_think=True))
+    rig.driver.tick(0)
+    for_turns = GRACE_SECONDS - TIMEOUTS.packing_seconds
+    assert f"{for_turns:.0f} seconds" in rig.prompt()
+    rig.tick_after(for_turns - 1)
+    assert not isinstance(rig.peer.last(), TurnInterrupt)
+    rig.tick_after(1)
+    assert isinstance(rig.peer.last(), TurnInterrupt)
+    rig.turn_ends(exit_code=-15)
+    rig.driver.tick(0)
+    assert rig.peer.last() == Stop("hours", 0.0)
+    assert rig.prompts() == ["first", "closing"]
+
+
+def test_an_agent_that_no_word_reaches_packs_in_time(rig: AgentRig) -> None:
+    """Its own grace is over after the last turn's, and before the runner stops waiting."""
+    rig.driver.close(Closing("hours", told=False, can_think=True))
+    (stop,) = (message for message in rig.peer.told if isinstance(message, Stop))
+    turns_until = GRACE_SECONDS - TIMEOUTS.packing_seconds
+    assert turns_until < stop.grace_seconds < GRACE_SECONDS - TIMEOUTS.stopping_seconds
 
 
 def test_a_stray_end_of_a_turn_is_not_counted(rig: AgentRig) -> None:

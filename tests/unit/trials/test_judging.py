@@ -195,3 +195,16 @@ def test_estimates_without_an_end_are_bounded(judging: Judging, judge: ScriptedJ
         for number in range(10 * MAX_ESTIMATES):
             judging.take(ScoreEstimated(session.name, 0.5, float(number), 1.0))
         assert len(session.estimates) == MAX_ESTIMATES
+
+
+def test_the_end_of_a_run_waits_for_no_judge_that_is_silent() -> None:
+    """A session whose judge is paused is lost soon after the run ends, and not a minute later."""
+    judging = Judging(finish_seconds=3600.0)
+    ScriptedJudge(judging)
+    with judging.session() as session:
+        waiting = threading.Thread(target=judging.finish, args=(session,))
+        waiting.start()
+        judging.hurry()
+        waiting.join(SOON)
+        assert not waiting.is_alive()
+    assert session.lost

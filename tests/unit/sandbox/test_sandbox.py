@@ -1,0 +1,167 @@
+"""How a sandbox's containers are told, stopped and removed, on an engine that is scripted."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from runner.engine.channel import Channel
+from runner.engine.client import Engine
+from runner.engine.containers import ContainerSpec, ContainerState, EngineInfo, VolumeState
+from runner.errors import EngineError
+from runner.sandbox.peer import ContainerExited, Inbox
+from runner.sandbox.sandbox import ContainerPlan, Sandbox
+from runner.wire.messages import Ready, Started, Stop, TrialLog
+from runner.wire.protocol import encode
+
+ROLES = ("judge", "rehearsal", "gateway", "agent")
+SOON = 10.0
+
+
+class ScriptedContainer:
+    """PID 1 at the other end of a channel. It says that it has started, and reads nothing."""
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        self.ends = threading.Event()
+        ours, self.theirs = socket.socketpair()
+        self.channel = Channel(ours, self._frames())
+
+    def _frames(self) -> Iterator[tuple[int, bytes]]:
+        yield 1, encode(Ready(self.role)) + encode(Started())
+        self.ends.wait(SOON)
+
+
+class ScriptedEngine(Engine):
+    """An engine whose containers start at once; `stubborn` ones take a while to be stopped."""
+
+    def __init__(self) -> None:
+        self.did: list[tuple[str, str]] = []
+        self.containers_by_name: dict[str, ScriptedContainer] = {}
+        self.stubborn: Mapping[str, threading.Event] = {}
+        self.stays: set[str] = set()
+        self._lock = threading.Lock()
+
+    def _note(self, what: str, name: str) -> ScriptedContainer | None:
+        role = name.rpartition("-")[2]
+        with self._lock:
+            self.did.append((what, role))
+        return self.containers_by_name.get(name)
+
+    def info(self) -> EngineInfo:
+        return EngineInfo("x", "27.0", 8, 10 << 30, gpus=False)
+
+    def create(self, spec: ContainerSpec) -> str:
+        self.containers_by_name[spec.name] = ScriptedContainer(spec.role)
+        return spec.name
+
+    def attach(self, container: str) -> Channel:
+        return self.containers_by_name[container].channel
+
+    def start(self, container: str) -> None:
+        pass
+
+    def inspect(self, container: str) -> ContainerState | None:
+        role = self.containers_by_name[container].role
+        return ContainerState(container, container, "x", role, "exited", 0, oom_killed=False)
+
+    def stop(self, container: str, timeout_seconds: int = 5) -> None:  # noqa: ARG002 # Engine's
+        found = self._note("stop", container)
+        assert found is not None
+        if found.role in self.stubborn:
+            assert self.stubborn[found.role].wait(SOON)
+        found.ends.set()
+        self._note("stopped", container)
+
+    def remove(self, container: str) -> None:
+        found = self._note("remove", container)
+        if found is not None and found.role in self.stays:
+            raise EngineError(f"removing {container}: refused")
+
+    def create_volume(self, name: str, *, run_id: str = "", data: str = "") -> None:
+        pass
+
+    def containers(self, run_id: str | None = None) -> list[ContainerState]:  # noqa: ARG002
+        return []
+
+    def volumes(self, run_id: str | None = None) -> list[VolumeState]:  # noqa: ARG002
+        with self._lock:
+            self.did.append(("list", "volumes"))
+        return []
+
+
+@pytest.fixture
+def engine() -> Iterator[ScriptedEngine]:
+    made = ScriptedEngine()
+    yield made
+    for container in made.containers_by_name.values():
+        container.theirs.close()
+
+
+def sandbox_on(engine: Engine, inbox: Inbox | None = None) -> Sandbox:
+    plans = [ContainerPlan(role, "image", {}, {}) for role in ROLES]
+    return Sandbox(engine, "x", plans, inbox or queue.Queue(), lambda *_: None)
+
+
+def order(engine: ScriptedEngine, what: str) -> list[str]:
+    return [role for did, role in engine.did if did == what]
+
+
+def test_the_agent_ends_before_the_gateway_and_both_before_the_rest(engine: ScriptedEngine) -> None:
+    """So that none of its requests is open when the gateway settles; nothing is removed yet."""
+    inbox: Inbox = queue.Queue()
+    sandbox = sandbox_on(engine, inbox)
+    with sandbox:
+        engine.did.clear()
+        sandbox.end()
+        stopped = order(engine, "stopped")
+        assert stopped[:2] == ["agent", "gateway"]
+        assert sorted(stopped[2:]) == ["judge", "rehearsal"]
+        assert order(engine, "remove") == []
+        gone = [inbox.get(timeout=SOON) for _ in ROLES]
+        assert {one.role for one in gone if isinstance(one, ContainerExited)} == set(ROLES)
+
+
+def test_containers_that_may_end_together_do(engine: ScriptedEngine) -> None:
+    """The judge's end is not waited for before the scripted model is told to stop."""
+    both_told = threading.Barrier(2)
+
+    class Meeting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            both_told.wait(timeout)
+            return True
+
+    engine.stubborn = {"judge": Meeting(), "rehearsal": Meeting()}
+    with sandbox_on(engine) as sandbox:
+        sandbox.end()
+    assert set(order(engine, "stopped")) == set(ROLES)
+
+
+def test_one_that_cannot_be_removed_holds_up_no_other(engine: ScriptedEngine) -> None:
+    """All others are removed and the run is swept; then the error is told."""
+    sandbox = sandbox_on(engine)
+    sandbox.__enter__()
+    engine.did.clear()
+    engine.stays = {"gateway"}
+    with pytest.raises(EngineError, match="gateway"):
+        sandbox.close()
+    assert set(order(engine, "remove")) == set(ROLES)
+    assert engine.did[-1] == ("list", "volumes"), "the run's volumes come last"
+
+
+def test_a_container_that_reads_nothing_holds_up_nobody(engine: ScriptedEngine) -> None:
+    """Lines of a log are refused at some time, other messages are not, and the end is quick."""
+    with sandbox_on(engine) as sandbox:
+        agent, began = sandbox.contestant, time.monotonic()
+        taken = [agent.send(TrialLog("r-1", "x" * 2000)) for _ in range(2000)]
+        assert taken[0]
+        assert not taken[-1]
+        assert agent.send(Stop("the run is over", 1.0))
+        sandbox.end()
+        assert time.monotonic() - began < SOON
+        assert not agent.send(Stop("again", 0.0)), "it is gone"
