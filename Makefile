@@ -21,7 +21,7 @@ CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call flag,RETRY_DISTURBED,--retry-disturbed)
 AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) \
 	$(call flag,REHEARSAL,--rehearsal) $(call flag,RECORD,--record) \
-	$(call flag,ALLOW_UNPRICED,--allow-unpriced)
+	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps logs \
@@ -33,7 +33,7 @@ help: ## show this help
 	@echo
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
-	@echo "  agents: MODEL BASE_URL RECORD=1"
+	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
 setup: ## make .venv with everything, and check that a Docker engine runs

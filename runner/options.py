@@ -54,6 +54,7 @@ class RunOptions:
     verify: str = "best"
     verify_seeds: int = spec.VERIFY_SEEDS
     retry_disturbed: bool = False
+    orphan_minutes: float = spec.ORPHAN_MINUTES
 
 
 def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, str]) -> RunSpec:
@@ -78,6 +79,7 @@ def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, st
             "record": asked.record,
             "base_url": asked.base_url,
             "allow_unpriced": asked.allow_unpriced,
+            "orphan_minutes": _orphan_minutes(asked),
             "api_key": SecretStr(key),
         }
     )
@@ -137,6 +139,16 @@ def _common(kind: str, name: str, asked: RunOptions, task: Task, budget: Budget)
             "retry_disturbed": asked.retry_disturbed,
         }
     )
+
+
+def _orphan_minutes(asked: RunOptions) -> float:
+    if not 0 < asked.orphan_minutes < math.inf:
+        raise UserError(
+            "setting how long an agent goes on without its runner: ORPHAN_MINUTES is "
+            f"{asked.orphan_minutes:g}",
+            hint=f"give it minutes above 0, such as {spec.ORPHAN_MINUTES:g}",
+        )
+    return asked.orphan_minutes
 
 
 def verify_texts(asked: str) -> Verify:

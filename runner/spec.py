@@ -26,6 +26,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 GRACE_SECONDS = 120.0  # for STATUS.md, after a budget is spent
+ORPHAN_MINUTES = 10.0  # without a word of its runner, after which an agent stops
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 
 Texts = Literal["best", "kept"]  # of a run: which of them the referee runs again
@@ -66,6 +67,7 @@ class RunSpec(Frozen):
     budget: Budget
     trial_seconds: Positive
     grace_seconds: Positive = GRACE_SECONDS
+    orphan_minutes: Positive = ORPHAN_MINUTES
     gpu: str | None = None
     rehearsed: bool = False
     rehearsal_plan: tuple[str, ...] = ()
@@ -77,6 +79,10 @@ class RunSpec(Frozen):
     verify_seeds: PositiveInt = VERIFY_SEEDS
     versions: dict[str, Any] = {}
     api_key: SecretStr | None = Field(default=None, exclude=True)
+
+    @property
+    def orphan_seconds(self) -> float:
+        return 60 * self.orphan_minutes
 
     @model_validator(mode="before")
     @classmethod

@@ -25,6 +25,7 @@ import relay
 import workspace
 from config_reader import ConfigError, read_config
 from messages import (
+    Heartbeat,
     Message,
     Problem,
     Ready,
@@ -43,6 +44,7 @@ from pid1 import send
 from places import HOME, OUTBOX, STATE, TRIAL_LOGS, WORKSPACE
 from protocol import ProtocolError
 from render import load_describe, shorten
+from runner_watch import RunnerWatch
 from safe_folder import SafeFolder, open_folder, unshut
 from start_config import AgentConfig
 from trial_server import TrialServer
@@ -69,6 +71,7 @@ class Agentd:
         self._transcripts = SafeFolder(STATE, HOME)
         self._describe = load_describe()
         self._upkeep: Upkeep | None = None
+        self._runner = RunnerWatch(None)
         self._trial_server = TrialServer(send, say, SafeFolder(TRIAL_LOGS, HOME))
 
     async def run(self) -> int:
@@ -95,6 +98,8 @@ class Agentd:
         """Everything between `start` and the end."""
         self._loop.call_later(config.deadline_seconds, self._finish, "deadline")
         pid1.exit_if_stuck(config.deadline_seconds)
+        self._runner = RunnerWatch(config.orphan_seconds)
+        self._spawn(self._runner.run(self._orphaned))
         server = self._trial_server
         server.metric, server.direction = config.metric, config.direction
         commit = await self._open_volumes(config.branch)
@@ -149,6 +154,8 @@ class Agentd:
                 self._handle(message)
 
     def _handle(self, message: Message) -> None:
+        if self._runner.heard():
+            say("the runner is back")
         match message:
             case Start():
                 if not self._start.done():
@@ -163,8 +170,18 @@ class Agentd:
                 self._trial_server.answer(message)
             case Stop():
                 self._stop(message)
+            case Heartbeat():
+                pass  # it was heard, like every message
             case _:
                 send(Problem("reading a message", f"{message.event} is not for an agent"))
+
+    def _orphaned(self) -> None:
+        """End the turn: nobody answers for what it costs. Its session stays on the volume."""
+        silent = f"nothing for {self._runner.silent_seconds:.0f} s"
+        send(Problem("listening to the runner", f"{silent}; a turn that runs is interrupted"))
+        say(f"the runner is silent: {silent}")
+        if self._turn is not None:
+            self._spawn(self._turn.interrupt())
 
     def _start_turn(self, order: TurnStart) -> None:
         if self._turn is not None or not self._start.done():

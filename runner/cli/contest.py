@@ -65,6 +65,9 @@ def run_agent(
     allow_unpriced: Annotated[
         bool, typer.Option(help="Run a model that has no known price.")
     ] = False,
+    orphan_minutes: Annotated[
+        float, typer.Option(help="Without a word of its runner for so long, the agent stops.")
+    ] = spec.ORPHAN_MINUTES,
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
 ) -> None:
@@ -74,7 +77,7 @@ def run_agent(
         seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
         rehearsal=rehearsal, record=record, base_url=base_url, allow_unpriced=allow_unpriced,
         verify=verify, verify_seeds=verify_seeds,
-        retry_disturbed=retry_disturbed,
+        retry_disturbed=retry_disturbed, orphan_minutes=orphan_minutes,
     )  # fmt: skip
     _run_to_end(context.obj, options.agent_run(agent, asked, bounds, options.environment()))
 

@@ -107,6 +107,7 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
         allow_unpriced=spec.allow_unpriced,
         rehearsed=spec.rehearsed,
         record=spec.record,
+        orphan_seconds=spec.orphan_seconds,
     )
     volumes = {"gateway": ("/run/gateway", False), "ledger": ("/state", False)}
     if spec.rehearsed:
@@ -124,6 +125,7 @@ def _contestant(context: RunContext, agent: Agent) -> ContainerPlan:
         deadline_seconds=context.deadline_seconds,
         metric=spec.metric.name,
         direction=spec.metric.direction,
+        orphan_seconds=spec.orphan_seconds,
     )
     volumes = {
         "workspace": ("/workspace", False),

@@ -17,8 +17,9 @@ from runner.engine.client import STOP_GRACE_SECONDS, Engine
 from runner.engine.containers import ContainerSpec
 from runner.errors import EngineError, SandboxError
 from runner.sandbox.log_lines import LogLines
-from runner.wire.messages import MESSAGES, Message, Ready, Start, Started
+from runner.wire.messages import MESSAGES, Heartbeat, Message, Ready, Start, Started
 from runner.wire.protocol import ProtocolError, decode, encode
+from runner.wire.start_config import known_config
 
 STARTED_TIMEOUT_SECONDS = 60.0  # from the container's start to its `started`
 EXIT_SECONDS = 5.0  # from the end of its output to its exit code
@@ -27,6 +28,7 @@ HEARD_SECONDS = 2.0  # from its end to the last that it said
 RECONNECT_SECONDS = 60.0
 KEPT_LINES = 9
 MAX_LINE_CHARS = 300
+HEARTBEAT, HEARTBEAT_VERSION = encode(Heartbeat()), 2
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ class Peer:
         self.spec = spec
         self.container = ""
         self._engine = engine
-        self._start_line = encode(Start(dict(config)))
+        self._start_line = _start_lines(config)
+        self._listens = "orphan_seconds" in config
+        self._version = 1
         self._inbox = inbox
         self._show = show
         self._files = files or {}
@@ -165,6 +169,13 @@ class Peer:
         except (EngineError, ProtocolError):
             return False
         return True
+
+    def beat(self) -> None:
+        """Tell the container that its runner is there, if it listens for that and reads at all."""
+        channel = self._channel
+        if channel is not None and self._listens and self._version >= HEARTBEAT_VERSION:
+            with contextlib.suppress(EngineError):
+                channel.send(HEARTBEAT, room_bytes=0)
 
     def last_lines(self) -> str:
         """The end of what the container printed, on one line."""
@@ -251,9 +262,15 @@ class Peer:
             self._last_lines = [*self._last_lines, line[:MAX_LINE_CHARS]][-KEPT_LINES:]
             self._show(self.spec.role, line)
         elif isinstance(message, Ready) and self._channel is not None:
+            self._version = message.version
             with contextlib.suppress(EngineError):
-                self._channel.send(self._start_line)
+                self._channel.send(self._start_line(message.version))
         elif isinstance(message, Started):
             self._started.set()
         elif self._take is None or not self._take(message):
             self._inbox.put(MessageReceived(self.spec.role, message))
+
+
+def _start_lines(config: Mapping[str, Any]) -> Callable[[int], bytes]:
+    """Makes the line of `start` for a container of some version; the config shows nowhere."""
+    return lambda version: encode(Start(known_config(config, version)))

@@ -21,6 +21,7 @@ from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.limits import limits
 from runner.records.layout import container_name, volume_name
+from runner.sandbox.heartbeats import Heartbeats
 from runner.sandbox.peer import Inbox, Peer, Show, Take
 from runner.sandbox.removal import remove_run
 
@@ -74,6 +75,8 @@ class Sandbox:
         self._engine = engine
         self._run_id = run_id
         self._peers = [self._peer(plan, inbox, show) for plan in plans]
+        told = (plan.config.get("orphan_seconds") for plan in plans)
+        self._heartbeats = Heartbeats(self._peers, [seconds for seconds in told if seconds])
         self._purposes = sorted({purpose for plan in plans for purpose in plan.volumes})
         self.keep_volumes = False
 
@@ -92,6 +95,7 @@ class Sandbox:
 
     def __enter__(self) -> Sandbox:
         """Open everything in order; each container answers `started` before the next one starts."""
+        self._heartbeats.begin()
         try:
             for purpose in self._purposes:
                 name = volume_name(self._run_id, purpose)
@@ -129,6 +133,7 @@ class Sandbox:
         with contextlib.ExitStack() as stack:
             stack.callback(remove_run, self._engine, self._run_id, volumes=not self.keep_volumes)
             stack.callback(_together, [peer.close for peer in self._peers])
+            stack.callback(self._heartbeats.end)
             self.end()
 
     def _peer(self, plan: ContainerPlan, inbox: Inbox, show: Show) -> Peer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-VERSION = 1
+VERSION = 2  # since 2 a container knows `Heartbeat`
 MAX_TRAIN_PY_BYTES = 1024 * 1024
 MAX_HYPOTHESIS_CHARS = 2000
 # The kinds of change that an agent may name with a trial.
@@ -48,8 +48,7 @@ class Started(Message):
 class TurnFinished(Message):
     """A CLI invocation ended. `transcript` is the path of its raw stdout inside the container.
 
-    `wrong` says what the agent had broken of its sandbox, a phrase each, and `restored` what of it
-    is well again.
+    `wrong` has what the agent had broken of its sandbox, and `restored` what of it is well again.
     """
 
     event: ClassVar[str] = "turn.finished"
@@ -67,9 +66,8 @@ class TrialRequested(Message):
     """The contestant asks for one training.
 
     An agent sends `sha256` and `path`: the runner fetches that file (at most `MAX_TRAIN_PY_BYTES`)
-    and refuses it when the digest differs. An optimiser sends `knobs` (name → value) instead.
-    With `check` it is no trial: the first steps of the training and one batch of random rows run,
-    and the answers name it trial 0.
+    and refuses it when the digest differs; an optimiser sends `knobs` (name → value). A `check` is
+    no trial: first steps and one batch of random rows run, and the answers name it trial 0.
     """
 
     event: ClassVar[str] = "trial.requested"
@@ -87,10 +85,8 @@ class TrialRequested(Message):
 class TrialExited(Message):
     """The trainer's PID 1 saw `train.py` end. `cause`: exited, timeout, output or signal.
 
-    `seconds` is from the beginning of train.py's process to its end; when it began is in
-    `Started.details`, as `began_at` in seconds since 1970.
-    `measured` is what the kernel counted meanwhile; `Measured` in runner/records/schema.py has the
-    names.
+    `seconds` is how long its process lived, from `began_at` in `Started.details` (since 1970) on.
+    `measured` is what the kernel counted meanwhile (`Measured` in runner/records/schema.py).
     """
 
     event: ClassVar[str] = "trial.exited"
@@ -290,6 +286,13 @@ class Stop(Message):
 
 
 @dataclass(frozen=True)
+class Heartbeat(Message):
+    """The runner is there; runner_watch.py says what a container does that hears none."""
+
+    event: ClassVar[str] = "heartbeat"
+
+
+@dataclass(frozen=True)
 class ScoreOpen(Message):
     """Let a trial be scored: whoever presents `token` on the judge's socket is `session`.
 
@@ -311,8 +314,7 @@ class ScoreOpen(Message):
 class ScoreBegin(Message):
     """The answer to the first final `ScoreRequested` of a session.
 
-    The judge sends no row of that call before: the runner has stopped passing on what the trial
-    prints, so that no held-out token can get into a log.
+    The judge sends no row of that call before, so that no log that is passed on can hold one.
     """
 
     event: ClassVar[str] = "score.begin"

@@ -56,6 +56,7 @@ class AgentConfig:
         deadline_seconds: agentd ends itself and everything in its container then.
         metric: the name of what the task measures, for the help of `trial`.
         direction: whether the task is to minimise or to maximise it.
+        orphan_seconds: the turn is interrupted when the runner is silent for so long; None: never.
     """
 
     run_id: str
@@ -63,6 +64,7 @@ class AgentConfig:
     deadline_seconds: Seconds
     metric: str
     direction: Direction
+    orphan_seconds: Seconds | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ class GatewayConfig:
         rehearsed: a scripted model stands behind the gateway. Usage records say so.
         record: keep the bodies of requests and answers in /state/records.
         limits: bounds on requests.
+        orphan_seconds: no request is admitted when the runner is silent for so long; None: all are.
     """
 
     provider: Provider
@@ -197,6 +200,7 @@ class GatewayConfig:
     rehearsed: bool = False
     record: bool = False
     limits: Limits = Limits()
+    orphan_seconds: Seconds | None = None
 
 
 @dataclass(frozen=True)
@@ -273,6 +277,16 @@ class JudgeConfig:
 StartConfig = (
     AgentConfig | OptimizerConfig | GatewayConfig | RehearsalConfig | TrialConfig | JudgeConfig
 )
+
+
+# The version of the messages since which a container knows a field. A resumed run has the images
+# with which it began.
+KNOWN_SINCE = {"orphan_seconds": 2}
+
+
+def known_config(config: Mapping[str, Any], version: int) -> dict[str, Any]:
+    """A config without what a container of that version would refuse."""
+    return {name: it for name, it in config.items() if KNOWN_SINCE.get(name, 1) <= version}
 
 
 def as_config(config: StartConfig) -> dict[str, Any]:

@@ -124,6 +124,17 @@ def test_a_trial_takes_seconds_above_zero(seconds: float) -> None:
         options.baseline_run("tpe", RunOptions(trial_seconds=seconds), BUDGET)
 
 
+def test_an_agent_stops_after_minutes_without_its_runner() -> None:
+    """Ten unless ORPHAN_MINUTES says otherwise; a bound that is none is refused by its name."""
+    env = {"OPENAI_API_KEY": "sk-1"}
+    assert options.agent_run("gpt", RunOptions(), BUDGET, env).orphan_seconds == 600
+    asked = RunOptions(orphan_minutes=0.5)
+    assert options.agent_run("gpt", asked, BUDGET, env).orphan_seconds == 30
+    for minutes in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match="ORPHAN_MINUTES"):
+            options.agent_run("gpt", RunOptions(orphan_minutes=minutes), BUDGET, env)
+
+
 def test_a_baseline_has_the_tasks_own_time_and_no_key() -> None:
     """Without TRIAL_SECONDS the task's own time is used; a baseline gets no key."""
     made = options.baseline_run("random", RunOptions(seed=3), BUDGET)

@@ -90,11 +90,13 @@ def test_every_condition_reaches_the_command() -> None:
         "run", "AGENT=opus", "HOURS=2", "TRAIN_HOURS=1", "TRIALS=3", "USD=4.5", "TOKENS=6",
         "TASK=text", "DATA=d", "MODEL=m", "TRIAL_SECONDS=7", "GPU=0", "REHEARSAL=1", "RECORD=1",
         "BASE_URL=http://x", "ALLOW_UNPRICED=1", "RETRY_DISTURBED=1",
+        "ORPHAN_MINUTES=5",
     )  # fmt: skip
     assert line == (
         ".venv/bin/bakeoff run 'opus' --hours '2' --train-hours '1' --trials '3' --usd '4.5' "
         "--tokens '6' --task 'text' --data 'd' --trial-seconds '7' --gpu '0' --retry-disturbed "
-        "--model 'm' --base-url 'http://x' --rehearsal --record --allow-unpriced"
+        "--model 'm' --base-url 'http://x' --rehearsal --record --allow-unpriced "
+        "--orphan-minutes '5'"
     )
 
 

@@ -8,6 +8,7 @@ import resource
 import signal
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from protocol import ProtocolError
 from .accounting.budget import Budget
 from .accounting.prices import Prices, UnpricedError
 from .reporter import Reporter
-from .server.context import open_context
+from .server.context import GatewayContext, open_context
 from .server.handler import RequestHandler
 from .server.service import Service
 from .settings import ConfigError, Settings, read_settings
@@ -98,14 +99,25 @@ async def _serve(
         # visits it would delay every stream by tens of milliseconds.
         gc.collect()
         gc.freeze()
+        watching = asyncio.create_task(context.runner.run(partial(_orphaned, reporter, context)))
         message: Message | None = None
         while not isinstance(message, Stop):
             if message is None or isinstance(message, Start):
                 reporter.send(Started(_state(prices, context.budget)))
                 reporter.say(f"serving {settings.provider} models {', '.join(settings.models)}")
             message = await inbox.next()
+            if context.runner.heard():
+                reporter.say("the runner is back: requests are admitted again")
+        watching.cancel()
         await service.stop(message.grace_seconds)
         return message.reason
+
+
+def _orphaned(reporter: Reporter, context: GatewayContext) -> None:
+    silent = f"nothing for {context.runner.silent_seconds:.0f} s"
+    reporter.problem(
+        "listening to the runner", f"{silent}; no request is admitted until it is back"
+    )
 
 
 def _state(prices: Prices, budget: Budget) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Reason(enum.StrEnum):
     LEDGER = "ledger"
     PROVIDER = "provider"
     UNCOUNTED = "uncounted"
+    ORPHANED = "orphaned"
 
 
 class Refusal(Exception):  # noqa: N818 # a decision of the gateway, not an error in it

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,18 @@ from runner.engine.containers import ContainerSpec, ContainerState, EngineInfo, 
 from runner.errors import EngineError
 from runner.sandbox.peer import ContainerExited, Inbox
 from runner.sandbox.sandbox import ContainerPlan, Sandbox
-from runner.wire.messages import Ready, Started, Stop, TrialLog
-from runner.wire.protocol import encode
+from runner.wire.messages import (
+    MESSAGES,
+    VERSION,
+    Heartbeat,
+    Message,
+    Ready,
+    Start,
+    Started,
+    Stop,
+    TrialLog,
+)
+from runner.wire.protocol import decode, encode
 
 ROLES = ("judge", "rehearsal", "gateway", "agent")
 SOON = 10.0
@@ -26,15 +37,27 @@ SOON = 10.0
 class ScriptedContainer:
     """PID 1 at the other end of a channel. It says that it has started, and reads nothing."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, version: int) -> None:
         self.role = role
+        self.version = version
         self.ends = threading.Event()
         ours, self.theirs = socket.socketpair()
         self.channel = Channel(ours, self._frames())
+        self._read = b""
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
-        yield 1, encode(Ready(self.role)) + encode(Started())
+        yield 1, encode(Ready(self.role, self.version)) + encode(Started())
         self.ends.wait(SOON)
+
+    def heard(self) -> Message:
+        """The next message that it was sent."""
+        self.theirs.settimeout(SOON)
+        while b"\n" not in self._read:
+            self._read += self.theirs.recv(1 << 16)
+        line, _, self._read = self._read.partition(b"\n")
+        message = decode(line, MESSAGES)
+        assert message is not None
+        return message
 
 
 class ScriptedEngine(Engine):
@@ -45,6 +68,7 @@ class ScriptedEngine(Engine):
         self.containers_by_name: dict[str, ScriptedContainer] = {}
         self.stubborn: Mapping[str, threading.Event] = {}
         self.stays: set[str] = set()
+        self.version = VERSION
         self._lock = threading.Lock()
 
     def _note(self, what: str, name: str) -> ScriptedContainer | None:
@@ -57,7 +81,7 @@ class ScriptedEngine(Engine):
         return EngineInfo("x", "27.0", 8, 10 << 30, gpus=False)
 
     def create(self, spec: ContainerSpec) -> str:
-        self.containers_by_name[spec.name] = ScriptedContainer(spec.role)
+        self.containers_by_name[spec.name] = ScriptedContainer(spec.role, self.version)
         return spec.name
 
     def attach(self, container: str) -> Channel:
@@ -103,8 +127,12 @@ def engine() -> Iterator[ScriptedEngine]:
         container.theirs.close()
 
 
-def sandbox_on(engine: Engine, inbox: Inbox | None = None) -> Sandbox:
-    plans = [ContainerPlan(role, "image", {}, {}) for role in ROLES]
+def sandbox_on(
+    engine: Engine, inbox: Inbox | None = None, config: Mapping[str, Any] | None = None
+) -> Sandbox:
+    """A sandbox in which the gateway and the agent are told this config, and the others none."""
+    told = {role: config or {} for role in ("gateway", "agent")}
+    plans = [ContainerPlan(role, "image", told.get(role, {}), {}) for role in ROLES]
     return Sandbox(engine, "x", plans, inbox or queue.Queue(), lambda *_: None)
 
 
@@ -165,3 +193,55 @@ def test_a_container_that_reads_nothing_holds_up_nobody(engine: ScriptedEngine) 
         sandbox.end()
         assert time.monotonic() - began < SOON
         assert not agent.send(Stop("again", 0.0)), "it is gone"
+
+
+def container(engine: ScriptedEngine, role: str) -> ScriptedContainer:
+    return next(one for one in engine.containers_by_name.values() if one.role == role)
+
+
+def test_containers_hear_again_and_again_that_their_runner_is_there(engine: ScriptedEngine) -> None:
+    """Those that were told what to do without it do; one that reads nothing holds up no other."""
+    with sandbox_on(engine, config={"orphan_seconds": 0.2}) as sandbox:
+        gateway, agent = container(engine, "gateway"), container(engine, "agent")
+        while sandbox.contestant.send(TrialLog("r-1", "x" * 2000)):
+            pass  # the agent reads nothing
+        assert gateway.heard() == Start({"orphan_seconds": 0.2})
+        assert [gateway.heard() for _ in range(3)] == [Heartbeat()] * 3
+        assert agent.heard() == Start({"orphan_seconds": 0.2})
+        judge = container(engine, "judge")
+        assert judge.heard() == Start({})
+        sandbox.end()
+        judge.channel.drain(SOON)
+        judge.theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            judge.theirs.recv(1)
+
+
+def test_a_container_of_an_earlier_version_is_told_what_it_knows(engine: ScriptedEngine) -> None:
+    """A resumed run has its old images: no field that they refuse, and no heartbeat."""
+    engine.version = 1
+    with sandbox_on(engine, config={"orphan_seconds": 0.2, "run_id": "x"}) as sandbox:
+        gateway = container(engine, "gateway")
+        assert gateway.heard() == Start({"run_id": "x"})
+        gateway.theirs.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            gateway.theirs.recv(1)
+        assert sandbox.contestant.send(Stop("the run is over", 1.0))
+
+
+def beating() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "heartbeats" and one.is_alive()]
+
+
+def test_the_heartbeats_end_with_the_sandbox(engine: ScriptedEngine) -> None:
+    """No thread of a run outlives it."""
+    with sandbox_on(engine, config={"orphan_seconds": 0.2}):
+        (thread,) = beating()
+    thread.join(SOON)
+    assert not thread.is_alive()
+
+
+def test_where_nobody_listens_there_is_no_heartbeat(engine: ScriptedEngine) -> None:
+    """A judge that stands alone needs no thread for that."""
+    with sandbox_on(engine):
+        assert beating() == []

@@ -74,6 +74,7 @@ ERRORS: dict[Reason, tuple[int, str]] = {
     Reason.LEDGER: (529, "overloaded_error"),
     Reason.PROVIDER: (529, "overloaded_error"),
     Reason.UNCOUNTED: (404, "not_found_error"),
+    Reason.ORPHANED: (529, "overloaded_error"),
 }
 
 

@@ -71,6 +71,7 @@ ERRORS: dict[Reason, tuple[int, str]] = {
     Reason.LEDGER: (503, "UNAVAILABLE"),
     Reason.PROVIDER: (503, "UNAVAILABLE"),
     Reason.UNCOUNTED: (404, "NOT_FOUND"),
+    Reason.ORPHANED: (503, "UNAVAILABLE"),
 }
 
 

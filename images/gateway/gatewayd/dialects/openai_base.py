@@ -30,8 +30,11 @@ ERRORS: dict[Reason, tuple[int, str, str]] = {
     Reason.LEDGER: (503, "server_error", "rate_limit_exceeded"),
     Reason.PROVIDER: (503, "server_error", "rate_limit_exceeded"),
     Reason.UNCOUNTED: (404, "invalid_request_error", "not_found"),
+    Reason.ORPHANED: (503, "server_error", "rate_limit_exceeded"),
 }
-STREAMED_REASONS = (Reason.BUSY, Reason.CAP, Reason.QUOTA, Reason.LEDGER, Reason.PROVIDER)
+STREAMED_REASONS = (
+    Reason.BUSY, Reason.CAP, Reason.QUOTA, Reason.LEDGER, Reason.PROVIDER, Reason.ORPHANED,
+)  # fmt: skip
 DEFAULT_WAIT_SECONDS = 10.0
 
 

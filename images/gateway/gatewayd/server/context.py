@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner_watch import RunnerWatch
+
 from ..accounting.admission import Admission
 from ..accounting.budget import Budget
 from ..accounting.ledger import Ledger
@@ -35,6 +37,7 @@ class GatewayContext:
     outages: OutageTracker
     events: EventSink
     recorder: Recorder | None
+    runner: RunnerWatch
 
 
 @asynccontextmanager
@@ -69,6 +72,7 @@ async def open_context(
                 outages=outages,
                 events=events,
                 recorder=_recorder(settings, state) if settings.record else None,
+                runner=RunnerWatch(settings.orphan_seconds),
             )
     finally:
         outages.close()

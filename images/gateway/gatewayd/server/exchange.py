@@ -22,6 +22,9 @@ from .client_connection import ClientConnection
 from .context import GatewayContext
 from .recorder import Record
 
+ORPHANED = "the run's runner is silent, so no request is admitted until it is back"
+ORPHANED_WAIT_SECONDS = 30.0
+
 
 class Exchange:
     """Forwards one request, and settles every attempt that may have been billed exactly once.
@@ -135,6 +138,9 @@ class Exchange:
             raise
 
     async def _admit(self) -> None:
+        """Reserve the worst case. What was admitted before the runner was gone may end."""
+        if self._context.runner.gone:
+            raise Refusal(Reason.ORPHANED, ORPHANED, wait_seconds=ORPHANED_WAIT_SECONDS)
         admitted = await self._context.admission.admit(
             self._dialect, self._request, self._raw, self._count, self._describe
         )

@@ -1,0 +1,74 @@
+"""A gateway whose runner is silent: nothing new goes out until it is back."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from runner.wire.messages import Denied, Heartbeat, Problem, Stop, Usage
+
+from .conftest import Make, Spawn
+from .rig import APIS, KEY, TOKEN, RunningGateway
+
+ORPHAN_SECONDS = 0.5
+SOON = 20.0
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_request_of_an_orphan_is_refused_as_its_cli_understands_it(
+    api: str, stream: bool, make: Make
+) -> None:
+    """As an overload that passes, with the time of the next attempt; nothing is sent or spent."""
+    gateway = make(api, orphan_seconds=600)
+    assert gateway.send(stream=stream).status == 200
+    served = len(gateway.served)
+    gateway.context.runner.silent_seconds = 600
+    reply = gateway.send(stream=stream)
+    if reply.status == 200:
+        assert b"Please try again in 30.0s" in reply.body
+        assert b"rate_limit_exceeded" in reply.body
+    else:
+        assert reply.status in (503, 529)
+        assert "runner is silent" in json.dumps(json.loads(reply.body))
+        assert "30" in reply.headers.get("retry-after", "") + reply.body.decode()
+    assert len(gateway.served) == served
+    assert gateway.events.refusals[-1][0] == "orphaned"
+    gateway.context.runner.heard()
+    assert gateway.send(stream=stream).status == 200
+
+
+def test_an_orphaned_gateway_ends_what_is_under_way_and_admits_again(
+    make: Make, spawn: Spawn, tmp_path: Path
+) -> None:
+    """An open stream goes on and is settled; a heartbeat ends the state, and is no `start`."""
+    world = make("anthropic")
+    process = spawn()
+    process.begin(
+        provider="anthropic", base_url=f"unix://{world.folder / 'model.sock'}", api_key=KEY,
+        token=TOKEN, models=["claude-opus-4-6"], deadline_seconds=60,
+        orphan_seconds=ORPHAN_SECONDS,
+    )  # fmt: skip
+    talk = RunningGateway(world.background, tmp_path / "volume", APIS["anthropic"], {})
+    answers: list[int] = []
+    asked = threading.Thread(
+        target=lambda: answers.append(talk.send({"id": "a", "faults": [{"hold": True}]}).status)
+    )
+    asked.start()
+    world.wait_for_requests(1)
+    assert "no request is admitted" in process.next(Problem, SOON).message
+    assert talk.send().status == 529
+    assert process.next(Denied).reason == "orphaned"
+    world.release()
+    asked.join(SOON)
+    assert answers == [200]
+    assert process.next(Usage).record["charged_by"] == "usage"
+    process.say(Heartbeat())
+    process.until(lambda: b"the runner is back" in process.output, SOON)
+    assert talk.send().status == 200
+    assert process.output.count(b'{"event":"started"') == 1
+    process.say(Stop("the run is over", 1))
+    assert process.end() == 0
