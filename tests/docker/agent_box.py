@@ -68,12 +68,12 @@ class AgentBox:
         self.channel = self._attach()
         engine.start(self.container)
 
-    def start(self, deadline_seconds: float = 300) -> Started:
-        """Bring agentd to work; its answer."""
+    def start(self, deadline_seconds: float = 300, **more: float) -> Started:
+        """Bring agentd to work, with more fields of its config; its answer."""
         self.wait_for(Ready)
         config = {
             "run_id": self.run_id, "branch": f"bakeoff/{self.run_id}", "metric": "val_bpb",
-            "direction": "minimize", "deadline_seconds": deadline_seconds,
+            "direction": "minimize", "deadline_seconds": deadline_seconds, **more,
         }  # fmt: skip
         self.send(Start(config))
         return self.wait_for(Started)
