@@ -157,7 +157,7 @@ def test_a_page_opens_on_a_desktop_and_a_phone(seen: Mapping[str, Visited]) -> N
 
 def test_the_links_of_a_page_lead_somewhere(seen: Mapping[str, Visited], campaign: Path) -> None:
     """As the browser resolves them: to places of the page, or to files beside it."""
-    links = [str(each).partition("/work/")[2] for each in seen["desktop"].answers[-3]]
+    links = [str(each).partition("/analysis/")[2] for each in seen["desktop"].answers[-3]]
     files = {each.partition("#")[0] for each in links}
     assert len(files) > 20
     assert [each for each in sorted(files) if not (campaign / each).is_file()] == []
