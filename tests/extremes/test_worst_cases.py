@@ -1,8 +1,9 @@
 """Readers of text that an agent wrote, each fed its worst at that reader's size bound.
 
 A reader that is worse than linear hangs a run, `stop` and `collect`. Each case runs in a child of
-its own and is counted in processor time, so that a busy machine fails none. The bound is some three times what the slowest case takes on a usual
-processor; a reader that is worse than linear takes minutes.
+its own and is counted in processor time, so that a busy machine fails none. The bound is some three
+times what the slowest case takes on a usual processor; a reader that is worse than linear takes
+minutes.
 """
 
 from __future__ import annotations
