@@ -23,7 +23,7 @@ from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 
 IMAGE = "pages-test"
-WORK = "/work"
+WORK = "/analysis"
 MEGABYTE = 1 << 20
 SECONDS = 240.0
 LARGEST = 64 * MEGABYTE

@@ -18,7 +18,8 @@ from runner.results.markdown import harmless, table_line
 from runner.results.tables import safe
 
 LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "$": r"\char36{}",  # \$ takes it from fonts that a small TeX has as bitmaps alone
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     '"': "{''}",  # the sign itself needs another encoding of fonts

@@ -134,11 +134,12 @@ class Rules:
         if not knobs:
             return Change(key="nothing", read_from="knobs")
         key = "\n".join(f"+{name} = {_same(new)}" for name, (_, new) in sorted(knobs.items()))
+        numbers = [pair for pair in knobs.values() if _is_number(*pair)]
         return Change(
             self._ordered(Counter(self.of_constant(name) for name in knobs)),
             key,
-            _step([pair for pair in knobs.values() if _is_number(*pair)]),
-            all(_is_number(*pair) for pair in knobs.values()),
+            _step(numbers),
+            len(numbers) == len(knobs),
             "knobs",
         )
 

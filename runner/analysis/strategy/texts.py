@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from typing import NamedTuple
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:_\d+)*\.?\d*(?:[eE][-+]?\d+)?(?![\w.])")
 MOST_REMEMBERED = 200  # characters of a line that is kept for the next text
@@ -21,8 +22,7 @@ _DOCSTRING = re.compile(r"""^[rRbBuU]{0,2}("{3}|'{3})""")
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A line of code.
 
     Attributes:
