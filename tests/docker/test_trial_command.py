@@ -110,9 +110,9 @@ def test_trials_of_an_earlier_container_are_known(box: AgentBox) -> None:
         )
     )
     box.send(TrialAccepted("r-cut", 91, "a deeper model"))
-    listed = box.shell("trial list").splitlines()
-    assert "  90  ok       val_bpb 1.710000         as it is" in listed
-    assert "  91  running or queued               a deeper model" in listed
+    listed = [" ".join(line.split()) for line in box.shell("trial list").splitlines()]
+    assert "90 ok val_bpb 1.710000 as it is" in listed
+    assert "91 running or queued a deeper model" in listed
     known = box.shell("trial wait 90; echo code $?").splitlines()
     assert known[1:] == ["=== trial 90: ok", "val_bpb: 1.71", "code 0"]
     box.begin("trial wait 91; echo code $?; trial log 91")
