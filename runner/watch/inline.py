@@ -37,7 +37,9 @@ END_SECONDS = 5.0
 
 
 class RunView:
-    """Shows a run of this process while the context is open.
+    """Shows a run of this process while the context is open, from when it has its directory on.
+
+    What is shown before that (images that are built, for one) has the terminal to itself.
 
     Args:
         console: of the terminal.
@@ -57,7 +59,7 @@ class RunView:
         self._thread = threading.Thread(target=self._work, name="view", daemon=True)
         self._size = console.size
         self._live = self._new_live()
-        self._above = _Above(self._take, sys.stderr)
+        self._above: _Above | None = None
         self._decoder = AnsiDecoder()
 
     def hear(self, role: str, line: str) -> None:
@@ -66,8 +68,6 @@ class RunView:
             self._words.append(line)
 
     def __enter__(self) -> RunView:
-        self._live.start()
-        sys.stderr = self._above
         self._thread.start()
         return self
 
@@ -80,10 +80,10 @@ class RunView:
         self._ended = True
         self._called.set()
         self._thread.join(END_SECONDS)  # a terminal that is stopped holds up nobody
-        if sys.stderr is self._above:
+        if self._above is not None:
             sys.stderr = self._above.file
-        if not self._thread.is_alive():
-            self._live.stop()
+            if not self._thread.is_alive():
+                self._live.stop()
 
     def _take(self, lines: list[str]) -> None:
         """Lines are to be printed above the view; whoever logs them does not wait for that."""
@@ -98,6 +98,10 @@ class RunView:
 
     def _work(self) -> None:
         """Print what is logged, and draw the view from time to time, until the end."""
+        while not self._run.run_dir.spec.exists():
+            if self._called.wait(self._seconds):
+                return  # the run is not to be
+        self._begin()
         draw_at = 0.0
         while not self._ended:
             self._called.wait(max(0.0, draw_at - time.monotonic()))
@@ -107,6 +111,11 @@ class RunView:
                 self._draw()
                 draw_at = time.monotonic() + self._seconds
         self._print_lines()
+
+    def _begin(self) -> None:
+        self._live.start()
+        self._above = _Above(self._take, sys.stderr)
+        sys.stderr = self._above
 
     def _print_lines(self) -> None:
         while self._lines:
@@ -135,8 +144,6 @@ class RunView:
         lines = min(MOST_LINES, size.height - LOG_LINES)
         if lines < LEAST_LINES:
             return Text()
-        if not self._run.run_dir.spec.exists():
-            return Text("preparing: checks, images, data, and what this machine can do", "dim")
         now = ages.present()
         self._run.look(now)
         return view(self._run, list(self._words), now, size.width, lines)

@@ -50,12 +50,14 @@ def console(height: int = 30) -> Console:
     return Console(force_terminal=True, width=80, height=height, color_system=None)
 
 
-def test_a_run_is_prepared_and_then_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run's directory comes late; its container's words and its log are shown."""
+def test_a_run_is_shown_once_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What prepares it has the terminal to itself; then its container's words and log are shown."""
     screen = screen_of(monkeypatch)
     run_dir = RunDir(tmp_path / "gpt-s1")
     with RunView(console(), run_dir, 0.01) as view:
-        screen.wait_for("preparing: checks")
+        print("building an image", end="", file=sys.stderr)
+        assert screen.getvalue() == "building an image"
+        assert sys.stderr is screen
         made_run(tmp_path, events=[event(0, "run.started")])
         screen.wait_for("gpt-s1  pystdlib  running")
         view.hear("agent", "model: I halve the \x1b[2J depth")
@@ -71,6 +73,7 @@ def test_a_question_to_the_user_is_seen(tmp_path: Path, monkeypatch: pytest.Monk
     """What is printed without a line's end, and flushed, is shown at once."""
     screen = screen_of(monkeypatch)
     with RunView(console(), made_run(tmp_path), 0.01):
+        screen.wait_for("gpt-s1  pystdlib")
         print("stop the run [s]? ", end="", file=sys.stderr, flush=True)
         screen.wait_for("stop the run [s]?")
 
@@ -116,6 +119,7 @@ def test_a_terminal_that_takes_nothing_holds_up_no_run(
     screen = screen_of(monkeypatch, Stopped())
     assert isinstance(screen, Stopped)
     with RunView(console(), made_run(tmp_path), 0.01):
+        screen.wait_for("gpt-s1  pystdlib")
         screen.goes_on.clear()
         assert screen.is_asked.wait(WAIT_SECONDS)
         for number in range(100):
@@ -140,6 +144,7 @@ def test_an_error_of_the_run_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     def interrupted() -> None:
         with RunView(console(), made_run(tmp_path), 0.01):
+            screen.wait_for("gpt-s1  pystdlib")
             print("the last line", file=sys.stderr)
             raise KeyboardInterrupt
 
@@ -147,3 +152,13 @@ def test_an_error_of_the_run_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         interrupted()
     assert (sys.stdout, sys.stderr) == (screen, screen)
     assert "the last line" in screen.getvalue()
+
+
+def test_a_run_that_is_never_made_is_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that is refused prints its error as ever, and does not wait for a view."""
+    screen = screen_of(monkeypatch)
+    with RunView(console(), RunDir(tmp_path / "gpt-s1")):
+        pass
+    assert (screen.getvalue(), sys.stderr) == ("", screen)
