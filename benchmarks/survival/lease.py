@@ -7,6 +7,7 @@ Processes of their own want the same device, as runs do, and hold it in turns. R
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -80,7 +81,7 @@ def handed_over(processes: int, turns: int) -> tuple[list[float], float]:
     seconds = time.monotonic() - began
     spans = sorted(turn for part in found if isinstance(part, list) for turn in part)
     used = sum(part for part in found if isinstance(part, float))
-    gaps = [begin - ended for (_, ended), (begin, _) in zip(spans, spans[1:], strict=False)]
+    gaps = [begin - ended for (_, ended), (begin, _) in itertools.pairwise(spans)]
     # While processes still start, and once only one is left, nobody waits for what is given back.
     return gaps[processes:-processes], used / processes / seconds
 
