@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from functools import partial
 
 from benchmarks.survival.engine_gate import EngineGate
 from benchmarks.survival.live_run import LiveRun
+from runner.errors import EngineError
 
 Fault = Callable[[LiveRun, EngineGate], None]
 AWAY_SECONDS = 5.0  # of an engine that is gone, a runner that is stopped, an agent that is paused
@@ -25,8 +27,9 @@ def kill_container(role: str, run: LiveRun, _gate: EngineGate) -> None:
 def restart_all(run: LiveRun, _gate: EngineGate) -> None:
     """`docker restart` of everything."""
     for state in run.engine.containers(run.run_id):
-        run.engine.stop(state.id, 1)
-        run.engine.start(state.id)
+        with contextlib.suppress(EngineError):  # the run has made it anew meanwhile
+            run.engine.stop(state.id, 1)
+            run.engine.start(state.id)
 
 
 def lose_engine(_run: LiveRun, gate: EngineGate) -> None:
@@ -72,7 +75,8 @@ def pause(role: str, run: LiveRun, _gate: EngineGate) -> None:
     if container is not None:
         run.engine.pause(container)
         time.sleep(AWAY_SECONDS)
-        run.engine.unpause(container)
+        with contextlib.suppress(EngineError):
+            run.engine.unpause(container)
 
 
 COMMON: Mapping[str, Fault] = {
