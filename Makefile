@@ -36,7 +36,7 @@ help: ## show this help
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
 	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
-	@echo "  the log of a run: LOG=view|lines|json"
+	@echo "  how a run is shown: LOG=view (live) | lines | json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
 setup: ## make .venv with everything, and check that a Docker engine runs
@@ -98,7 +98,7 @@ stop: venv ## end a run in an orderly way: RUN=gpt-s1
 resume: ready ## continue a run that is suspended, or whose runner died: RUN=gpt-s1
 	@$(LOGGED) resume $(call quoted,$(RUN))
 
-resume-all: ready ## continue all runs that no runner has, after a reboot for example
+resume-all: ready ## continue every run that has no result and no runner, also suspended ones
 	@$(BAKEOFF) resume-all
 
 doctor: venv ## check this machine; nothing is started

@@ -72,7 +72,7 @@ def run_agent(
         bool, typer.Option(help="Run a model that has no known price.")
     ] = False,
     orphan_minutes: Annotated[
-        float, typer.Option(help="Without a word of its runner for so long, the agent stops.")
+        float, typer.Option(help="Minutes without a sign of its runner until an agent stops.")
     ] = spec.ORPHAN_MINUTES,
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,

@@ -1,7 +1,8 @@
-"""A Docker engine that went away under a run: wait for it, within bounds, and go on.
+"""A Docker engine that went away under a run: wait for it as long as it takes, and go on.
 
 An engine is upgraded, restarted or out of memory. All that a run has on it lies on volumes, so the
-run opens its sandbox again when the engine answers. The time until then counts to no budget.
+run opens its sandbox again when the engine answers. The time until then counts to no budget. An
+engine that answers but fails again and again suspends the run.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class EngineLoss:
 
         Raises:
             BakeoffError: `error`, if another life would not mend it: it is not the engine's, an
-                image is gone, or it came `MAX_FAILURES` times in a row.
+                image is gone, or it came more than `MAX_FAILURES` times in a row.
         """
         if not isinstance(error, EngineError | SandboxError) or isinstance(error, ImageError):
             raise error

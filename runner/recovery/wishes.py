@@ -26,7 +26,7 @@ from runner.run_lock import on_stop_signals
 ANSWER_SECONDS = 30.0
 INSIST_SECONDS = 15.0  # a suspension takes up to 10 s; a signal after that ends the runner at once
 SAME_SECONDS = 1.0  # a Ctrl-C may reach this process twice: from the terminal and from `make`
-QUESTION = "stop the run for good [s], suspend it [u], or go on [Enter]? "
+QUESTION = "stop the run for good [s], suspend it [u], or go on [Enter, or no answer in 30 s]? "
 ANSWERS = {"s": "stop", "stop": "stop", "u": "suspend", "suspend": "suspend"}
 
 
@@ -123,16 +123,16 @@ class Wishes:
             self._want(Kind.SUSPEND, name)
         elif not self.asking:
             self._asked_at = self._now()
-            self._asking = threading.Thread(target=self._ask, args=(name,), daemon=True)
+            self._asking = threading.Thread(target=self._ask, daemon=True)
             self._asking.start()
         elif self._now() - self._asked_at >= SAME_SECONDS:
             self._given_up.set()
             self._want(Kind.SUSPEND, f"{name}, twice")
 
-    def _ask(self, name: str) -> None:
+    def _ask(self) -> None:
         answer = ANSWERS.get(self._terminal.ask(self._given_up))
         if answer is not None and self._wish is None:
-            self._want(Kind(answer), f"{name}, and the answer {answer!r}")
+            self._want(Kind(answer), "a person at the terminal")
 
     def _want(self, kind: Kind, by: str) -> None:
         self._wish, self._wished_at = Wish(kind, by), self._now()

@@ -48,7 +48,7 @@ class Driver(Protocol):
         """Do what time alone brings. Called after every event, and at least twice a second."""
 
     def gave_up(self) -> str | None:
-        """Why the contestant ends the run by its own fault, or None."""
+        """Why the contestant does not get on, which suspends the run; None while it does."""
 
     def container_died(self) -> None:
         """The contestant's container has ended by itself, and will be started again."""
