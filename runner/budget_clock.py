@@ -91,6 +91,7 @@ class BudgetClock:
         self._trials_ran: list[Interval] = []
         self._attempt: tuple[int, float] | None = None
         self._worked: list[Interval] = []
+        self._frozen_at: float | None = None
 
     @property
     def trials(self) -> int:
@@ -176,9 +177,17 @@ class BudgetClock:
         moment = self.now()
         return max(self._began, moment - max(0.0, seconds)), moment
 
+    def freeze(self) -> None:
+        """No time passes from here on: what cannot go on costs its contestant nothing."""
+        if self._frozen_at is None:
+            self._frozen_at = self.now()
+
+    def _moment(self) -> float:
+        return self.now() if self._frozen_at is None else self._frozen_at
+
     def spent(self) -> Spent:
         """Everything spent so far, earlier lives included."""
-        moment = self.now()
+        moment = self._moment()
         elapsed = moment - self._began
         going_on = [(began, moment) for began in self._waiting_since.values()]
         waits = minus(self._lease_waits + going_on, self._worked)
@@ -203,7 +212,7 @@ class BudgetClock:
             return ClockReading(spent=self.spent())
         trial, began = self._attempt
         taken = self._worked + self._outages + self._lease_waits
-        seconds = length(minus([(began, self.now())], taken))
+        seconds = length(minus([(began, self._moment())], taken))
         return ClockReading(spent=self.spent(), trial=trial, attempt_seconds=seconds)
 
     def spent_budget(self) -> str | None:

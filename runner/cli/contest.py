@@ -144,14 +144,20 @@ def resume_all(context: typer.Context) -> None:
         for run_id in waiting:
             said = files.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
             runner = subprocess.Popen(
-                [*command, "resume", run_id], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=said, start_new_session=True,
+                [*command, _how_to_go_on(folders.runs / run_id), run_id],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+                start_new_session=True,
             )  # fmt: skip
             runners.append((run_id, runner, said))
         rich.print(f"continuing {', '.join(waiting)}; `make ps` shows them, and each has a run.log")
         ended = [_has_succeeded(*one) for one in runners]
         if not all(ended):
             raise typer.Exit(1)
+
+
+def _how_to_go_on(path: Path) -> str:
+    """The command for a run without a runner: whoever asked for its end before gets that."""
+    return "stop" if RunDir(path).stop.exists() else "resume"
 
 
 def _has_succeeded(run_id: str, runner: subprocess.Popen[bytes], said: TextIO) -> bool:

@@ -45,18 +45,23 @@ class EngineLoss:
         self._now = now
         self._sleep = sleep
         self._failures = 0
+        self._trials = 0
         self._began = now()
 
     def life_begins(self) -> None:
         """The run opens its sandbox."""
         self._began = self._now()
 
-    def wait(self, error: BakeoffError, wish: Callable[[], Wish | None]) -> Wish | None:
+    def wait(
+        self, error: BakeoffError, wish: Callable[[], Wish | None], trials: int
+    ) -> Wish | None:
         """Wait until the engine answers and the run may open its sandbox again.
 
         Args:
             error: what failed.
             wish: what a person wants; it ends the waiting.
+            trials: how many the run has recorded. A run that records none gets nowhere, however
+                long each life takes.
 
         Returns:
             The wish that ended the waiting, or None.
@@ -67,8 +72,10 @@ class EngineLoss:
         """
         if not isinstance(error, EngineError | SandboxError) or isinstance(error, ImageError):
             raise error
-        if self._now() - self._began >= STEADY_SECONDS:
+        lasted = self._now() - self._began >= STEADY_SECONDS
+        if trials > self._trials or (lasted and isinstance(error, EngineError)):
             self._failures = 0
+        self._trials = trials
         self._failures += 1
         self._journal.write(
             "engine.failed", error=error.message[:MAX_ERROR_CHARS], in_a_row=self._failures

@@ -7,6 +7,7 @@ again stays dead. The judge is opened again by the trial that needs it (`runner/
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class PartNotRestarted:
 
 @dataclass
 class _Deaths:
-    """How often a part died in a row, and since when it lives again."""
+    """How often a part died in a row, and since when it lives; infinite while it does not."""
 
     in_a_row: int = 0
     lives_since: float = 0.0
@@ -71,18 +72,23 @@ class Supervisor:
         self._now = now
         self._deaths = {role: _Deaths(lives_since=now()) for role in self._peers}
         self._closing = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._restarting: dict[str, threading.Thread] = {}
 
     def died(self, exited: ContainerExited) -> str | None:
         """A part has ended unasked: start it again, after a pause.
 
+        The end of a part that is being started again is no news: its restart will say so.
+
         Returns:
             Why it is not started again, or None.
         """
+        if self.is_restarting(exited.role):
+            return None
         deaths = self._deaths[exited.role]
         if self._now() - deaths.lives_since >= STEADY_SECONDS:
             deaths.in_a_row = 0
         deaths.in_a_row += 1
+        deaths.lives_since = math.inf  # until it runs again
         lines = exited.last_lines[:MAX_LINES_CHARS]
         self._journal.write(
             "part.died", role=exited.role, exit_code=exited.exit_code, last_lines=lines,
@@ -96,22 +102,35 @@ class Supervisor:
         self._start_again(exited.role, FIRST_PAUSE_SECONDS * 2 ** (deaths.in_a_row - 1))
         return None
 
-    def restarted(self, role: str) -> None:
-        """Note that the part runs again."""
+    def is_restarting(self, role: str) -> bool:
+        """Whether the part is being started again."""
+        return role in self._restarting
+
+    def restart_ended(self, role: str) -> None:
+        """Note that the restart of a part has come to its end."""
+        self._restarting.pop(role, None)
+
+    def restarted(self, role: str) -> ContainerExited | None:
+        """Note that the part runs again; returns its end if it has ended already."""
+        self.restart_ended(role)
         self._deaths[role].lives_since = self._now()
         self._journal.write("part.restarted", role=role)
+        peer = self._peers[role]
+        return ContainerExited(role, None, peer.last_lines()) if peer.has_exited() else None
 
     def close(self) -> None:
-        """Start nothing any more, and wait for what is being started."""
+        """Start nothing any more, and give up what is being started."""
         self._closing.set()
-        for thread in self._threads:
+        for role in self._restarting:
+            self._peers[role].give_up()
+        for thread in self._restarting.values():
             thread.join(JOIN_SECONDS)
 
     def _start_again(self, role: str, pause_seconds: float) -> None:
         thread = threading.Thread(
             target=self._reopen, args=(role, pause_seconds), name=f"restart-{role}", daemon=True
         )
-        self._threads = [*(t for t in self._threads if t.is_alive()), thread]
+        self._restarting[role] = thread
         thread.start()
 
     def _reopen(self, role: str, pause_seconds: float) -> None:

@@ -114,7 +114,7 @@ class Wishes:
         Raises:
             KeyboardInterrupt: a person insists: the run was to be suspended long ago.
         """
-        if self._wish is not None:
+        if self._wish is not None and (self._wish.kind is Kind.SUSPEND or number != signal.SIGTERM):
             if self._now() - self._wished_at >= INSIST_SECONDS:
                 raise KeyboardInterrupt
             return

@@ -10,12 +10,9 @@ process. `close_abandoned` takes the last two for a run that no runner has any m
 
 from __future__ import annotations
 
-import queue
 import shutil
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from runner import calibration, task_data
 from runner.budget_clock import BudgetClock
@@ -23,35 +20,26 @@ from runner.build import images
 from runner.build.images import image_tag
 from runner.calibration import Calibration, Place
 from runner.collect.abandoned import collect_abandoned
-from runner.collect.artifacts import Collector
 from runner.collect.gateway_state import closed_gateway
 from runner.engine.client import Engine
-from runner.errors import BakeoffError, HostError, SuspendedError, UserError
+from runner.errors import BakeoffError, HostError, UserError
 from runner.preflight import checks, reach
-from runner.records.files import to_json, write_whole
+from runner.records.files import write_whole
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import RunResult, Spent
-from runner.recovery import run_log
-from runner.recovery.engine_loss import EngineLoss
-from runner.recovery.wishes import Terminal, Wish, Wishes, taken_up
-from runner.run.container_plan import agent_plan, container_plans, provider_url
-from runner.run.context import RunContext, image_names, open_context, pristine_text, versions
+from runner.run.container_plan import agent_plan, provider_url
+from runner.run.context import image_names, open_context, pristine_text, versions
+from runner.run.lives import journal_finish, see_through, was_opened, write_result
 from runner.run.loop_parts import Ending
-from runner.run.result import run_result
-from runner.run.settlement import UsageLog, settle, settle_abandoned
+from runner.run.settlement import UsageLog, settle_abandoned
 from runner.run.spent import last_spent
-from runner.run.wiring import build_loop
 from runner.run_lock import held, interrupted_by_signals
 from runner.sandbox.peer import Show
 from runner.sandbox.removal import remove_run
-from runner.sandbox.sandbox import Sandbox, new_token
 from runner.spec import RunSpec, read_spec
 from runner.tasks import Task, load_task
-from runner.trials.judging import Judging
 from runner.trials.orders.pending import end_pending
-
-OPENED = "sandbox.opened"
 
 
 def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
@@ -73,10 +61,10 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
         write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
         with held(run_dir):
             context = open_context(spec, engine, run_dir, task, volume, show)
-            return _perform(context, Spent())
+            return see_through(context, Spent())
     except BakeoffError as error:
-        if _was_opened(Journal(run_dir)):
-            _say_how_to_continue(error, spec.run_id)
+        if was_opened(Journal(run_dir)):
+            _say_how_to_continue(error, run_dir)
         else:  # nothing happened yet, so the same command may be given again
             shutil.rmtree(run_dir.path, ignore_errors=True)
         raise
@@ -105,12 +93,12 @@ def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
     with held(run_dir):
         run_dir.stop.unlink(missing_ok=True)
         remove_run(engine, spec.run_id, volumes=False)  # a trial may still hold the device
-        opened = _was_opened(Journal(run_dir))
+        opened = was_opened(Journal(run_dir))
         context = open_context(spec, engine, run_dir, task, volume, show, resumed=opened)
         try:
-            return _perform(context, last_spent(run_dir))
+            return see_through(context, last_spent(run_dir))
         except BakeoffError as error:
-            _say_how_to_continue(error, spec.run_id)
+            _say_how_to_continue(error, run_dir)
             raise
 
 
@@ -147,9 +135,9 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
             problems += collect_abandoned(
                 engine, run_dir, context.journal, lambda: agent_plan(context, context.agent())
             )
-        result = _write_result(context, clock, ending, problems)
+        result = write_result(context, clock, ending, problems)
         remove_run(engine, run_id)
-        _journal_finish(context, ending)
+        journal_finish(context, ending)
     return result
 
 
@@ -203,105 +191,6 @@ def _make(run_dir: RunDir) -> None:
         ) from error
 
 
-def _perform(context: RunContext, before: Spent) -> RunResult:
-    """See the run through, in as many lives as the engine makes of it."""
-    run_dir, journal = context.run_dir, context.journal
-    wishes, loss = Wishes(run_dir, Terminal()), EngineLoss(context.engine, journal)
-    with run_log.kept(run_dir), taken_up(wishes):
-        while True:
-            clock = BudgetClock(context.spec.budget, before)
-            loss.life_begins()
-            try:
-                return _live(context, clock, wishes)
-            except BakeoffError as error:
-                opened = _was_opened(journal)
-                if not opened:
-                    raise
-                before = clock.spent()
-                wish = _next_life(error, loss, wishes, context)
-            if wish is not None:
-                raise _suspended(context, SuspendedError(wish.by, why="asked", by="user"))
-            context = replace(
-                context, resumed=True, inbox=queue.Queue(), token=new_token(), judging=Judging()
-            )
-            remove_run(context.engine, context.spec.run_id, volumes=False)
-
-
-def _next_life(
-    error: BakeoffError, loss: EngineLoss, wishes: Wishes, context: RunContext
-) -> Wish | None:
-    """Wait until the run can go on; returns what a person wants meanwhile.
-
-    Raises:
-        BakeoffError: it cannot.
-    """
-    try:
-        return loss.wait(error, wishes)
-    except SuspendedError as suspended:
-        raise _suspended(context, suspended) from None
-    except BakeoffError as failed:
-        _journal_suspended(context.journal, "failed", failed.cause, failed.message)
-        raise
-
-
-def _live(context: RunContext, clock: BudgetClock, wishes: Wishes) -> RunResult:
-    """Open the sandbox, run the loop, collect, settle with the gateway, and write the result.
-
-    Raises:
-        SuspendedError: the run cannot or shall not go on now; its volumes are kept.
-        BakeoffError: the engine or the disk failed.
-    """
-    usage = UsageLog(context.run_dir, context.journal, clock)
-    context.journal.write("run.resumed" if context.resumed else "run.started", **_facts(context))
-    sandbox = Sandbox(
-        context.engine, context.spec.run_id, container_plans(context), context.inbox, context.show
-    )
-    sandbox.keep_volumes = context.resumed
-    with sandbox:
-        context.journal.write(OPENED)
-        sandbox.keep_volumes = True  # until everything is collected
-        agent = sandbox.contestant.container if context.spec.kind == "agent" else ""
-        collector = Collector(context.engine, context.run_dir, context.journal, agent)
-        loop = build_loop(context, sandbox, clock, usage, collector, wishes)
-        gateway = sandbox.peer("gateway")
-        if gateway is not None and context.resumed:
-            usage.take_up(context.engine, gateway.container)
-        try:
-            ending = loop.run()
-        except SuspendedError:
-            sandbox.end()
-            loop.drain()
-            raise
-        sandbox.end()
-        loop.drain()
-        collector.finish()
-        problems = settle(context, usage, gateway.container if gateway else "")
-        result = _write_result(context, clock, ending, problems)
-        sandbox.keep_volumes = False
-    _journal_finish(context, ending)
-    return result
-
-
-def _suspended(context: RunContext, suspended: SuspendedError) -> SuspendedError:
-    """Journal that the run is suspended and by what; of a provider of the user's, its address."""
-    if suspended.by == "provider" and context.spec.base_url is not None:
-        suspended.message += f" (BASE_URL={context.spec.base_url})"
-    _journal_suspended(context.journal, suspended.why, suspended.by, suspended.message)
-    return suspended
-
-
-def _journal_suspended(journal: Journal, why: str, cause: str, detail: str) -> None:
-    journal.write("run.suspended", why=why, cause=cause, detail=detail)
-
-
-def _write_result(
-    context: RunContext, clock: BudgetClock, ending: Ending, problems: list[str]
-) -> RunResult:
-    result = run_result(context, clock, ending, problems)
-    write_whole(context.run_dir.result, to_json(result))
-    return result
-
-
 def _end_of_abandoned(journal: Journal) -> Ending:
     """How a run ends that no runner has: it was suspended, or its runner died."""
     last = next(
@@ -313,28 +202,10 @@ def _end_of_abandoned(journal: Journal) -> Ending:
     return Ending("stopped", "user", detail)
 
 
-def _journal_finish(context: RunContext, ending: Ending) -> None:
-    context.journal.write("run.finished", ended_by=ending.ended_by, cause=ending.cause)
-
-
-def _say_how_to_continue(error: BakeoffError, run_id: str) -> None:
+def _say_how_to_continue(error: BakeoffError, run_dir: RunDir) -> None:
     """Add to the hint of an error what can be done with the run that it interrupted."""
+    run_id = run_dir.path.name
     ways = f"`make resume RUN={run_id}` continues the run, `make stop RUN={run_id}` ends it"
+    if run_dir.result.exists():
+        ways = f"`make verify RUN={run_id}` verifies it"
     error.hint = f"{error.hint}; {ways}" if error.hint else ways
-
-
-def _was_opened(journal: Journal) -> bool:
-    """Whether the contestant has its repository and may have worked."""
-    return any(event.event == OPENED for event in journal.events())
-
-
-def _facts(context: RunContext) -> dict[str, Any]:
-    spec = context.spec
-    budget = {name: value for name, value in spec.budget.as_dict().items() if value is not None}
-    return {
-        "run_id": spec.run_id,
-        "task": spec.task,
-        "trial_seconds": spec.trial_seconds,
-        "rehearsed": spec.rehearsed,
-        "budget": budget,
-    }

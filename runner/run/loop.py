@@ -17,6 +17,7 @@ import time
 
 from runner.errors import EngineError, SuspendedError
 from runner.records.clock import keep_reading
+from runner.records.schema import Spent
 from runner.recovery.supervisor import PartNotRestarted, PartRestarted
 from runner.recovery.wishes import Kind
 from runner.run.drivers.driver import Closing
@@ -82,6 +83,7 @@ class RunLoop:
             raise
         except BaseException:
             self._broken = True
+            self._parts.clock.freeze()  # what follows is no time of the contestant's
             raise
         finally:
             self._parts.supervisor.close()
@@ -95,6 +97,7 @@ class RunLoop:
         A budget that is spent already ends the run: no turn is paid for, and what was taken up is
         killed. An agent's turn begins after the trials that were taken up, and is told of them.
         """
+        self._check_wish()
         self._parts.collector.cut_turns()
         self._parts.trials.take_up()
         spent = self._parts.clock.spent_budget()
@@ -148,27 +151,31 @@ class RunLoop:
         return self._ending if contestant_done and not self._parts.trials.in_flight() else None
 
     def _tick(self) -> None:
-        self._parts.driver.tick(self._parts.trials.in_flight())
         if self._ending is None:
             ending = self._reason_to_end()
             if ending is not None:
                 self._end(ending)
+        else:
+            self._check_wish()
+        self._parts.driver.tick(self._parts.trials.in_flight())
         if self._parts.clock.now() - self._clock_read_at >= READING_SECONDS:
             self._journal_clock()
             self._parts.collector.poll()
         elif self._parts.clock.now() - self._clock_kept_at >= SIGN_OF_LIFE_SECONDS:
             self._keep_clock()
 
-    def _keep_clock(self) -> None:
+    def _keep_clock(self) -> Spent:
         """Keep what is spent as a sign of life, which a restart goes on from."""
         self._clock_kept_at = self._parts.clock.now()
-        keep_reading(self._parts.run_dir, self._parts.clock.reading())
+        reading = self._parts.clock.reading()
+        keep_reading(self._parts.run_dir, reading)
+        return reading.spent
 
     def _journal_clock(self) -> None:
         """Journal what is spent, so that a restart goes on from here."""
-        self._keep_clock()
-        self._clock_read_at = self._parts.clock.now()
-        self._parts.journal.write("clock.read", **self._parts.clock.spent().model_dump())
+        spent = self._keep_clock()
+        self._clock_read_at = self._clock_kept_at
+        self._parts.journal.write("clock.read", **spent.model_dump())
 
     def _reason_to_end(self) -> Ending | None:
         wish = self._parts.wish()
@@ -177,10 +184,19 @@ class RunLoop:
         spent = self._parts.clock.spent_budget() or self._cap_reached
         if spent is not None:
             return Ending(spent, "budget", f"left: {self._parts.clock.left()}")
-        if wish is not None:
-            raise SuspendedError(wish.by, why="asked", by="user")
+        self._check_wish()
         self._check_progress()
         return None
+
+    def _check_wish(self) -> None:
+        """Suspend the run if a person wants that, even while it ends.
+
+        Raises:
+            SuspendedError: a person wants that.
+        """
+        wish = self._parts.wish()
+        if wish is not None and wish.kind is Kind.SUSPEND:
+            raise SuspendedError(wish.by, why="asked", by="user")
 
     def _check_progress(self) -> None:
         """Suspend a run whose contestant or provider does not get on.
@@ -221,10 +237,8 @@ class RunLoop:
                 raise error
             case PartRestarted(role=role):
                 self._handle_restart(role)
-            case PartNotRestarted(role=role, error=error):
-                if isinstance(error, EngineError):
-                    raise error
-                self._handle_death(ContainerExited(role, None, error.message))
+            case PartNotRestarted():
+                self._handle_failed_restart(item)
             case ContainerExited():
                 self._handle_gone(item)
             case TrialWaits() | TrialBegan() | TrialRepeats() | TrialEnded() | TrialBroke():
@@ -292,7 +306,7 @@ class RunLoop:
             return
         if self._ending is None:
             self._handle_death(gone)
-        else:
+        elif not self._parts.supervisor.is_restarting(gone.role):
             self._contestant_gone |= gone.role == self._parts.contestant.spec.role
 
     def _handle_death(self, gone: ContainerExited) -> None:
@@ -308,9 +322,24 @@ class RunLoop:
         if gone.role == self._parts.contestant.spec.role:
             self._parts.driver.container_died()
 
+    def _handle_failed_restart(self, failed: PartNotRestarted) -> None:
+        """A part could not be started again: one more death of it, unless the engine is to blame.
+
+        Raises:
+            EngineError: the engine failed.
+            SuspendedError: the part died too often.
+        """
+        self._parts.supervisor.restart_ended(failed.role)
+        if isinstance(failed.error, EngineError) and self._ending is None:
+            raise failed.error
+        self._handle_gone(ContainerExited(failed.role, None, failed.error.message))
+
     def _handle_restart(self, role: str) -> None:
         parts = self._parts
-        parts.supervisor.restarted(role)
+        died_again = parts.supervisor.restarted(role)
+        if died_again is not None:
+            self._handle_gone(died_again)
+            return
         if parts.gateway is not None and role == parts.gateway.spec.role:
             parts.usage.take_up(parts.engine, parts.gateway.container)
         if role == parts.contestant.spec.role:

@@ -14,6 +14,9 @@ from runner.records.layout import RunDir
 from runner.records.schema import Event, Spent, TrialRecord, UsageRecord
 from runner.trials.checks import seconds_of_checks
 
+# These follow a life of a run whose engine failed, or that was suspended, however late.
+AFTER_A_LIFE = ("run.resumed", "run.suspended", "engine.failed", "engine.answered")
+
 
 def last_spent(run_dir: RunDir) -> Spent:
     """What earlier lives of a run had spent.
@@ -58,7 +61,7 @@ def _time_spent(run_dir: RunDir, events: list[Event]) -> Spent:
 
 def _seconds_after(events: list[Event]) -> float:
     """From the first event to the last one of the same life."""
-    life = list(itertools.takewhile(lambda e: e.event != "run.resumed", events))
+    life = list(itertools.takewhile(lambda e: e.event not in AFTER_A_LIFE, events))
     return (_moment(life[-1]) - _moment(life[0])).total_seconds()
 
 

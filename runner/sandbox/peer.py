@@ -118,11 +118,13 @@ class Peer:
         """
         self._engine.remove(self.spec.name)  # left by a runner of this run that was killed
         self.container = self._engine.create(self.spec)
+        self._check_wanted()
         for folder, files in self._files.items():
             self._engine.put_files(self.container, folder, files)
         self._files = {}  # they lie on volumes; from now on they are the contestant's
         self._channel = self._engine.attach(self.container)
         self._engine.start(self.container)
+        self._check_wanted()
         state = self._engine.inspect(self.container)
         self._started_at = state.started_at if state else ""
         threading.Thread(
@@ -161,6 +163,14 @@ class Peer:
                     f"starting {self.spec.name}: {what}; its last lines: {self.last_lines()}",
                     hint="`bakeoff --verbose` prints all that the containers say",
                 )
+
+    def give_up(self) -> None:
+        """Open it no further: whoever does gets an error, and what was made is removed."""
+        self._closing = True
+
+    def has_exited(self) -> bool:
+        """Whether the container has ended, as far as is known."""
+        return self._exited.is_set()
 
     def send(self, message: Message) -> bool:
         """Send a message, without waiting for the container.
@@ -215,6 +225,16 @@ class Peer:
         if self._channel is not None:
             self._channel.close()
         self._engine.remove(self.spec.name)
+
+    def _check_wanted(self) -> None:
+        """Remove the container that is being opened if it is not wanted any more.
+
+        Raises:
+            SandboxError: it is not.
+        """
+        if self._closing:
+            self._engine.remove(self.container)
+            raise SandboxError(f"starting {self.spec.name}: it is not wanted any more")
 
     def _listen(self, life: int) -> None:
         """Read until the container ends; a connection that breaks before that is made again."""

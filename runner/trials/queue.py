@@ -164,6 +164,7 @@ class TrialQueue:
         """
         match event:
             case TrialWaits(order=order, moment=moment):
+                self._clock.attempt_ended()
                 self._clock.lease_wait_began(order.trial, moment)
             case TrialBegan(order=order, moment=moment):
                 self._clock.lease_wait_ended(order.trial, moment)
@@ -241,9 +242,10 @@ class TrialQueue:
         attempts: list[float] = []  # when each of them began
 
         def on_start() -> None:
-            began.append(self._clock.now())
-            attempts.append(began[0])
-            self._inbox.put(TrialBegan(order, began[0]))
+            moment = self._clock.now()
+            began.append(moment)
+            attempts.append(moment)
+            self._inbox.put(TrialBegan(order, moment))
 
         def on_repeat(reason: str) -> None:
             attempts.append(self._clock.now())
@@ -256,7 +258,7 @@ class TrialQueue:
             on_repeat=on_repeat,
         )
         record = self._executor.run(order, watch)
-        self._inbox.put(TrialEnded(order, record, began[0] if began else None, self._clock.now()))
+        self._inbox.put(TrialEnded(order, record, began[-1] if began else None, self._clock.now()))
 
     def _send_line(self, order: TrialOrder, line: str) -> None:
         self._send(TrialLog(order.request, line[:MAX_LOG_LINE_CHARS]))

@@ -38,6 +38,7 @@ class Rig:
         self.hands = Hands()
         self.journal = Journal(run_dir)
         self.wish: Wish | None = None
+        self.trials = 0
         engine = ReturningEngine(self.hands, back_at)
         self.loss = EngineLoss(engine, self.journal, self.hands, self._sleep)
 
@@ -45,7 +46,7 @@ class Rig:
         self.hands.at += seconds
 
     def wait(self, error: BakeoffError = LOST) -> Wish | None:
-        return self.loss.wait(error, lambda: self.wish)
+        return self.loss.wait(error, lambda: self.wish, self.trials)
 
     def said(self) -> Iterator[str]:
         return (event.event for event in self.journal.events())
@@ -87,6 +88,25 @@ def test_an_engine_that_fails_again_and_again_is_given_up(run_dir: RunDir) -> No
         assert rig.wait(SandboxError("starting the judge: it ended")) is None
     with pytest.raises(SandboxError, match="starting the judge"):
         rig.wait(SandboxError("starting the judge: it ended"))
+
+
+def test_a_sandbox_that_fails_again_and_again_is_given_up(run_dir: RunDir) -> None:
+    """However long each life lasts: without a trial on record it gets nowhere."""
+    rig = Rig(run_dir)
+    error = SandboxError("running trial 1: its container ended 4 times")
+
+    def live() -> None:
+        rig.loss.life_begins()
+        rig.hands.at += STEADY_SECONDS
+        assert rig.wait(error) is None
+
+    for _ in range(MAX_FAILURES):
+        live()
+    rig.trials = 1
+    for _ in range(MAX_FAILURES):
+        live()
+    with pytest.raises(SandboxError, match="4 times"):
+        live()
 
 
 def test_a_life_that_lasted_makes_good_for_failures(run_dir: RunDir) -> None:

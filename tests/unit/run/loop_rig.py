@@ -129,6 +129,12 @@ class ScriptedContestant(Peer):
             self.say(answer)
         return True
 
+    def has_exited(self) -> bool:
+        return False
+
+    def give_up(self) -> None:
+        pass
+
     def reopen(self) -> None:
         if self.unstartable is not None:
             raise self.unstartable

@@ -145,7 +145,13 @@ def test_an_agent_that_died_goes_on_with_its_session(make: Rigs) -> None:
     rig = make("agent", hours=1)
     rig.contestant.answers = lambda _: ()
     rig.inbox.put(ContainerExited("agent", 137, "none"))
-    rig.wish = lambda: STOP if rig.said("part.restarted") else rig.wait_for_an_event()
+    rig.wish = lambda: (
+        STOP
+        if len(rig.said("turn.started")) == 2
+        else None
+        if rig.said("part.restarted")
+        else rig.wait_for_an_event()
+    )
     rig.run()
     prompts = [fields["prompt"] for fields in rig.said("turn.started")]
     assert prompts[:2] == ["first", "nudge"]
@@ -244,12 +250,15 @@ def test_a_run_is_suspended(make: Rigs) -> None:
     assert rig.said("clock.read") != []
 
 
-def test_a_spent_budget_ends_a_run_that_is_to_be_suspended(make: Rigs) -> None:
-    """There is nothing left to resume."""
+def test_a_run_that_ends_is_suspended_too(make: Rigs) -> None:
+    """A machine that shuts down does not wait for a grace period; the end is on record."""
     rig = make("agent", hours=0.01)
     rig.contestant.answers = rig.think
-    rig.wish = lambda: SUSPEND if rig.hands.at >= 36 else None
-    assert rig.run().ended_by == "hours"
+    rig.wish = lambda: SUSPEND if rig.said("run.ending") else None
+    with pytest.raises(SuspendedError, match="a test"):
+        rig.run()
+    assert [fields["ended_by"] for fields in rig.said("run.ending")] == ["hours"]
+    assert rig.hands.at < 40
 
 
 def test_a_judge_that_ends_ends_no_run(make: Rigs) -> None:
