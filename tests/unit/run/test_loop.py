@@ -10,6 +10,7 @@ import pytest
 
 from runner.errors import EngineError, SandboxError, SuspendedError
 from runner.records.layout import RunDir
+from runner.recovery import supervisor
 from runner.recovery.supervisor import MAX_DEATHS, STEADY_SECONDS
 from runner.recovery.wishes import Kind, Wish
 from runner.run.drivers.turn_policy import MAX_TURNS_WITHOUT_TRIAL
@@ -38,8 +39,9 @@ STOP, SUSPEND = Wish(Kind.STOP, "a test"), Wish(Kind.SUSPEND, "a test")
 
 
 @pytest.fixture
-def make(run_dir: RunDir) -> Iterator[Rigs]:
-    """Makes the loop of a run with that budget."""
+def make(run_dir: RunDir, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rigs]:
+    """Makes the loop of a run with that budget; dead parts are started again at once."""
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.001)
     made: list[LoopRig] = []
 
     def make(role: str = "optimizer", **budget: float) -> LoopRig:
