@@ -129,7 +129,7 @@ def test_a_person_ends_a_run(make: Rigs) -> None:
 @pytest.mark.parametrize("role", ["agent", "gateway"])
 def test_a_part_that_dies_is_started_again(make: Rigs, role: str) -> None:
     """The run goes on to its budget, and both are on record."""
-    rig = make("agent", hours=1)
+    rig = make("agent", hours=0.02)
     rig.contestant.answers = rig.think
     rig.inbox.put(ContainerExited(role, 137, "out of memory"))
     rig.wish = lambda: None if rig.said("part.restarted") else rig.wait_for_an_event()
@@ -203,7 +203,7 @@ def test_a_part_that_cannot_be_started_again_counts_as_dead(make: Rigs) -> None:
 
 def test_what_a_dead_gateway_settled_is_counted_once(make: Rigs) -> None:
     """Its book has what it could not tell any more, and what it tells once it is back."""
-    rig = make("agent", hours=1)
+    rig = make("agent", hours=0.02)
     rig.contestant.answers = rig.think
     rig.settle_a_request(request="r-1", cost_usd=0.25)
     rig.book_engine = BookEngine(book(settled("r-1", 0.25), settled("r-2", 0.5)))
