@@ -48,7 +48,7 @@ def see_through(context: RunContext, before: Spent) -> RunResult:
                     remove_run(context.engine, context.spec.run_id, volumes=False)
                 result = _live(context, clock, wishes)
             except BakeoffError as error:
-                if not was_opened(journal):
+                if not was_opened(journal) or run_dir.result.exists():
                     raise
                 before = clock.spent()
                 wish = _next_life(error, loss, wishes, context)
