@@ -1,7 +1,8 @@
-"""What all tests share: how hypothesis works here, and directories of runs."""
+"""What all tests share: signals, how hypothesis works here, and directories of runs."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from runner.records.layout import RunDir
 settings.register_profile("bakeoff", deadline=None, print_blob=True, max_examples=50)
 settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile("bakeoff")
+
+# A shell ignores Ctrl-C for what it starts in the background, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
