@@ -307,3 +307,16 @@ def test_a_broken_attempt_is_given_back_in_the_next_life() -> None:
     spent = clock.spent()
     assert (spent.wall_seconds, spent.lease_wait_seconds) == (70.0, 35.0)
     assert spent.elapsed_seconds == 105.0
+
+
+def test_a_frozen_clock_costs_nothing_more() -> None:
+    """The engine is gone: closing what is left of a life takes minutes, and is nobody's time."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    clock.attempt_began(1, 5.0)
+    hands.at = 20.0
+    clock.freeze()
+    hands.at = 500.0
+    clock.freeze()
+    assert clock.spent().wall_seconds == clock.spent().elapsed_seconds == 20.0
+    assert clock.reading().attempt_seconds == 15.0

@@ -164,6 +164,16 @@ def test_time_goes_on_from_the_last_reading_to_the_last_event(run_dir: RunDir) -
     assert last_spent(run_dir).wall_seconds == 13
 
 
+@pytest.mark.parametrize("event", ["engine.failed", "run.suspended"])
+def test_waiting_for_an_engine_is_no_time_of_the_run(run_dir: RunDir, event: str) -> None:
+    """It was gone for the night, and the run was suspended in the morning."""
+    write_at(run_dir, 10, "clock.read", **Spent(wall_seconds=9, elapsed_seconds=9).model_dump())
+    write_at(run_dir, 12, "trial.log")
+    write_at(run_dir, 50, event)
+    write_at(run_dir, 55, "run.suspended")
+    assert last_spent(run_dir).wall_seconds == 11
+
+
 def test_trials_and_money_are_counted_from_their_records(run_dir: RunDir) -> None:
     """What was recorded after the last reading of the clock counts too."""
     journal = Journal(run_dir)
