@@ -18,6 +18,7 @@ from runner.records.journal import Journal
 from runner.records.schema import Event
 
 TRIAL_SECONDS = 2.0
+AFTER_A_LIFE = ("engine.failed", "engine.answered", "run.suspended", "run.finished")
 LAST_SECONDS = 1200.0  # for what is left of the run after the last fault
 LATEST_SECONDS = 3.0  # from a trial's start to the fault, at most
 COMMANDS = {"agent": ("run", "gpt", "--rehearsal"), "baseline": ("baseline", "random")}
@@ -143,7 +144,7 @@ def _lived(events: list[Event]) -> float:
     """The seconds in which a runner lived and an engine answered, by the times of the journal.
 
     A life begins with `run.started` or `run.resumed`, and ends with the last event before the next
-    one; a life that the engine ended, with `engine.failed`.
+    one; a life that the engine ended, with the last reading of its clock.
     """
     total, began, last = 0.0, None, None
     for event in events:
@@ -151,7 +152,7 @@ def _lived(events: list[Event]) -> float:
         if event.event in ("run.started", "run.resumed"):
             total += last - began if began is not None and last is not None else 0.0
             began = moment
-        if event.event not in ("engine.answered", "run.suspended", "run.finished"):
+        if event.event not in AFTER_A_LIFE:
             last = moment
     return total + (last - began if began is not None and last is not None else 0.0)
 
