@@ -41,16 +41,17 @@ def see_through(context: RunContext, before: Spent) -> RunResult:
     wishes, loss = Wishes(run_dir, Terminal()), EngineLoss(context.engine, journal)
     with run_log.kept(run_dir), taken_up(wishes):
         while True:
-            clock = BudgetClock(context.spec.budget, before)
+            clock = None
             loss.life_begins()
             try:
                 if context.resumed:  # something may be left of an earlier life
                     remove_run(context.engine, context.spec.run_id, volumes=False)
+                clock = BudgetClock(context.spec.budget, before)
                 result = _live(context, clock, wishes)
             except BakeoffError as error:
                 if not was_opened(journal) or run_dir.result.exists():
                     raise
-                before = clock.spent()
+                before = clock.spent() if clock is not None else before
                 wish = _next_life(error, loss, wishes, context)
             else:
                 _check_wanted(wishes)
