@@ -37,6 +37,7 @@ class LiveRun:
         self.run_id = run_id
         self.run_dir = RunDir(here / "runs" / run_id)
         self.engine = engine
+        self.killed_at: list[float] = []  # when a process of it was killed, seconds since 1970
         self._here = here
         self._docker_host = docker_host
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,6 +125,8 @@ class LiveRun:
     def kill(self) -> None:
         """End the process at once, if one runs."""
         if self._process is not None:
+            if self._process.poll() is None:
+                self.killed_at.append(time.time())
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             self._process.wait()

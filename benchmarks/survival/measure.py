@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 import time
 from collections import Counter
@@ -18,6 +20,7 @@ from runner.records.journal import Journal
 from runner.records.schema import Event
 
 TRIAL_SECONDS = 2.0
+LIFE = ("run.started", "run.resumed")
 AFTER_A_LIFE = ("engine.failed", "engine.answered", "run.suspended", "run.finished")
 LAST_SECONDS = 1200.0  # for what is left of the run after the last fault
 LATEST_SECONDS = 3.0  # from a trial's start to the fault, at most
@@ -130,7 +133,7 @@ def _outcome(kind: str, run: LiveRun, faults: list[str], seconds: float) -> Outc
         lost=len(accepted - set(numbers)),
         counted_twice=sum(n > 1 for n in (*numbers.values(), *requests.values())),
         left=run.left(),
-        wall_error_seconds=round(abs(spent.elapsed_seconds - _lived(events)), 2),
+        wall_error_seconds=round(abs(spent.elapsed_seconds - _lived(events, run.killed_at)), 2),
         training_error_seconds=round(
             abs(spent.train_seconds - sum(trial.train_seconds for trial in trials)), 2
         ),
@@ -140,21 +143,21 @@ def _outcome(kind: str, run: LiveRun, faults: list[str], seconds: float) -> Outc
     )
 
 
-def _lived(events: list[Event]) -> float:
-    """The seconds in which a runner lived and an engine answered, by the times of the journal.
+def _lived(events: list[Event], killed_at: list[float]) -> float:
+    """The seconds in which a runner lived and an engine answered.
 
-    A life begins with `run.started` or `run.resumed`, and ends with the last event before the next
-    one; a life that the engine ended, with the last reading of its clock.
+    A life begins with `run.started` or `run.resumed` in the journal. It ends when its process is
+    killed; otherwise with the last event before the next life, or, if the engine ended it, with the
+    last reading of its clock.
     """
-    total, began, last = 0.0, None, None
-    for event in events:
-        moment = _moment(event)
-        if event.event in ("run.started", "run.resumed"):
-            total += last - began if began is not None and last is not None else 0.0
-            began = moment
-        if event.event not in AFTER_A_LIFE:
-            last = moment
-    return total + (last - began if began is not None and last is not None else 0.0)
+    begun = [at for at, event in enumerate(events) if event.event in LIFE]
+    total = 0.0
+    for at, after in itertools.zip_longest(begun, begun[1:]):
+        life = [event for event in events[at:after] if event.event not in AFTER_A_LIFE]
+        began, ended = _moment(life[0]), _moment(life[-1])
+        until = math.inf if after is None else _moment(events[after])
+        total += max([ended, *(kill for kill in killed_at if ended < kill < until)]) - began
+    return total
 
 
 def _the(events: list[Event], name: str) -> Event:
