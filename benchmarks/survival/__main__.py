@@ -11,6 +11,7 @@ import json
 import platform
 import random
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import rich
@@ -61,18 +62,24 @@ def engine_socket() -> str:
 
 
 def table(outcomes: list[Outcome]) -> Table:
-    """A row for each run."""
-    shown = Table(
-        "run", "faults", "trials", "lost", "counted twice", "left", "wall error, s",
-        "training error, s", "dollars' error", "end to last process, s", "whole, s",
-    )  # fmt: skip
-    for one in outcomes:
-        shown.add_row(
-            one.kind, str(len(one.faults)), str(one.trials), str(one.lost),
-            str(one.counted_twice), str(len(one.left)), f"{one.wall_error_seconds:.1f}",
-            f"{one.training_error_seconds:.1f}", f"{one.usd_error:.4f}",
-            f"{one.last_process_seconds:.1f}", f"{one.seconds:.0f}",
-        )  # fmt: skip
+    """A column for each run."""
+    shown = Table("", *(one.kind for one in outcomes))
+    rows: dict[str, Callable[[Outcome], str]] = {
+        "faults": lambda one: str(len(one.faults)),
+        "trials": lambda one: str(one.trials),
+        "trials lost": lambda one: str(one.lost),
+        "counted twice": lambda one: str(one.counted_twice),
+        "left on the engine": lambda one: str(len(one.left)),
+        "error of the wall time, s": lambda one: f"{one.wall_error_seconds:.1f}",
+        "error of the training time, s": lambda one: f"{one.training_error_seconds:.1f}",
+        "error of the dollars": lambda one: f"{one.usd_error:.4f}",
+        "from the budget's end to the last process, s": (
+            lambda one: f"{one.last_process_seconds:.1f}"
+        ),
+        "the whole, s": lambda one: f"{one.seconds:.0f}",
+    }
+    for name, value in rows.items():
+        shown.add_row(name, *map(value, outcomes))
     return shown
 
 
