@@ -14,7 +14,7 @@ from runner.errors import EngineError
 
 Fault = Callable[[LiveRun, EngineGate], None]
 AWAY_SECONDS = 5.0  # of an engine that is gone, a runner that is stopped, an agent that is paused
-SUSPEND_SECONDS = 10.0
+SUSPEND_SECONDS = 20.0  # twice what it may take, for a busy machine
 
 
 def kill_container(role: str, run: LiveRun, _gate: EngineGate) -> None:

@@ -20,7 +20,7 @@ from runner.records.schema import RunResult, TrialRecord, UsageRecord
 
 BAKEOFF = Path(sys.executable).with_name("bakeoff")
 LOOK_SECONDS = 0.05
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 400.0
 
 
 class LiveRun:
