@@ -22,7 +22,7 @@ from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import Spent, TrialRecord, TrialSource, UsageRecord
 from runner.recovery.supervisor import Supervisor
-from runner.recovery.wishes import Wish
+from runner.recovery.wishes import Kind, Wish
 from runner.run.drivers.agent_driver import AgentDriver, TurnMaker
 from runner.run.drivers.baseline_driver import OptimizerDriver
 from runner.run.drivers.driver import Driver
@@ -270,3 +270,6 @@ USAGE = {
     "at": "2026-01-01T00:00:00.000Z", "provider": "openai", "model": "gpt",
     "status": 200,
 }  # fmt: skip
+
+Rigs = Callable[..., LoopRig]
+STOP, SUSPEND = Wish(Kind.STOP, "a test"), Wish(Kind.SUSPEND, "a test")
