@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import docker
 import pytest
 
 from runner.build.images import image_tag
@@ -140,9 +139,7 @@ def test_a_paused_container_keeps_the_device(
     assert runner.told(container) == "done"
     runner.process.kill()
     runner.process.wait()
-    client = docker.from_env()
-    client.containers.get(container).pause()
-    client.close()
+    engine.pause(container)
     waiting = Next(engine, tmp_path / "queue")
     assert not waiting.has.wait(LONG)
     engine.remove(container)
