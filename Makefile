@@ -28,7 +28,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
-	bench-survival bench-idle bench-lease
+	bench-survival bench-engine-faults bench-idle bench-lease
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -159,6 +159,10 @@ bench-gateway: ready ## measure the gateway beside its peers: SYSTEMS=gateway,po
 bench-survival: ready ## measure what runs survive: every fault in turn on an agent and a baseline
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.survival
+
+bench-engine-faults: ready ## measure what runs survive of their engine: restarts, a full disk, no memory
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.survival.engine_faults
 
 bench-idle: ready ## measure what ten runs cost that wait for a device
 	@scripts/setup dev

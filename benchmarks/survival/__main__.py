@@ -17,7 +17,8 @@ from pathlib import Path
 import rich
 from rich.table import Table
 
-from benchmarks.survival.faults import FAULTS
+from benchmarks.survival.engine_gate import EngineGate
+from benchmarks.survival.faults import KINDS, faults_of
 from benchmarks.survival.measure import Outcome, survive
 from runner.engine.address import engine_address
 from runner.engine.client import Engine
@@ -34,12 +35,19 @@ def main() -> None:
     outcomes = []
     engine = Engine.connect()
     try:
-        for kind in FAULTS:
+        for kind in KINDS:
             seed = random.SystemRandom().randrange(10**6, 10**9)
-            with tempfile.TemporaryDirectory() as folder:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                EngineGate(Path(folder) / "engine.sock", socket) as gate,
+            ):
+                faults = faults_of(kind, gate)
                 outcomes.append(
-                    survive(kind, Path(folder), engine, socket, seed=seed, rounds=args.rounds)
-                )
+                    survive(
+                        kind, Path(folder), engine, gate.address, faults,
+                        seed=seed, rounds=args.rounds,
+                    )
+                )  # fmt: skip
     finally:
         engine.close()
     RESULTS.parent.mkdir(exist_ok=True)

@@ -38,7 +38,10 @@ class EngineGate:
         time.sleep(seconds)
         self._shut.clear()
 
-    def close(self) -> None:
+    def __enter__(self) -> EngineGate:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._server.close()
 
     def _accept(self) -> None:

@@ -12,19 +12,19 @@ from benchmarks.survival.engine_gate import EngineGate
 from benchmarks.survival.live_run import LiveRun
 from runner.errors import EngineError
 
-Fault = Callable[[LiveRun, EngineGate], None]
+Fault = Callable[[LiveRun], None]
 AWAY_SECONDS = 5.0  # of an engine that is gone, a runner that is stopped, an agent that is paused
 SUSPEND_SECONDS = 20.0  # twice what it may take, for a busy machine
 
 
-def kill_container(role: str, run: LiveRun, _gate: EngineGate) -> None:
+def kill_container(role: str, run: LiveRun) -> None:
     """`docker kill` of a part."""
     container = run.container(role)
     if container is not None:
         run.engine.kill(container)
 
 
-def restart_all(run: LiveRun, _gate: EngineGate) -> None:
+def restart_all(run: LiveRun) -> None:
     """`docker restart` of everything."""
     for state in run.engine.containers(run.run_id):
         with contextlib.suppress(EngineError):  # the run has made it anew meanwhile
@@ -32,30 +32,30 @@ def restart_all(run: LiveRun, _gate: EngineGate) -> None:
             run.engine.start(state.id)
 
 
-def lose_engine(_run: LiveRun, gate: EngineGate) -> None:
+def lose_engine(gate: EngineGate, _run: LiveRun) -> None:
     """The engine does not answer for a while."""
     gate.shut_for(AWAY_SECONDS)
 
 
-def hang_up(run: LiveRun, _gate: EngineGate) -> None:
+def hang_up(run: LiveRun) -> None:
     """The terminal is closed."""
     run.signal(signal.SIGHUP)
 
 
-def stop_runner(run: LiveRun, _gate: EngineGate) -> None:
+def stop_runner(run: LiveRun) -> None:
     """The runner is stopped for a while and continued."""
     run.signal(signal.SIGSTOP)
     time.sleep(AWAY_SECONDS)
     run.signal(signal.SIGCONT)
 
 
-def kill_runner(run: LiveRun, _gate: EngineGate) -> None:
+def kill_runner(run: LiveRun) -> None:
     """The runner is killed, and the run resumed."""
     run.kill()
     run.start("resume", run.run_id)
 
 
-def suspend(run: LiveRun, _gate: EngineGate) -> None:
+def suspend(run: LiveRun) -> None:
     """SIGTERM, and the run is resumed.
 
     Raises:
@@ -69,7 +69,7 @@ def suspend(run: LiveRun, _gate: EngineGate) -> None:
     run.start("resume", run.run_id)
 
 
-def pause(role: str, run: LiveRun, _gate: EngineGate) -> None:
+def pause(role: str, run: LiveRun) -> None:
     """A part is frozen for a while."""
     container = run.container(role)
     if container is not None:
@@ -79,27 +79,31 @@ def pause(role: str, run: LiveRun, _gate: EngineGate) -> None:
             run.engine.unpause(container)
 
 
-COMMON: Mapping[str, Fault] = {
-    "kill the judge": partial(kill_container, "judge"),
-    "kill the trial": partial(kill_container, "trial"),
-    "restart all": restart_all,
-    "lose the engine": lose_engine,
-    "hang up": hang_up,
-    "stop the runner": stop_runner,
-    "suspend": suspend,
-    "kill the runner": kill_runner,
-}
-FAULTS: Mapping[str, Mapping[str, Fault]] = {
+KINDS = ("agent", "baseline")
+PARTS: Mapping[str, Mapping[str, Fault]] = {
     "agent": {
         "kill the gateway": partial(kill_container, "gateway"),
         "kill the model": partial(kill_container, "rehearsal"),
         "kill the agent": partial(kill_container, "agent"),
         "pause the agent": partial(pause, "agent"),
-        **COMMON,
     },
     "baseline": {
         "kill the optimizer": partial(kill_container, "optimizer"),
         "pause the optimizer": partial(pause, "optimizer"),
-        **COMMON,
     },
 }
+
+
+def faults_of(kind: str, gate: EngineGate) -> dict[str, Fault]:
+    """All faults of a run of this kind that reaches its engine through the gate, by name."""
+    return {
+        **PARTS[kind],
+        "kill the judge": partial(kill_container, "judge"),
+        "kill the trial": partial(kill_container, "trial"),
+        "restart all": restart_all,
+        "lose the engine": partial(lose_engine, gate),
+        "hang up": hang_up,
+        "stop the runner": stop_runner,
+        "suspend": suspend,
+        "kill the runner": kill_runner,
+    }

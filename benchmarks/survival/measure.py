@@ -7,13 +7,12 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks.survival.engine_gate import EngineGate
-from benchmarks.survival.faults import FAULTS
+from benchmarks.survival.faults import Fault
 from benchmarks.survival.live_run import LiveRun
 from runner.engine.client import Engine
 from runner.records.journal import Journal
@@ -22,6 +21,12 @@ from runner.records.schema import Event
 TRIAL_SECONDS = 2.0
 LIFE = ("run.started", "run.resumed")
 AFTER_A_LIFE = ("engine.failed", "engine.answered", "run.suspended", "run.finished")
+WRONG = (
+    "part.died", "judge.ended", "engine.failed", "trial.repeated", "container.problem",
+    "gateway.request_denied", "run.suspended",
+)  # fmt: skip
+ABOUT = ("role", "reason", "error", "detail")  # of them, whichever says what it was
+MAX_NAMED_CHARS = 160
 LAST_SECONDS = 1200.0  # for what is left of the run after the last fault
 LATEST_SECONDS = 3.0  # from a trial's start to the fault, at most
 COMMANDS = {"agent": ("run", "gpt", "--rehearsal"), "baseline": ("baseline", "random")}
@@ -46,6 +51,7 @@ class Outcome:
         usd_error: likewise for the dollars, against usage.jsonl.
         last_process_seconds: from the end of its budget to its last container's end.
         seconds: of the whole.
+        named: what the journal says between a fault and the next one, of what went wrong.
     """
 
     kind: str
@@ -60,17 +66,18 @@ class Outcome:
     usd_error: float = 0.0
     last_process_seconds: float = 0.0
     seconds: float = 0.0
+    named: dict[str, list[str]] = field(default_factory=dict)
 
 
 def survive(
     kind: str,
     here: Path,
     engine: Engine,
-    engine_socket: str,
+    address: str,
+    faults: Mapping[str, Fault],
     *,
     seed: int,
     rounds: int = 1,
-    only: tuple[str, ...] = (),
     show: Callable[[str], None] = print,
 ) -> Outcome:
     """Do every fault to one run, each while a trial is under way, and see it to its end.
@@ -79,35 +86,35 @@ def survive(
         kind: agent or baseline.
         here: an empty folder.
         engine: to see its containers with.
-        engine_socket: the path of the engine's socket.
+        address: by which the run reaches the engine.
+        faults: what is done to it, by name.
         seed: of the run, and of the moments of the faults.
         rounds: how often each fault is done.
-        only: the faults to do; all if it is empty.
         show: is told what is done.
 
     Raises:
         RuntimeError: the run did not go on.
     """
     began, moments = time.monotonic(), random.Random(seed)
-    faults = [name for name in FAULTS[kind] if not only or name in only] * rounds
-    gate = EngineGate(here / "engine.sock", engine_socket)
-    run = LiveRun(here, f"{NAMES[kind]}-s{seed}", engine, gate.address)
+    order, done = list(faults) * rounds, []
+    run = LiveRun(here, f"{NAMES[kind]}-s{seed}", engine, address)
     try:
         run.start(
             *COMMANDS[kind], "--seed", str(seed), "--verify", "none",
-            "--trial-seconds", f"{TRIAL_SECONDS:g}", "--trials", str(2 * len(faults) + 1),
+            "--trial-seconds", f"{TRIAL_SECONDS:g}", "--trials", str(2 * len(order) + 1),
         )  # fmt: skip
-        for number, name in enumerate(faults):
+        for number, name in enumerate(order):
             _wait_for_a_trial(run, number)
             time.sleep(moments.uniform(0.0, LATEST_SECONDS))
-            show(f"{kind}: {number + 1}/{len(faults)} {name}")
-            FAULTS[kind][name](run, gate)
+            show(f"{kind}: {number + 1}/{len(order)} {name}")
+            done.append((name, time.time()))
+            faults[name](run)
         if run.ended(LAST_SECONDS) != 0:
             raise RuntimeError(f"{run.run_id} did not end by its budget\n{run.output()}")
-        return _outcome(kind, run, faults, time.monotonic() - began)
+        outcome = _outcome(kind, run, order, time.monotonic() - began)
+        return replace(outcome, named=_named(Journal(run.run_dir).events(), done))
     finally:
         run.kill()
-        gate.close()
 
 
 def _wait_for_a_trial(run: LiveRun, before: int) -> None:
@@ -118,7 +125,7 @@ def _wait_for_a_trial(run: LiveRun, before: int) -> None:
     )
 
 
-def _outcome(kind: str, run: LiveRun, faults: list[str], seconds: float) -> Outcome:
+def _outcome(kind: str, run: LiveRun, faults: Sequence[str], seconds: float) -> Outcome:
     result, trials = run.result(), run.trials()
     events = Journal(run.run_dir).events()
     accepted = {event.fields["trial"] for event in events if event.event == "trial.queued"}
@@ -127,7 +134,7 @@ def _outcome(kind: str, run: LiveRun, faults: list[str], seconds: float) -> Outc
     spent = result.spent
     return Outcome(
         kind=kind,
-        faults=faults,
+        faults=list(faults),
         ended_by=result.ended_by,
         trials=len(trials),
         lost=len(accepted - set(numbers)),
@@ -141,6 +148,19 @@ def _outcome(kind: str, run: LiveRun, faults: list[str], seconds: float) -> Outc
         last_process_seconds=round(_moment(events[-1]) - _moment(_the(events, "run.ending")), 2),
         seconds=round(seconds, 1),
     )
+
+
+def _named(events: list[Event], done: list[tuple[str, float]]) -> dict[str, list[str]]:
+    """For each fault, what the journal says went wrong until the next one, each once."""
+    found: dict[str, list[str]] = {}
+    for (name, began), (_, ended) in itertools.pairwise([*done, ("", math.inf)]):
+        said = found.setdefault(name, [])
+        for event in events:
+            if began <= _moment(event) < ended and event.event in WRONG:
+                about = next((event.fields[key] for key in ABOUT if key in event.fields), "")
+                text = " ".join(f"{event.event} {about}".split())[:MAX_NAMED_CHARS]
+                said += [] if text in said else [text]
+    return found
 
 
 def _lived(events: list[Event], killed_at: list[float]) -> float:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import frames
+import steady_clock
 
 MAX_WAITING = 64
 HELLO_SECONDS = 10.0
@@ -124,7 +125,7 @@ class Listener:
             self._drop(one)
             return
         if hello is not None:
-            at = time.time()
+            at = steady_clock.now()
             self._forget(one)
             with contextlib.suppress(OSError):  # a runner that is gone must not end this thread
                 self.on_hello(one.connection, hello, at)

@@ -15,13 +15,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import frames
+import steady_clock
 from judge_terms import HANDED_OUT, SCORER_DIED, UNSCORED, WENT_AWAY
 from listener import answer, refuse
 from messages import Message, ScoreEstimated, ScoreFinished, ScoreOpen, ScoreRequested
@@ -156,7 +156,7 @@ class Session:
             self.asked = True
             if isinstance(model := hello.get("model"), str) and DIGEST.fullmatch(model):
                 self.handed_out = {HANDED_OUT: {"sha256": model}}
-            self.tell(ScoreRequested(self.name, "final", at))
+            self.tell(self._requested("final", at))
             self.at_once += 1
             self.held = (connection, hello)
             if self.begun or not self.begins:
@@ -169,9 +169,12 @@ class Session:
         elif self.estimates > frames.MAX_ESTIMATES:
             refuse(connection, "no more estimates")
         else:
-            self.tell(ScoreRequested(self.name, "estimate", at))
+            self.tell(self._requested("estimate", at))
             self.at_once += 1
             self._pass_on(connection, hello)
+
+    def _requested(self, purpose: str, at: float) -> ScoreRequested:
+        return ScoreRequested(self.name, purpose, at, steady_clock.monotonic(at))
 
     def _hand_over(self) -> None:
         if self.held is not None:
@@ -231,7 +234,11 @@ class Session:
                 if "free" in found:
                     self.at_once -= 1
                 elif "estimated" in found:
-                    estimate = {"session": self.name, **found["estimated"], "at": time.time()}
+                    estimate = {
+                        "session": self.name,
+                        **found["estimated"],
+                        "at": steady_clock.now(),
+                    }
                     self.tell(ScoreEstimated(**estimate))
                 else:
                     self._finish(**found["finished"])
@@ -260,5 +267,7 @@ class Session:
             self.value = (values or {}).get("val")
         found = {**(audit or {}), **self.handed_out}
         self.tell(
-            ScoreFinished(self.name, status, reason, time.time(), tokens, values or {}, found)
+            ScoreFinished(
+                self.name, status, reason, steady_clock.now(), tokens, values or {}, found
+            )
         )

@@ -19,6 +19,7 @@ from typing import BinaryIO, NoReturn
 import cgroup
 import gpu
 import pid1
+import steady_clock
 from config_reader import read_config
 from counters import Counters, open_io
 from forward import Forwarder
@@ -90,10 +91,11 @@ def main() -> None:
 def run(config: TrialConfig, text: bytes, io: BinaryIO | None) -> None:
     """Run one trial of a train.py, from writing its file to `trial.exited`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # `_told_to_end` takes it up
-    counters = Counters(io=io, gpu=gpu.find_gpu())
+    counters = Counters(now=steady_clock.now, io=io, gpu=gpu.find_gpu())
     (TRIAL / "train.py").write_bytes(text)
-    began = time.monotonic()
-    send(Started({"bytes": len(text), "began_at": time.time()}))
+    began, began_at = time.monotonic(), steady_clock.now()
+    at = {"began_at": began_at, "monotonic": steady_clock.monotonic(began_at)}
+    send(Started({"bytes": len(text), **at}))
     say(f"training for {config.train_seconds:g} s, {config.limit_seconds:g} s at most")
     forwarder = Forwarder(config.output_bytes)
     ending = watch(spawn(config, forwarder), forwarder, began + config.limit_seconds, counters)

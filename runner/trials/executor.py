@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from runner.records.layout import RunDir, trial_container_name
 from runner.records.schema import TrialRecord, now
 from runner.referee import verdicts
 from runner.spec import RunSpec
+from runner.timing.instants import Instant
 from runner.trials.judging import Judging, Session
 from runner.trials.lease import DeviceLease, Held, Holder, LeaseAbandonedError, still_trains
 from runner.trials.orders.order import TrialOrder
@@ -306,7 +307,7 @@ class Executor:
                 with contextlib.suppress(EngineError):  # it died, and its stream ends next
                     channel.send(encode(Start(as_config(self._config(order, session)))))
             elif isinstance(message, Started):
-                seen.began_at = _moment(message.details.get("began_at"))
+                seen.began = _instant(message.details)
                 timers.training_began()
             elif isinstance(message, TrialExited):
                 seen.exited = message
@@ -328,5 +329,9 @@ def _message(line: str) -> Message | None:
     return None
 
 
-def _moment(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _instant(details: Mapping[str, Any]) -> Instant | None:
+    """When train.py began, as its PID 1 says and the runner has just heard."""
+    at, monotonic = details.get("began_at"), details.get("monotonic", 0.0)
+    if not isinstance(at, int | float) or not isinstance(monotonic, int | float):
+        return None
+    return Instant(float(at), float(monotonic), time.monotonic())

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from runner.timing.instants import Instant
 from runner.wire.judge_terms import SCORER_DIED
 from runner.wire.messages import (
     Message,
@@ -60,7 +61,7 @@ class Session:
         on_lost: called once, when the judge has ended before the session did.
         on_finish: called once, at the judge's last word.
         asked: the trial asked for anything, so that the judge has worked for it.
-        requested_at: when it first asked for its final score.
+        requested: when it first asked for its final score.
         estimates: the scores on the way.
         finished: the judge's last word.
         lost: the judge, or the part of it that scored this trial, has ended or does not answer.
@@ -75,7 +76,7 @@ class Session:
     on_lost: Callable[[], None]
     on_finish: Callable[[], None] = lambda: None
     asked: bool = False
-    requested_at: float | None = None
+    requested: Instant | None = None
     estimates: list[ScoreEstimated] = field(default_factory=list)
     finished: ScoreFinished | None = None
     lost: bool = False
@@ -209,9 +210,9 @@ class Judging:
             if session is None:
                 return
             session.asked = True
-            first = message.purpose == FINAL and session.requested_at is None
+            first = message.purpose == FINAL and session.requested is None
             if first:
-                session.requested_at = message.at
+                session.requested = Instant(message.at, message.monotonic, time.monotonic())
         if first:
             session.on_request()
             self._send(ScoreBegin(session.name))

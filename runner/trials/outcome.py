@@ -18,6 +18,7 @@ from runner.engine.lockdown import Sizes
 from runner.metrics import Metric
 from runner.records.schema import Measured, TrialStatus
 from runner.timing.findings import Allowances, Found, Moments, judge_time
+from runner.timing.instants import Instant, seconds_between
 from runner.trials.judging import Session
 from runner.trials.output import TrialOutput
 from runner.trials.terms import CHECK_SECONDS, CONTESTANT, Terms
@@ -90,12 +91,12 @@ class Trainer:
 
 @dataclass
 class Seen:
-    """What was seen of one trial. Times are seconds, `began_at` since 1970 on the engine's clock.
+    """What was seen of one trial. Times are in seconds.
 
     Attributes:
         session: the trial before the judge.
         output: what it printed.
-        began_at: when train.py's process began; None until its PID 1 has said so.
+        began: when train.py's process began; None until its PID 1 has said so.
         exited: the last word of its PID 1.
         state: its container, once it had ended.
         overran: which limit the host ended it for.
@@ -108,7 +109,7 @@ class Seen:
 
     session: Session
     output: TrialOutput = field(default_factory=TrialOutput)
-    began_at: float | None = None
+    began: Instant | None = None
     exited: TrialExited | None = None
     state: ContainerState | None = None
     overran: Overrun = ""
@@ -151,11 +152,12 @@ class Seen:
         What its PID 1 could not say is made of what the host saw, and nothing is later than the
         host saw it: a clock that was set back or forth in between charges nothing that was not.
         """
-        began, asked = self.began_at, self.session.requested_at
-        if began is None:
+        if self.began is None:
             return Moments(0.0, None, self.seconds)
-        if asked is not None:
-            asked = min(max(asked, began), began + self.wall_seconds)
+        began, asked = self.began.at, None
+        if self.session.requested is not None:
+            until_then = seconds_between(self.began, self.session.requested)
+            asked = began + min(max(until_then, 0.0), self.wall_seconds)
         return Moments(began, asked, began + self.seconds)
 
 
@@ -219,10 +221,10 @@ def _measured(counted: Mapping[str, Any], found: Found) -> Measured:
 
 def scoring_seconds(seen: Seen) -> float:
     """From the first request for the final score to the judge's last word; 0 without a request."""
-    requested, finished = seen.session.requested_at, seen.finished
+    requested, finished = seen.session.requested, seen.finished
     if requested is None or finished is None:
         return 0.0
-    return max(0.0, finished.ended_at - requested)
+    return max(0.0, finished.ended_at - requested.at)
 
 
 def _status(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -> tuple[TrialStatus, str]:
@@ -267,7 +269,7 @@ def _why_rejected(finished: ScoreFinished) -> str:
 def _scored(seen: Seen, metric: Metric) -> tuple[TrialStatus, str]:
     """The status of a trial that went through to its end without an error."""
     finished = seen.finished
-    if finished is None or (seen.session.requested_at is None and finished.status != "scored"):
+    if finished is None or (seen.session.requested is None and finished.status != "scored"):
         return "crash", UNSCORED
     if finished.status != "scored":
         return "crash", f"scoring failed: {finished.reason}"
@@ -307,7 +309,7 @@ def _values(finished: ScoreFinished | None, metric: Metric) -> dict[str, float]:
 
 def _estimates(seen: Seen, metric: Metric) -> list[dict[str, float]]:
     """The scores on the way: the trial's own fraction, seconds since its start, and the value."""
-    began = seen.began_at
+    began = None if seen.began is None else seen.began.at
     return [
         {
             "fraction": round(estimate.fraction, 6),

@@ -101,12 +101,13 @@ class TrialExited(Message):
 
 @dataclass(frozen=True)
 class ScoreRequested(Message):
-    """A trial asked the judge for a score, final or estimate, at `at` (seconds since 1970)."""
+    """A trial asked for a score, final or estimate, at `at` (s since 1970; steady_clock.py)."""
 
     event: ClassVar[str] = "score.requested"
     session: str
     purpose: str
     at: float
+    monotonic: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ class TrialRig:
 
     def asked(self) -> int:
         """How many attempts at the trial that runs now have asked for their final score."""
-        now = any(each.requested_at is not None for each in self.judging.open_sessions())
+        now = any(each.requested is not None for each in self.judging.open_sessions())
         return len(self.repeated) + now
 
     def watch(self) -> Watch:

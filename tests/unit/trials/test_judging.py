@@ -78,7 +78,8 @@ def test_a_session_is_opened_scored_and_over(judging: Judging, judge: ScriptedJu
         assert judging.take(requested(session, 12.5))
         assert judging.take(finished(session))
         judging.finish(session)
-    assert session.requested_at == 12.5
+    assert session.requested is not None
+    assert session.requested.at == 12.5
     assert session.finished is not None
     assert session.finished.values == {"val": 1.5}
     assert not session.lost
@@ -103,11 +104,12 @@ def test_the_log_is_closed_before_the_judge_sends_a_row(
         judging.take(requested(session, 1.0, "estimate"))
         assert order == []
         assert session.asked
-        assert session.requested_at is None
+        assert session.requested is None
         judging.take(requested(session, 2.0))
         judging.take(requested(session, 3.0))
         assert order == ["closed", "begun"]
-        assert session.requested_at == 2.0
+        assert session.requested is not None
+        assert session.requested.at == 2.0
 
 
 def test_a_score_may_come_after_the_trial_has_ended(judging: Judging, judge: ScriptedJudge) -> None:

@@ -12,6 +12,7 @@ from runner.engine.containers import ContainerState, EngineInfo
 from runner.limits import limits
 from runner.metrics import VAL_BPB
 from runner.timing.findings import Allowances
+from runner.timing.instants import Instant
 from runner.trials.judging import Session
 from runner.trials.outcome import Overrun, Seen, Trainer, record_fields
 from runner.trials.output import TrialOutput
@@ -30,6 +31,10 @@ def scored(status: str = "scored", reason: str = "", value: Any = 1.5) -> ScoreF
     )
 
 
+def instant(at: float) -> Instant:
+    return Instant(at, at - BEGAN + 1.0, at - BEGAN + 2.0)
+
+
 def seen(
     finished: ScoreFinished | None = None,
     *,
@@ -40,7 +45,8 @@ def seen(
     lines: tuple[str, ...] = ("training_seconds: 60.0",),
 ) -> Seen:
     """A trial that ran for 80 s, asked to be scored after 70 and was done after 75."""
-    session = Session("s", "token", 7, lambda: None, lambda: None, requested_at=requested_at)
+    requested = None if requested_at is None else instant(requested_at)
+    session = Session("s", "token", 7, lambda: None, lambda: None, requested=requested)
     session.finished = finished
     output = TrialOutput(scoring=requested_at is not None)
     for line in lines:
@@ -48,7 +54,14 @@ def seen(
     exited = TrialExited(exit_code, cause, 80.0, 1 << 20, 0)
     state = ContainerState("id", "name", "run", "trial", "exited", 0, oom_killed=False)
     return Seen(
-        session, output, BEGAN, exited, state, overran, started_at="then", wall_seconds=82.0
+        session,
+        output,
+        instant(BEGAN),
+        exited,
+        state,
+        overran,
+        started_at="then",
+        wall_seconds=82.0,
     )
 
 
@@ -190,7 +203,7 @@ def test_a_trial_that_was_never_scored_is_charged_to_its_end() -> None:
     """Without a request, all of its time was training; without a start, its wall time."""
     trial = seen(None, requested_at=None, lines=())
     assert charged(trial) == 80.0
-    assert charged(replace(trial, exited=None, began_at=None)) == 82.0
+    assert charged(replace(trial, exited=None, began=None)) == 82.0
     assert charged(replace(trial, wall_seconds=82.0, exited=None)) == 82.0
 
 
@@ -201,6 +214,27 @@ def test_a_clock_that_goes_back_charges_nothing_negative() -> None:
     late = seen(scored(), requested_at=BEGAN + 5000.0, lines=("training_seconds: 1",))
     assert charged(late) == 72.0
     assert fields(late)["scoring_seconds"] == 0.0
+
+
+@pytest.mark.parametrize("clock", ["at", "monotonic", "heard"])
+@pytest.mark.parametrize("error", [-3600.0, -20.0, 20.0, 3600.0])
+def test_one_wrong_clock_changes_no_charge(clock: str, error: float) -> None:
+    """The time of day is set, kernels are not shared, or the runner was stopped: two agree."""
+    trial = seen(scored())
+    right = fields(trial)
+    asked = instant(BEGAN + 70.0)
+    trial.session.requested = replace(asked, **{clock: getattr(asked, clock) + error})
+    got = fields(trial)
+    assert got["train_seconds"] == right["train_seconds"]
+    assert got["training_seconds"] == right["training_seconds"] == 70.0
+
+
+def test_without_a_second_clock_the_time_of_day_counts() -> None:
+    """An image of an earlier version says only that."""
+    trial = seen(scored())
+    trial.began = Instant(BEGAN, 0.0, 5.0)
+    trial.session.requested = Instant(BEGAN + 70.0, 0.0, 500.0)
+    assert fields(trial)["training_seconds"] == 70.0
 
 
 def test_far_too_long_a_training_costs_the_score() -> None:

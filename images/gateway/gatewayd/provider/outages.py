@@ -17,8 +17,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import time
 from collections.abc import Callable, Iterator
+
+import steady_clock
 
 BRIDGE_SECONDS = 60.0
 QUIET_SECONDS = 60.0
@@ -45,7 +46,7 @@ class OutageTracker:
         report: Callable[[float, float, str], None],
         bridge_seconds: float = BRIDGE_SECONDS,
         one_request_seconds: float = ONE_REQUEST_SECONDS,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = steady_clock.now,
     ) -> None:
         self._report = report
         self._bridge_seconds = bridge_seconds

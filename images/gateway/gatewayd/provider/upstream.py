@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+import steady_clock
 
 from ..dialects.base import Dialect
 from ..dialects.sse import FAILURE_MARKS
@@ -119,7 +119,7 @@ class Upstream:
         headers = dialect.request_headers(client_headers, self._key)
         headers |= {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         headers["Accept"] = "text/event-stream" if streamed else "application/json"
-        began = time.time()
+        began = steady_clock.now()
         try:
             response = await self._session.post(
                 self._address(path), data=_sendable(body), headers=headers, allow_redirects=False

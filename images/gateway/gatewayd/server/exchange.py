@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import aiohttp
+import steady_clock
 from aiohttp import web
 
 from ..accounting import usage_record
@@ -55,7 +56,7 @@ class Exchange:
         self._client = ClientConnection(http_request)
         self._client_headers = http_request.headers
         self._arrived = time.monotonic()
-        self._sent_at = time.time()
+        self._sent_at = steady_clock.now()
         self._reservation: Reservation | None = None
         self._body = raw
         self._retrying = False
@@ -126,7 +127,7 @@ class Exchange:
     async def _attempt(self) -> UpstreamResponse:
         if self._reservation is None:
             await self._admit()
-        self._sent_at = time.time()
+        self._sent_at = steady_clock.now()
         path, streamed = self._request.route.path, self._request.streamed
         try:
             return await self._context.upstream.attempt(
