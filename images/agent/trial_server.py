@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from safe_folder import BoundedFile, SafeFolder
 MAX_CLIENT_LINE_BYTES = 64 * 1024
 MAX_CATEGORY_CHARS = 80
 MAX_UNANSWERED = 8
+MAX_REFUSED = 50  # that are remembered: to ask costs an agent nothing
 MAX_CLIENT_BUFFER_BYTES = 1024 * 1024
 LOG_HEAD_BYTES = 8 * 1024 * 1024
 LOG_TAIL_BYTES = 256 * 1024
@@ -73,6 +75,7 @@ class TrialServer:
     ) -> None:
         self._send, self._say, self._logs = send, say, logs
         self._tickets: dict[str, Ticket] = {}
+        self._refused: deque[str] = deque()
         self._closed_because = ""
         self.metric = self.direction = ""  # of the task; empty until the run has begun
 
@@ -103,12 +106,15 @@ class TrialServer:
                 self._log(ticket, line)
             case TrialRefused(reason=reason):
                 ticket.verdict = message
+                self._refused.append(message.request)
                 self._say(f"trial refused: {reason}")
             case TrialFinished(trial=trial, status=status, metric=metric, value=value):
                 ticket.trial, ticket.verdict = trial, message
                 self._close_log(ticket)
                 self._say(f"{_name(trial)} ended: {status}, {metric} {value}")
         self._pass_on(ticket, message)
+        while len(self._refused) > MAX_REFUSED:
+            self._tickets.pop(self._refused.popleft(), None)
 
     def _earlier(self, message: Answer) -> Ticket:
         """The ticket of a request that was made before this container was: the runner tells it."""

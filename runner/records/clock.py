@@ -7,6 +7,7 @@ older or empty; the journal has a reading of every quarter of a minute then.
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
@@ -20,6 +21,13 @@ def keep_reading(run_dir: RunDir, reading: ClockReading) -> None:
     with contextlib.suppress(OSError):
         aside.write_text(reading.model_dump_json(), encoding="utf-8")
         aside.replace(run_dir.clock)
+
+
+def kept_at(run_dir: RunDir) -> datetime | None:
+    """When the reading was replaced last, as the file system says; None when there is none."""
+    with contextlib.suppress(OSError):
+        return datetime.fromtimestamp(run_dir.clock.stat().st_mtime, UTC)
+    return None
 
 
 def kept_reading(run_dir: RunDir) -> ClockReading | None:

@@ -29,7 +29,7 @@ from runner.timing.instants import Instant
 from runner.trials.judging import Judging, Session
 from runner.trials.lease import DeviceLease, Held, Holder, LeaseAbandonedError, still_trains
 from runner.trials.orders.order import TrialOrder
-from runner.trials.outcome import Overrun, Seen, Trainer, record_fields
+from runner.trials.outcome import Overrun, Seen, Trainer, record_fields, starved
 from runner.trials.terms import CONTESTANT, HAND_OUT_FOLDER
 from runner.trials.timers import Timers
 from runner.wire.judge_terms import JUDGE_FOLDER
@@ -45,6 +45,7 @@ MAX_ATTEMPTS = 4
 JUDGE_ENDED = "the judge ended"
 ENDED_FROM_OUTSIDE = "its container was ended from outside"
 DISTURBED = "other load disturbed it"
+STARVED = "the machine's memory ran out"
 
 
 @dataclass(frozen=True)
@@ -165,19 +166,24 @@ class Executor:
     def _attempts(self, order: TrialOrder, log: Path, watch: Watch, held: Held) -> Seen:
         """Run the trial, and again when it was cut short, which is nobody's fault.
 
-        The judge ended under it, or somebody ended its container. A text during whose scoring the
-        judge ended twice is to blame for that.
+        The judge ended under it, somebody ended its container, or the machine had no memory left. A
+        text during whose scoring the judge ended twice is to blame for that, and one under which
+        the memory ran out twice as well.
         """
-        deaths = 0
+        deaths = starved_before = 0
         for _ in range(MAX_ATTEMPTS):
             seen = self._attempt(order, log, watch, held)
             deaths += seen.session.lost and seen.session.asked
             seen.judge_deaths = deaths
-            cut_short = seen.session.lost or seen.ended_from_outside
+            is_starved = starved(seen, self._trainer)
+            starved_before += is_starved
+            once = is_starved and starved_before == 1
+            cut_short = seen.session.lost or seen.ended_from_outside or once
             if not cut_short or deaths >= DEATHS_TO_REJECT or self._abandon.is_set():
                 seen.abandoned = self._abandon.is_set()
                 return seen
-            watch.on_repeat(JUDGE_ENDED if seen.session.lost else ENDED_FROM_OUTSIDE)
+            why = ENDED_FROM_OUTSIDE if seen.ended_from_outside else STARVED
+            watch.on_repeat(JUDGE_ENDED if seen.session.lost else why)
         raise SandboxError(
             f"running trial {order.trial}: the judge or its container ended {MAX_ATTEMPTS} times",
             hint="`bakeoff --verbose` prints all that the containers say",

@@ -30,6 +30,7 @@ Overrun = Literal["", "training", "scoring", "all"]
 SPLIT = "val"
 # Of a PID 1 that could not say how train.py ended: stopped before it began, or killed.
 EXIT_CODES_FROM_OUTSIDE = (0, 128 + 9)
+NEAR_LIMIT = 0.9  # of its memory: a process that the kernel kills below that had not used it up
 MAX_REASON_CHARS = 200
 TWICE = "its logits ended the judge twice"
 
@@ -241,6 +242,8 @@ def _status(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -> tupl
         return "timeout", late
     if exited and exited.cause == "output":
         return "killed", f"wrote more than {trainer.output_bytes >> 20} MB of output"
+    if starved(seen, trainer):
+        return "oom", "the machine's memory ran out under it twice"
     if _out_of_memory(seen):
         return "oom", "out of memory"
     if exited is None:
@@ -319,6 +322,14 @@ def _estimates(seen: Seen, metric: Metric) -> list[dict[str, float]]:
         for estimate in seen.session.estimates
         if (value := metric.measured(estimate.value)) is not None
     ]
+
+
+def starved(seen: Seen, trainer: Trainer) -> bool:
+    """The machine's memory ran out: the kernel killed it far below what it may have."""
+    exited = seen.exited
+    if exited is None or exited.exit_code == 0 or not exited.oom_kills:
+        return False
+    return exited.peak_memory_bytes < NEAR_LIMIT * trainer.sizes["memory_bytes"]
 
 
 def _out_of_memory(seen: Seen) -> bool:

@@ -17,6 +17,7 @@ from runner.devices.state import state
 from runner.errors import HostError
 from runner.metrics import VAL_BPB, Metric
 from runner.records.best import best_trial, measured_value, own_trials
+from runner.records.clock import kept_at
 from runner.records.layout import RunDir
 from runner.records.schema import Event, Record, RunResult, Spent
 from runner.spec import RunSpec
@@ -99,7 +100,7 @@ class Followed:
         engine_gone_at: since when the engine does not answer; None while it does.
         failures: how many of the provider's last answers in a row were errors.
         last_status: of the provider's last answer.
-        seen_at: when anything was written down last.
+        seen_at: its last sign of life: an event, a trial, or a reading of its clock.
     """
 
     def __init__(self, run_dir: RunDir, *, is_ours: bool = False) -> None:
@@ -158,19 +159,20 @@ class Followed:
         self.spec = self.spec or spec_of(self.run_dir)
         ended = own_trials(self._ledger.records(ShortTrial))
         for trial in ended:
-            self._see(trial.ended_at)
+            self._see(ages.moment(trial.ended_at))
             self.waiting.pop(trial.trial, None)
         if ended:
             self.trials += ended
             self.best = best_trial(self.trials, self.metric)
             self.values += [measured_value(trial, self.metric) for trial in ended]
         for event in self._events.records(Event):
-            self._see(event.at)
+            self._see(ages.moment(event.at))
             self._take(event)
         for usage in self._usage.records(ShortUsage):
             self.last_status = usage.status
             failed = bool(usage.failure) or usage.status >= FIRST_BAD_STATUS
             self.failures = self.failures + 1 if failed else 0
+        self._see(kept_at(self.run_dir))
         self._look_at_state(now)
         self._look_at_training()
         self.behind = self._holder()
@@ -224,8 +226,7 @@ class Followed:
                     return f"{device.holder.run or '?'} trial {device.holder.trial}"
         return ""
 
-    def _see(self, at: str) -> None:
-        seen = ages.moment(at)
+    def _see(self, seen: datetime | None) -> None:
         if seen is not None and (self.seen_at is None or seen > self.seen_at):
             self.seen_at = seen
 

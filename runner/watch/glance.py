@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from runner.errors import UserError
 from runner.metrics import VAL_BPB, Metric
 from runner.records.best import are_judged, best_trial, own_trials
+from runner.records.clock import kept_at
 from runner.records.layout import RunDir, run_folders
 from runner.records.schema import Event, Record, RunResult, Spent
 from runner.results.files import is_there, read_bounded
@@ -63,7 +64,7 @@ class Glance:
         verified: the mean that the referee found.
         spent: what is spent; None where no record says it.
         shares: the budgets, the one that is nearest to its end first.
-        seen_at: when the last event or trial was written down.
+        seen_at: its last sign of life: an event, a trial, or a reading of its clock.
     """
 
     run_id: str
@@ -100,7 +101,8 @@ def glance(run_dir: RunDir, now: datetime) -> Glance:
     trials = list(Growing(run_dir.trials).records(ShortTrial))
     events = journal_end(run_dir)
     ends = [*(event.at for event in events[-1:]), *(trial.ended_at for trial in trials[-1:])]
-    seen_at = max(filter(None, map(ages.moment, ends)), default=None)
+    seen = [*map(ages.moment, ends), kept_at(run_dir)]
+    seen_at = max(filter(None, seen), default=None)
     kind, state = state_of(run_dir, result, events, ages.seconds_since(seen_at, now))
     best = best_trial(trials, metric)
     spent = result.spent if result else spent_so_far(events, now if kind == "running" else None)

@@ -292,6 +292,25 @@ def test_a_flood_of_requests_stops_at_the_desk(box: AgentBox) -> None:
         box.send(TrialRefused(request.request, "not now"))
 
 
+def test_of_a_flood_of_refusals_the_last_are_remembered(box: AgentBox) -> None:
+    """To ask costs nothing, so what is kept of refused requests is bounded."""
+    box.begin(
+        "python3 - <<'END'\n"
+        "import socket\n"
+        "for _ in range(70):\n"
+        "    with socket.socket(socket.AF_UNIX) as client:\n"
+        "        client.connect('\\0bakeoff-trial')\n"
+        '        client.sendall(b\'{"do": "request"}\\n\')\n'
+        "        client.recv(4096)\n"
+        "END\n"
+    )
+    for _ in range(70):
+        box.send(TrialRefused(box.wait_for(TrialRequested).request, "not now"))
+    finished, printed = box.end()
+    assert finished.exit_code == 0, (finished, printed)
+    assert box.shell("trial list").count("refused: ") == 50
+
+
 def test_garbage_on_its_socket_does_no_harm(box: AgentBox) -> None:
     """Any bytes, endless lines, clients that say nothing: `trial` works on."""
     box.shell(

@@ -48,6 +48,18 @@ async def test_an_outage_lasts_from_the_first_failure_to_the_first_success() -> 
     assert reported == [(1000, 1012, "status 529")]
 
 
+async def test_the_begin_of_an_outage_is_told_once() -> None:
+    """Whoever watches sees it while it lasts, and not only when it is over."""
+    begun: list[str] = []
+    outages = OutageTracker(Reported().add, now=Clock(), report_begin=begun.append)
+    for request in ("a", "b"):
+        outages.attempt_failed(1000, "status 529", request)
+    assert begun == ["status 529"]
+    outages.attempt_succeeded(1012)
+    outages.attempt_failed(1020, "no connection", "a")
+    assert begun == ["status 529", "no connection"]
+
+
 async def test_idle_time_after_a_failure_is_no_outage() -> None:
     """An agent that waits after a failed request gains no time by it."""
     outages, reported, clock = tracker(bridge_seconds=0.01)

@@ -14,7 +14,7 @@ from runner.metrics import VAL_BPB
 from runner.timing.findings import Allowances
 from runner.timing.instants import Instant
 from runner.trials.judging import Session
-from runner.trials.outcome import Overrun, Seen, Trainer, record_fields
+from runner.trials.outcome import Overrun, Seen, Trainer, record_fields, starved
 from runner.trials.output import TrialOutput
 from runner.trials.terms import CHECK, CONTESTANT
 from runner.wire.messages import ScoreEstimated, ScoreFinished, TrialExited
@@ -214,6 +214,23 @@ def test_a_clock_that_goes_back_charges_nothing_negative() -> None:
     late = seen(scored(), requested_at=BEGAN + 5000.0, lines=("training_seconds: 1",))
     assert charged(late) == 72.0
     assert fields(late)["scoring_seconds"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("peak_share", "kills", "exit_code", "is_starved"),
+    [(0.2, 1, 137, True), (0.95, 1, 137, False), (0.2, 0, 1, False), (0.2, 1, 0, False)],
+)
+def test_the_machines_memory_is_not_the_trials(
+    peak_share: float, kills: int, exit_code: int, is_starved: bool
+) -> None:
+    """Killed for want of memory that it did not hold: the machine had none left."""
+    trial = seen(None)
+    peak = int(peak_share * SIZES["memory_bytes"])
+    trial.exited = TrialExited(exit_code, "signal", 80.0, peak, kills)
+    assert starved(trial, TRAINER) is is_starved
+    status, reason = fields(trial)["status"], fields(trial)["reason"]
+    assert (status == "oom") is (kills > 0 and exit_code != 0)
+    assert ("the machine's memory" in reason) is is_starved
 
 
 @pytest.mark.parametrize("clock", ["at", "monotonic", "heard"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,8 @@ from rich.console import Console
 
 from runner import ps
 from runner.cli.terminal import print_table
-from runner.records.schema import Best, Spent
+from runner.records.clock import keep_reading
+from runner.records.schema import Best, ClockReading, Spent
 from runner.run_lock import held
 from runner.watch import ages
 from runner.watch.budgets import bar
@@ -39,6 +41,16 @@ def test_a_running_run(tmp_path: Path) -> None:
     assert run.spent is not None
     assert (run.usd, run.spent.wall_seconds) == ("$1.25", 200.0)
     assert ages.seconds_since(run.seen_at, NOW) == 30.0
+
+
+def test_the_clocks_file_is_a_sign_of_life(tmp_path: Path) -> None:
+    """It is replaced each second, also while nothing happens that the journal would tell."""
+    run_dir = made_run(tmp_path, events=[event(0, "run.started"), READING])
+    keep_reading(run_dir, ClockReading(spent=Spent()))
+    moment = NOW.timestamp() - 1.0
+    os.utime(run_dir.clock, (moment, moment))
+    with held(run_dir):
+        assert ages.seconds_since(glance(run_dir, NOW).seen_at, NOW) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class OutageTracker:
 
     Args:
         report: called with begin and end (unix seconds) and reason of every closed interval.
+        report_begin: called with the reason when an interval begins, for those who watch.
         bridge_seconds: how long an interval stays open after its last retry gave up.
         one_request_seconds: for how long the failures of one and the same request count.
         now: the clock, in unix seconds.
@@ -47,8 +48,10 @@ class OutageTracker:
         bridge_seconds: float = BRIDGE_SECONDS,
         one_request_seconds: float = ONE_REQUEST_SECONDS,
         now: Callable[[], float] = steady_clock.now,
+        report_begin: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._report = report
+        self._report_begin = report_begin
         self._bridge_seconds = bridge_seconds
         self._one_request_seconds = one_request_seconds
         self._now = now
@@ -77,6 +80,7 @@ class OutageTracker:
         if self._began is None:
             self._began = start
             self._reason = reason
+            self._report_begin(reason)
         self._last_failure = max(self._last_failure, min(self._now(), until))
 
     def retry_started(self) -> None:

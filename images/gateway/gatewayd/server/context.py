@@ -56,7 +56,10 @@ async def open_context(
     budget = Budget(settings.caps, ledger, ledger.replay())
     settlement = Settlement(prices, budget, ledger, events)
     settlement.charge_open_reservations()
-    outages = OutageTracker(events.outage)
+    outages = OutageTracker(
+        events.outage,
+        report_begin=lambda reason: events.problem("reaching the provider", reason),
+    )
     estimator = PromptEstimator(prices.window)
     try:
         async with open_session(settings) as session:
