@@ -27,7 +27,7 @@ from benchmarks.survival.faults import KINDS, Fault
 from benchmarks.survival.live_run import LiveRun
 from benchmarks.survival.measure import Outcome, survive
 from benchmarks.survival.own_engine import OwnEngine
-from runner.build.images import everyday, image_tag
+from runner.build.images import ensure, everyday, image_tag
 from runner.engine.client import Engine
 from runner.errors import EngineError
 
@@ -38,6 +38,7 @@ AWAY_SECONDS = 3.0  # from the engine's end to its next start
 FULL_SECONDS = 8.0
 ROOM_BYTES = 2 * GIB
 ANSWER_SECONDS = 30.0
+UNUSED = ("agent-claude", "agent-gemini")
 
 
 def restart(own: OwnEngine, run: LiveRun) -> None:
@@ -107,11 +108,14 @@ def _survived(
 @contextlib.contextmanager
 def _own_engine(*, live_restore: bool) -> Iterator[tuple[OwnEngine, Engine]]:
     """An engine of this benchmark's own that has all images."""
-    names = [image_tag(name) for name in everyday()]
+    names = [name for name in everyday() if name not in UNUSED]
+    ordinary = Engine.connect()
+    ensure(ordinary, names)
+    ordinary.close()
     with tempfile.TemporaryDirectory(prefix="bakeoff-") as folder:
         own = OwnEngine(Path(folder), DISK_BYTES, live_restore=live_restore)
         try:
-            own.take_images(names)
+            own.take_images([image_tag(name) for name in names])
             os.environ["DOCKER_HOST"] = own.address
             engine = Engine.connect()
             yield own, engine

@@ -1,7 +1,8 @@
 """A Docker engine that belongs to a benchmark alone, so that everything may happen to it.
 
-It needs root and Linux: `dockerd`, a loop device for a disk of its own, a cgroup of its own. No
-other engine of the machine, and none of its containers, is touched.
+It needs root and Linux: `dockerd`, a loop device for a disk of its own, a cgroup and a bridge of
+its own. No other engine of the machine, and none of its containers, is touched. The bridge is there
+because an engine that is told to have none removes that of the machine's other engine.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class OwnEngine:
         self._live_restore = live_restore
         self._data = here / "data"
         self._cgroup = f"bakeoff-{here.name}"
+        self._bridge = f"bakeoff{os.getpid() % 10**7}"
         self._process: subprocess.Popen[bytes] | None = None
         disk = here / "disk"
         with disk.open("wb") as file:
@@ -47,6 +49,7 @@ class OwnEngine:
         self._data.mkdir()
         subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
         subprocess.run(["mount", "-o", "loop", disk, self._data], check=True)
+        subprocess.run(["ip", "link", "add", self._bridge, "type", "bridge"], check=True)
         self.start()
 
     def start(self) -> None:
@@ -62,7 +65,7 @@ class OwnEngine:
                     "--exec-root", str(self._here / "exec"),
                     "--pidfile", str(self._here / "pid"),
                     "--cgroup-parent", f"/{self._cgroup}",
-                    "--bridge=none", "--iptables=false", "--ip-forward=false",
+                    "--bridge", self._bridge, "--iptables=false", "--ip-forward=false",
                     *(["--live-restore"] if self._live_restore else []),
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -145,6 +148,7 @@ class OwnEngine:
             subprocess.run(removed, stdout=subprocess.DEVNULL, check=False)
         self.stop()
         subprocess.run(["umount", "--lazy", self._data], check=False)
+        subprocess.run(["ip", "link", "delete", self._bridge], check=False)
         (self._here / "disk").unlink(missing_ok=True)
 
 
