@@ -156,11 +156,17 @@ def _named(events: list[Event], done: list[tuple[str, float]]) -> dict[str, list
     for (name, began), (_, ended) in itertools.pairwise([*done, ("", math.inf)]):
         said = found.setdefault(name, [])
         for event in events:
-            if began <= _moment(event) < ended and event.event in WRONG:
+            if began <= _moment(event) < ended and _is_wrong(event):
                 about = next((event.fields[key] for key in ABOUT if key in event.fields), "")
                 text = " ".join(f"{event.event} {about}".split())[:MAX_NAMED_CHARS]
                 said += [] if text in said else [text]
     return found
+
+
+def _is_wrong(event: Event) -> bool:
+    if event.event == "trial.finished":
+        return event.fields["status"] != "ok"
+    return event.event in WRONG or (event.event == "turn.finished" and not event.fields["good"])
 
 
 def _lived(events: list[Event], killed_at: list[float]) -> float:
