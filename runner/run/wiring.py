@@ -137,12 +137,14 @@ def trainer_of(context: RunContext) -> Trainer:
         limit_seconds=context.task.limit_seconds,
         allowances=_allowances(context),
         output_bytes=limit.output_mb << 20,
-        sizes=lockdown.sizes(limit, machine),
-        gpu=spec.gpu,
+        sizes=lockdown.divided(
+            lockdown.sizes(limit, machine), machine, spec.devices, spec.cpu_sets
+        ),
         judge_volume=volume_name(spec.run_id, judge_container.PURPOSE),
     )
 
 
 def lease_of(context: RunContext) -> DeviceLease:
-    """The lease of the device that a run's trials train on."""
-    return DeviceLease.of_trials(context.engine.info(), context.spec.gpu)
+    """The lease of the devices that a run's trials train on."""
+    spec = context.spec
+    return DeviceLease.of_trials(context.engine.info(), spec.all_gpus, spec.cpu_sets)

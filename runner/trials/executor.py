@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from runner.devices.names import cpuset_of, gpu_of
 from runner.engine.channel import Channel
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
@@ -71,7 +72,7 @@ class Executor:
         spec: the run.
         run_dir: where train.py, diff.patch and train.log of each trial go.
         trainer: what all trials share.
-        lease: the device's lease.
+        lease: the lease of the devices.
         judging: the sessions of the judge.
     """
 
@@ -209,6 +210,7 @@ class Executor:
                 self._judging.session(
                     on_request, on_lost, timers.scoring_ended,
                     mode=terms.mode, splits=terms.splits, hidden=terms.hidden,
+                    cores=cpuset_of(held.device),
                 )
             )  # fmt: skip
             seen = Seen(session, started_at=started_at, terms=terms)
@@ -232,7 +234,7 @@ class Executor:
         seen.wall_seconds = time.monotonic() - began
         return seen
 
-    def _container(self, order: TrialOrder) -> ContainerSpec:
+    def _container(self, order: TrialOrder, held: Held) -> ContainerSpec:
         trainer = self._trainer
         mounts = [Mount(trainer.data_volume, "/data", read_only=True)]
         if trainer.judge_volume:
@@ -245,7 +247,8 @@ class Executor:
             run_id=self._spec.run_id,
             role="trial",
             mounts=tuple(mounts),
-            gpu=trainer.gpu,
+            gpu=gpu_of(held.device),
+            cpuset=cpuset_of(held.device),
             **trainer.sizes,
         )
 
@@ -268,7 +271,7 @@ class Executor:
     def _started(
         self, order: TrialOrder, session: Session, held: Held
     ) -> Iterator[tuple[str, Channel]]:
-        spec = self._container(order)
+        spec = self._container(order, held)
         self._engine.remove(spec.name)  # an earlier life of this run may have left it
         container = self._engine.create(spec)
         self._running.add(container)

@@ -117,6 +117,7 @@ class Judging:
         mode: str = "trial",
         splits: tuple[str, ...] = ("val",),
         hidden: int = 0,
+        cores: str | None = None,
     ) -> Iterator[Session]:
         """A session for one trial; within it, its token is good.
 
@@ -129,6 +130,7 @@ class Judging:
             mode: as in `ScoreOpen`, and so are the next two.
             splits: what is scored.
             hidden: how many hidden rows.
+            cores: those on which the judge is to score; None: all.
 
         Raises:
             BakeoffError: the judge ended, and cannot be started again.
@@ -139,7 +141,7 @@ class Judging:
         self._reopen()
         with self._lock:
             self._sessions[name] = session
-        self._send(ScoreOpen(name, token, mode, seed, list(splits), hidden))
+        self._send(ScoreOpen(name, token, mode, seed, list(splits), hidden, cores or ""))
         try:
             yield session
         finally:

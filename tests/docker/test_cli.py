@@ -95,11 +95,11 @@ def test_a_gpu_is_taken_only_from_an_engine_that_has_one(engine: Engine) -> None
     """Without a GPU runtime GPU=0 is refused before anything starts; with one it passes."""
     spec = options.baseline_run("tpe", options.RunOptions(gpu="0"), Budget(trials=1))
     if engine.info().gpus:
-        checks.check_gpu(spec, engine)
+        checks.check_devices(spec, engine)
     else:
         with pytest.raises(UserError, match="no GPU runtime"):
-            checks.check_gpu(spec, engine)
-    checks.check_gpu(spec.model_copy(update={"gpu": None}), engine)
+            checks.check_devices(spec, engine)
+    checks.check_devices(spec.model_copy(update={"gpu": None}), engine)
 
 
 def test_a_machine_that_works_passes_the_doctor(bakeoff: Commands) -> None:

@@ -47,7 +47,7 @@ class QueueRig:
             budget=Budget(trials=trials), trial_seconds=1,
         )  # fmt: skip
         sizes = lockdown.sizes(limits()["trial"], EngineInfo("", "", 1, 1 << 28, False))
-        trainer = Trainer("no-image", "no-volume", 1, 2, Allowances(1), 1 << 20, sizes, None)
+        trainer = Trainer("no-image", "no-volume", 1, 2, Allowances(1), 1 << 20, sizes)
         lease = DeviceLease("nobody", "cpu", run_dir.path / "leases")
         self.told: list[Message] = []
         self.inbox: queue.Queue[Any] = queue.Queue()
