@@ -75,7 +75,7 @@ def _trial_queue(context: RunContext, contestant: Peer, clock: BudgetClock) -> T
     )
     return TrialQueue(
         reader, _executor(context), context.ledger, clock, context.journal, context.inbox,
-        contestant.send,
+        contestant.send, context.spec.trials_at_a_time,
     )  # fmt: skip
 
 

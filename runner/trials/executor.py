@@ -210,7 +210,7 @@ class Executor:
                 self._judging.session(
                     on_request, on_lost, timers.scoring_ended,
                     mode=terms.mode, splits=terms.splits, hidden=terms.hidden,
-                    cores=cpuset_of(held.device),
+                    cores=cpuset_of(held.device), trial=order.trial,
                 )
             )  # fmt: skip
             seen = Seen(session, started_at=started_at, terms=terms)
