@@ -125,7 +125,8 @@ class TrialRecord(Record):
     audit, and `values` are all scores of the judge: split → score, and of a referee's trial also
     `judged`, the score of the rows that every trial is scored on. If a disturbed trial ran again
     (`retry_disturbed` of the spec), this is the record of the second attempt, and `first_attempt`
-    that of the first, which counts for nothing.
+    that of the first, which counts for nothing. `device` is what it trained on
+    (runner/devices/names.py), "" where that was not recorded.
     """
 
     trial: int
@@ -146,6 +147,7 @@ class TrialRecord(Record):
     started_at: str = ""
     ended_at: str = ""
     lease_wait_seconds: float = 0.0
+    device: str = ""
     train_seconds: float = 0.0
     training_seconds: float = 0.0
     wall_seconds: float = 0.0

@@ -131,7 +131,7 @@ class Executor:
 
         The record of the first attempt is kept in that of the second, and its log beside it.
         """
-        fields = self._fields(order, self._attempts(order, log, watch, held))
+        fields = self._fields(order, self._attempts(order, log, watch, held), held)
         contestants = order.terms == CONTESTANT and self._spec.retry_disturbed
         if not (contestants and fields["disturbed"]) or self._abandon.is_set():
             return fields
@@ -139,15 +139,16 @@ class Executor:
         with explained(log):
             log.replace(log.with_name("first.log"))
         watch.on_repeat(DISTURBED)
-        again = self._fields(order, self._attempts(order, log, watch, held))
+        again = self._fields(order, self._attempts(order, log, watch, held), held)
         if first.status == "ok" and again["status"] != "ok":
             reason = f"the repetition ended as {again['status']}; this is the first attempt"
             return {**fields, "reason": reason}
         return {**again, "first_attempt": first}
 
-    def _fields(self, order: TrialOrder, seen: Seen) -> dict[str, Any]:
+    def _fields(self, order: TrialOrder, seen: Seen, held: Held) -> dict[str, Any]:
         trainer = self._trainer.on(order.terms)
-        return record_fields(seen, trainer, self._spec.metric, order.train_py)
+        fields = record_fields(seen, trainer, self._spec.metric, order.train_py)
+        return {**fields, "device": held.device}
 
     def _folder(self, order: TrialOrder) -> Path:
         """Where the trial's files go; of checks, only the last one's are kept."""
