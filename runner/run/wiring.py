@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from runner.agents import together
 from runner.budget_clock import BudgetClock
 from runner.calibration import Calibration
 from runner.collect.artifacts import Collector
@@ -100,6 +101,7 @@ def _driver(
             "budget": BudgetClock(spec.budget).left(),
             "left": clock.left(),
             "meanwhile": trials.ended_meanwhile(),
+            "together": together(spec.devices),
         }
 
     keep = partial(keep_prompt, context.run_dir)

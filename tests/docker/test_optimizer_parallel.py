@@ -68,5 +68,5 @@ def test_trials_that_are_under_way_are_told_after_the_last_was_refused(
     optimizer.log("(setting 0)")
     optimizer.say(TrialFinished(second.request, 2, "ok", 2.25, 1.0))
     assert "the budget has no further trial" in optimizer.next(Stopped).reason
-    assert "best 2.25, setting 1" in optimizer.log("(setting 1)")
+    assert "trial 2 (setting 1): 2.25 (best" in optimizer.log("(setting 1)")
     assert optimizer.end().exit_code == 0

@@ -22,12 +22,14 @@ from runner.spec import Budget
 from tests.docker.commands import a_seed
 
 TRIALS = 4
+SEED = 30  # its first settings are small models, which a single core trains in a second
 
 
 def test_two_trials_train_at_a_time_on_different_cores(engine: Engine, tmp_path: Path) -> None:
     """Two workers on two halves of the cores: trials overlap, and the ledger has each of them."""
-    asked = RunOptions(seed=a_seed(), trial_seconds=3.0, workers=2, cpu_sets=2, verify="none")
+    asked = RunOptions(seed=SEED, trial_seconds=3.0, workers=2, cpu_sets=2, verify="none")
     spec = options.baseline_run("random", asked, Budget(trials=TRIALS))
+    spec = spec.model_copy(update={"run_id": f"test-random-s{a_seed()}"})
     try:
         result = lifecycle.start(spec, engine, tmp_path, lambda *_: None)
     finally:
