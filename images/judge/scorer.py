@@ -22,7 +22,7 @@ def main(control: socket.socket) -> None:
     if not said:
         return
     setup = json.loads(said)
-    cores = _stay_on(setup["cores"])
+    cores = stay_on(setup["cores"])
     import torch
     from scoring_session import Session
 
@@ -37,7 +37,7 @@ def main(control: socket.socket) -> None:
         control.send(json.dumps({"free": True}).encode())
 
 
-def _stay_on(cores: str) -> int:
+def stay_on(cores: str) -> int:
     """Keep this process to the cores of the trial that it scores, so that it slows no other trial.
 
     Returns:
