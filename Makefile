@@ -18,8 +18,11 @@ CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call option,TRAIN_HOURS,--train-hours) $(call option,TRIALS,--trials) \
 	$(call option,USD,--usd) $(call option,TOKENS,--tokens) $(call option,TASK,--task) \
 	$(call option,DATA,--data) $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu) \
+	$(call option,GPUS,--gpus) $(call option,CPU_SETS,--cpu-sets) \
 	$(call option,VERIFY,--verify) $(call option,K,--verify-seeds) \
 	$(call flag,RETRY_DISTURBED,--retry-disturbed)
+BASELINE_OPTIONS = $(call option,WORKERS,--workers) \
+	$(if $(ASK_AHEAD),$(if $(call flag,ASK_AHEAD,on),--ask-ahead,--no-ask-ahead))
 AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) \
 	$(call flag,REHEARSAL,--rehearsal) $(call flag,RECORD,--record) \
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
@@ -28,13 +31,14 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
-	bench-survival bench-engine-faults bench-idle bench-lease
+	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
-	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
+	@echo "  devices: GPU=0, GPUS=0,1 or CPU_SETS=2; optimisers: WORKERS=2 ASK_AHEAD=0|1"
+	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
 	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
 	@echo "  how a run is shown: LOG=view (live) | lines | json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
@@ -57,7 +61,7 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
-	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)
@@ -67,7 +71,8 @@ retest: ready ## train the best texts of finished runs for longer: RUN="gpt-s1 t
 
 noise: ready ## measure the noise of a task over N training seeds: TASK=pystdlib N=10
 	@$(BAKEOFF) noise $(call option,TASK,--task) $(call option,N,--seeds) $(call option,DATA,--data) \
-	  $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu)
+	  $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu) \
+	  $(call option,CPU_SETS,--cpu-sets)
 
 collect: venv ## compare all runs: results/*.csv and results/summary.md
 	@$(BAKEOFF) collect
@@ -171,6 +176,14 @@ bench-idle: ready ## measure what ten runs cost that wait for a device
 bench-lease: ## measure how soon the next in the queue has a device
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.survival.lease
+
+bench-devices: ## measure how busy devices are, and how fairly runs share them
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.survival.devices
+
+bench-cores: ready ## measure what it gains and costs to divide the cores
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.trainer.cores
 
 bench-analysis: ## measure the tables and the whole analysis of 10,469 made-up trials in 60 runs
 	@scripts/setup analysis

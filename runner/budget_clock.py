@@ -3,11 +3,12 @@
 The wall clock is fair. Two kinds of time do not count and are kept in accounts of their own: the
 time in which the contestant waited for a device lease (or for an attempt at a trial that failed by
 no fault of its own and was run again), and the provider's outages that the gateway
-itself saw while no trial ran. An agent does not wait while its model answers it, nor between two
-requests that follow each other with no trial's end between them: it detached its trial and works
-on. Nothing that a contestant sends reaches `give_back_outage`, so it cannot ask for a refund. Time
-is measured on this machine's monotonic clock; of an interval that another machine reports, only the
-length is used.
+itself saw while no trial ran. A contestant with several trials does not wait while one of them
+trains: that another one waits stops nobody then. An agent does not wait while its model answers it,
+nor between two requests that follow each other with no trial's end between them: it detached its
+trial and works on. Nothing that a contestant sends reaches `give_back_outage`, so it cannot ask for
+a refund. Time is measured on this machine's monotonic clock; of an interval that another machine
+reports, only the length is used.
 """
 
 from __future__ import annotations
@@ -86,10 +87,12 @@ class BudgetClock:
         self._requests = self._before.requests
         self._turns = self._before.turns
         self._lease_waits: list[Interval] = []
+        self._lost: list[Interval] = []
         self._waiting_since: dict[int, float] = {}
         self._outages: list[Interval] = []
         self._trials_ran: list[Interval] = []
-        self._attempt: tuple[int, float] | None = None
+        self._attempts: dict[int, float] = {}
+        self._trained: list[Interval] = []
         self._worked: list[Interval] = []
         self._frozen_at: float | None = None
 
@@ -129,7 +132,11 @@ class BudgetClock:
         return self._turns
 
     def lease_wait_began(self, trial: int, moment: float) -> None:
-        """A trial has been waiting for its device since this moment of `now`."""
+        """A trial has been waiting for its device since this moment of `now`.
+
+        If it had one, which it lost before it could start, it has none any more.
+        """
+        self._attempts.pop(trial, None)
         self._waiting_since[trial] = moment
 
     def lease_wait_ended(self, trial: int, moment: float) -> None:
@@ -138,21 +145,28 @@ class BudgetClock:
         if began is not None:
             self._lease_waits.append((began, moment))
 
-    def give_back_attempt(self, began: float, ended: float) -> None:
-        """A trial has to run again, by no fault of its own: its attempt was a wait for nothing."""
+    def attempt_began(self, trial: int, moment: float) -> None:
+        """The trial holds its device since this moment; 0 stands for a check."""
+        self._attempts[trial] = moment
+
+    def attempt_repeated(self, trial: int, began: float, ended: float) -> None:
+        """The trial has to run again, by no fault of its own: this was a wait for nothing."""
+        self._attempts[trial] = ended
         self._lease_waits.append((began, ended))
 
-    def attempt_began(self, trial: int, moment: float) -> None:
-        """The trial holds its device since this moment, for another attempt if it had one."""
-        self._attempt = (trial, moment)
+    def attempt_ended(self, trial: int, moment: float) -> None:
+        """The trial is over, and what it did in its last attempt counts."""
+        began = self._attempts.pop(trial, None)
+        if began is not None:
+            self._trained.append((began, moment))
 
-    def attempt_ended(self) -> None:
-        """No trial is under way any more."""
-        self._attempt = None
+    def give_back_lost(self, began: float, ended: float) -> None:
+        """Everything stood still between these moments: what ran then was lost with the engine."""
+        self._lost.append((began, ended))
 
     def give_back_broken(self, seconds: float) -> None:
-        """A trial has to run again that broke with an earlier life, which it had cost so much."""
-        self._lease_waits.append((self._began - seconds, self._began))
+        """Trials have to run again that broke with an earlier life, which they had cost so much."""
+        self._lost.append((self._began - seconds, self._began))
 
     def give_back_outage(self, seconds: float) -> None:
         """The gateway saw the provider out of reach for this long, until now."""
@@ -189,8 +203,7 @@ class BudgetClock:
         """Everything spent so far, earlier lives included."""
         moment = self._moment()
         elapsed = moment - self._began
-        going_on = [(began, moment) for began in self._waiting_since.values()]
-        waits = minus(self._lease_waits + going_on, self._worked)
+        waits = self._given_back(moment)
         waited = length(waits)
         outage = length(minus(self._outages, self._trials_ran + waits))
         return Spent(
@@ -206,14 +219,27 @@ class BudgetClock:
             turns=self._turns,
         )
 
+    def _given_back(self, moment: float) -> list[Interval]:
+        """When the contestant did nothing but wait, and when all was lost."""
+        waiting = [(began, moment) for began in self._waiting_since.values()]
+        training = [(began, moment) for began in self._attempts.values()]
+        stopped = minus(self._lease_waits + waiting, self._trained + training)
+        return minus(stopped + self._lost, self._worked)
+
     def reading(self) -> ClockReading:
-        """What is spent, and what the attempt under way has cost: not what was given back of it."""
-        if self._attempt is None:
-            return ClockReading(spent=self.spent())
-        trial, began = self._attempt
-        taken = self._worked + self._outages + self._lease_waits
-        seconds = length(minus([(began, self._moment())], taken))
-        return ClockReading(spent=self.spent(), trial=trial, attempt_seconds=seconds)
+        """What is spent, and what each attempt under way has cost beside what counts anyhow.
+
+        That is neither what was given back of it, nor the time in which a trial trained that has
+        ended since: it would have passed without the attempt.
+        """
+        moment = self._moment()
+        taken = self._worked + self._outages + self._trained + self._given_back(moment)
+        costs = {
+            trial: length(minus([(began, moment)], taken))
+            for trial, began in self._attempts.items()
+            if trial  # a check is not run again
+        }
+        return ClockReading(spent=self.spent(), attempts=costs)
 
     def spent_budget(self) -> str | None:
         """The name of a budget that is used up, or None."""

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from runner import samplers, spec, tasks
 from runner.agents import AgentSpec, load_agent
+from runner.devices import choice
 from runner.errors import UserError
 from runner.spec import Budget, RunSpec, Texts, Verify
 from runner.tasks import Task
@@ -38,7 +39,8 @@ MOST_TIMES = 100  # the run's training time, for a retest
 class RunOptions:
     """The options of `bakeoff run` and `bakeoff baseline`, as the user gave them.
 
-    `trial_seconds` is the training time of one trial; None stands for the task's own.
+    `trial_seconds` is the training time of one trial; None stands for the task's own. `ask_ahead`
+    is None where the number of workers decides.
     """
 
     seed: int = 1
@@ -47,6 +49,10 @@ class RunOptions:
     model: str | None = None
     trial_seconds: float | None = None
     gpu: str | None = None
+    gpus: str | None = None
+    cpu_sets: int = 1
+    workers: int = 1
+    ask_ahead: bool | None = None
     rehearsal: bool = False
     record: bool = False
     base_url: str | None = None
@@ -98,7 +104,18 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
             "nothing bounds this run",
             hint="set HOURS, TRAIN_HOURS or TRIALS",
         )
-    return _common("baseline", name, asked, tasks.load_task(asked.task), budget)
+    if asked.workers < 1:
+        raise UserError(
+            f"setting how many trials run at a time: WORKERS is {asked.workers}",
+            hint="give it a number above 0, such as WORKERS=2",
+        )
+    several = asked.workers > 1
+    parallel = {
+        "workers": asked.workers,
+        "ask_ahead": several if asked.ask_ahead is None else asked.ask_ahead,
+    }
+    run_spec = _common("baseline", name, asked, tasks.load_task(asked.task), budget)
+    return run_spec.model_copy(update=parallel)
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:
@@ -133,7 +150,7 @@ def _common(kind: str, name: str, asked: RunOptions, task: Task, budget: Budget)
             "data": None if asked.data is None else str(Path(asked.data).expanduser().absolute()),
             "budget": budget,
             "trial_seconds": seconds,
-            "gpu": asked.gpu,
+            **choice.chosen(asked.gpu, asked.gpus, asked.cpu_sets).as_fields(),
             "verify": verify_texts(asked.verify),
             "verify_seeds": asked.verify_seeds,
             "retry_disturbed": asked.retry_disturbed,

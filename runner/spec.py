@@ -52,7 +52,12 @@ class Budget(Frozen):
 
 
 class RunSpec(Frozen):
-    """One contestant, one seed, one task, one budget."""
+    """One contestant, one seed, one task, one budget.
+
+    `gpu` is the first GPU of trials, None for the CPU, and `gpus` are all of them if there are
+    several. `cpu_sets` is into how many equal parts the cores are divided. `workers` is how many
+    trials of an optimiser run at a time, and with `ask_ahead` it names one more meanwhile.
+    """
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
@@ -69,6 +74,10 @@ class RunSpec(Frozen):
     grace_seconds: Positive = GRACE_SECONDS
     orphan_minutes: Positive = ORPHAN_MINUTES
     gpu: str | None = None
+    gpus: tuple[str, ...] = ()
+    cpu_sets: PositiveInt = 1
+    workers: PositiveInt = 1
+    ask_ahead: bool = False
     rehearsed: bool = False
     rehearsal_plan: tuple[str, ...] = ()
     record: bool = False
@@ -83,6 +92,21 @@ class RunSpec(Frozen):
     @property
     def orphan_seconds(self) -> float:
         return 60 * self.orphan_minutes
+
+    @property
+    def all_gpus(self) -> tuple[str, ...]:
+        """The GPUs of trials, any of which will do; none where they train on the CPU."""
+        return self.gpus or (() if self.gpu is None else (self.gpu,))
+
+    @property
+    def devices(self) -> int:
+        """How many devices the run's trials may train on."""
+        return len(self.all_gpus) or self.cpu_sets
+
+    @property
+    def trials_at_a_time(self) -> int:
+        """How many of its trials run at a time: an agent has a turn on each of its devices."""
+        return self.devices if self.kind == "agent" else self.workers
 
     @model_validator(mode="before")
     @classmethod

@@ -39,6 +39,7 @@ class Bench:
         seconds: training time of a trial.
         cpus: cores of a trial.
         gpu: the device's id, or None.
+        cpuset: which cores, such as "0-3"; None for any.
     """
 
     engine: Engine
@@ -48,6 +49,7 @@ class Bench:
     seconds: float
     cpus: float
     gpu: str | None = None
+    cpuset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,11 @@ def run(bench: Bench, name: str, repeat: int, text: str) -> Row:
             Mount(bench.judge_volume, JUDGE_FOLDER, read_only=True),
         ),
         tmpfs={"/trial": 1 << 28, "/tmp": 1 << 30},
-        memory_bytes=8 << 30, cpus=bench.cpus, gpu=bench.gpu,
+        memory_bytes=8 << 30, cpus=bench.cpus, gpu=bench.gpu, cpuset=bench.cpuset,
     )  # fmt: skip
     container = bench.engine.create(wanted)
     try:
-        with bench.judging.session() as session:
+        with bench.judging.session(cores=bench.cpuset) as session:
             lines = _output(bench, container, name, text, session.token)
     finally:
         bench.engine.remove(container)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -21,10 +22,11 @@ def main(control: socket.socket) -> None:
     if not said:
         return
     setup = json.loads(said)
+    cores = stay_on(setup["cores"])
     import torch
     from scoring_session import Session
 
-    torch.set_num_threads(setup["threads"])
+    torch.set_num_threads(min(setup["threads"], cores))
     session = Session(setup, lambda found: control.send(json.dumps(found).encode()))
     while True:
         content, descriptors, _flags, _address = socket.recv_fds(control, MAX_MESSAGE_BYTES, 1)
@@ -33,6 +35,19 @@ def main(control: socket.socket) -> None:
         with _connections(descriptors) as connections:
             session.serve(connections[0], json.loads(content))
         control.send(json.dumps({"free": True}).encode())
+
+
+def stay_on(cores: str) -> int:
+    """Keep this process to the cores of the trial that it scores, so that it slows no other trial.
+
+    Returns:
+        How many cores it has; all of the container's where `cores` names none of those.
+    """
+    first, _, last = cores.partition("-")
+    wanted = set(range(int(first), int(last) + 1)) if first.isdecimal() and last.isdecimal() else {}
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, own.intersection(wanted) or own)
+    return len(os.sched_getaffinity(0))
 
 
 @contextlib.contextmanager

@@ -113,6 +113,7 @@ class Session:
             "judged_tokens": settings.judged_tokens,
             "estimate_tokens": settings.estimate_tokens,
             "threads": settings.threads,
+            "cores": wanted.cores,
             "silence_seconds": settings.silence_seconds,
             "kept": self.kept,
         }

@@ -2,6 +2,8 @@
 
 Invariant: a suggestion without a result is requested again, with the same request id and knobs,
 after a restart and whenever the runner says `start` again. A result that comes twice is told once.
+Results are told in the order in which they come, and each is followed by the next suggestion, so
+the study's journal has all that a suggestion depended on.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class Loop:
         self._parallel = parallel
         self._refusals = 0
         self._last = False
+        self._declined: set[int] = set()  # by a runner that takes no more trials
+        self._why_no_more = ""
 
     def begin(self, details: dict[str, str | int]) -> None:
         """Say `started`, repeat the outstanding requests, and make those that are missing.
@@ -86,8 +90,12 @@ class Loop:
         self._request_up_to_parallel()
 
     def _handle_refused(self, message: TrialRefused) -> None:
-        if message.final:
-            raise Over(f"no more trials: {message.reason}")
+        if message.final:  # others may be under way, and their results are for the study
+            self._last = True
+            self._declined.add(_number(message.request))
+            self._why_no_more = f"no more trials: {message.reason}"
+            self._request_up_to_parallel()
+            return
         self._refusals += 1
         if self._refusals >= REFUSALS_IN_A_ROW:
             raise Over(f"{self._refusals} requests in a row were refused: {message.reason}")
@@ -112,7 +120,8 @@ class Loop:
             return False
 
     def _request_up_to_parallel(self) -> None:
-        outstanding = len(self._search.outstanding())
+        left = [one for one in self._search.outstanding() if one.number not in self._declined]
+        outstanding = len(left)
         while outstanding < self._parallel and not self._last:
             suggestion = self._search.ask()
             if suggestion is None:
@@ -121,7 +130,8 @@ class Loop:
             say(f"asked for setting {suggestion.number}: {describe(suggestion.knobs)}")
             outstanding += 1
         if outstanding == 0:
-            raise Over("the last trial is done" if self._last else "every setting has been tried")
+            done = self._why_no_more or "the last trial is done"
+            raise Over(done if self._last else "every setting has been tried")
 
     def _best(self) -> str:
         best = self._search.best()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
@@ -31,3 +32,9 @@ def oom_kills(root: Path = ROOT) -> int:
         counts = dict(line.split()[:2] for line in lines if len(line.split()) >= 2)
         return int(counts.get("oom_kill", 0))
     return 0
+
+
+def own_cores() -> frozenset[int]:
+    """The cores that this container has, if they are not all of the machine's; else none."""
+    cores = os.sched_getaffinity(0)
+    return frozenset(cores) if len(cores) < (os.cpu_count() or 0) else frozenset()

@@ -128,6 +128,7 @@ class Counters:
         io: this program's /proc/self/io, opened before it was closed to others; the kernel adds
             to it what every child that has ended read and wrote. None if there is none.
         gpu: the trial's GPU, if it has one.
+        cores: those on which the trial runs, where it has not all of the machine's.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class Counters:
         own_seconds: Callable[[], float] = time.process_time,
         io: BinaryIO | None = None,
         gpu: Gpu | None = None,
+        cores: frozenset[int] = frozenset(),
     ) -> None:
         self._places, self._now, self._own, self._io = places, now, own_seconds, io
         self._gpu, self._gpu_seconds = gpu, None if gpu is None else 0.0
@@ -144,7 +146,8 @@ class Counters:
         self._counts_threads = bool(_words(places.proc / "self" / "schedstat"))
         self._began = now()
         self._cpu, self._own_began = cpu_seconds(places.cgroup), own_seconds()
-        self._busy, self._stolen = machine_seconds(places.proc)
+        self._cores = cores
+        self._busy, self._stolen = machine_seconds(places.proc, cores)
         self._throttled = throttled_seconds(places.cgroup)
         self._pressure = pressure_seconds(places)
         self._bytes = self._read_bytes()
@@ -190,7 +193,7 @@ class Counters:
             cpu = max(ran, ended.ru_utime + ended.ru_stime)
         else:
             cpu = max(0.0, group - self._cpu - own)
-        busy, stolen = machine_seconds(self._places.proc)
+        busy, stolen = machine_seconds(self._places.proc, self._cores)
         others = _since(busy, self._busy)
         return Sample(
             at=moment,
@@ -256,13 +259,18 @@ def pressure_seconds(places: Places) -> float | None:
     return None
 
 
-def machine_seconds(proc: Path) -> tuple[float | None, float | None]:
-    """Busy time of all processors of the machine, and the time stolen from it; proc(5), `stat`."""
-    words = _words(proc / "stat")[1:9]
-    if len(words) < 8 or not all(word.isdecimal() for word in words):
-        return None, None
-    user, nice, system, _idle, _waits, interrupts, soft, stolen = map(int, words)
-    return (user + nice + system + interrupts + soft) / USER_HZ, stolen / USER_HZ
+def machine_seconds(
+    proc: Path, cores: frozenset[int] = frozenset()
+) -> tuple[float | None, float | None]:
+    """Busy time of all processors, or of these, and the time stolen from them; proc(5), `stat`."""
+    words, busy, stolen = _words(proc / "stat"), 0, 0
+    for name in [f"cpu{core}" for core in cores] or ["cpu"]:
+        row = words[words.index(name) + 1 :][:8] if name in words else []
+        if len(row) < 8 or not all(word.isdecimal() for word in row):
+            return None, None
+        user, nice, system, _idle, _waits, interrupts, soft, gone = map(int, row)
+        busy, stolen = busy + user + nice + system + interrupts + soft, stolen + gone
+    return busy / USER_HZ, stolen / USER_HZ
 
 
 def group_bytes(cgroup: Path) -> tuple[int | None, int | None]:

@@ -91,7 +91,7 @@ def main() -> None:
 def run(config: TrialConfig, text: bytes, io: BinaryIO | None) -> None:
     """Run one trial of a train.py, from writing its file to `trial.exited`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # `_told_to_end` takes it up
-    counters = Counters(now=steady_clock.now, io=io, gpu=gpu.find_gpu())
+    counters = Counters(now=steady_clock.now, io=io, gpu=gpu.find_gpu(), cores=cgroup.own_cores())
     (TRIAL / "train.py").write_bytes(text)
     began, began_at = time.monotonic(), steady_clock.now()
     at = {"began_at": began_at, "monotonic": steady_clock.monotonic(began_at)}

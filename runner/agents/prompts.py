@@ -70,6 +70,16 @@ def remarks(
     return "\n\n".join(paragraphs)
 
 
+def together(devices: int) -> str:
+    """How many trials may run at a time, as a sentence after a blank; nothing where it is one."""
+    if devices == 1:
+        return ""
+    return (
+        f" Up to {devices} trials run at a time: `trial --detach` starts one and does not wait, "
+        "and `trial wait ID` gives its result."
+    )
+
+
 def _listed(phrases: Sequence[str]) -> str:
     return "\n".join(f"- {phrase}" for phrase in phrases)
 

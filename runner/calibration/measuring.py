@@ -101,7 +101,8 @@ class Place:
     @cached_property
     def sizes(self) -> lockdown.Sizes:
         """What a trial's container may use."""
-        return lockdown.sizes(limits()["trial"], self.machine)
+        alone = lockdown.sizes(limits()["trial"], self.machine)
+        return lockdown.divided(alone, self.machine, self.spec.devices, self.spec.cpu_sets)
 
     @property
     def threads(self) -> int:
@@ -223,7 +224,7 @@ def _measure(place: Place, measurements: int, report: Callable[[str], None]) -> 
 def _run(
     place: Place, run_dir: RunDir, judging: Judging, run_id: str, report: Callable[[str], None]
 ) -> TrialRecord:
-    """The trial itself. It holds the device, as every trial does."""
+    """The trial itself. It holds one of the run's devices, as every trial does."""
     trainer = Trainer(
         image=place.image,
         data_volume=place.data_volume,
@@ -232,11 +233,10 @@ def _run(
         allowances=Allowances(place.task.limit_seconds),
         output_bytes=limits()["trial"].output_mb << 20,
         sizes=place.sizes,
-        gpu=place.spec.gpu,
         judge_volume=volume_name(run_id, judge_container.PURPOSE),
     )
     spec = place.spec.model_copy(update={"run_id": run_id, "retry_disturbed": False})
-    lease = DeviceLease.of_trials(place.machine, place.spec.gpu)
+    lease = DeviceLease.of_trials(place.machine, place.spec.all_gpus, place.spec.cpu_sets)
     executor = Executor(place.engine, spec, run_dir, trainer, lease, judging)
     order = TrialOrder(
         1, "referee", ROLE, place.pristine, None, place.pristine, terms=REFERENCE,

@@ -32,6 +32,21 @@ Data = Annotated[
 ]
 TrialSeconds = Annotated[float | None, typer.Option(help="Training seconds of one trial.")]
 Gpu = Annotated[str | None, typer.Option(help="The GPU for trials, by the engine's number for it.")]
+Gpus = Annotated[
+    str | None,
+    typer.Option(help="Several GPUs, such as 0,1: each trial takes whichever is free first."),
+]
+CpuSets = Annotated[
+    int,
+    typer.Option(help="Divide the cores into so many equal sets; each trial trains on one."),
+]
+Workers = Annotated[int, typer.Option(help="How many trials the optimiser runs at a time.")]
+AskAhead = Annotated[
+    bool | None,
+    typer.Option(
+        help="Choose one more setting while trials train; by default with several workers."
+    ),
+]
 VerifyTexts = Annotated[
     str, typer.Option("--verify", help="What the referee runs again: best, kept or none.")
 ]

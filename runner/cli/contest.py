@@ -18,8 +18,11 @@ from runner import options, run_lock, samplers, spec, task_data, tasks
 from runner.agents import agent_names
 from runner.cli.arguments import (
     DEFAULT_HOURS,
+    AskAhead,
+    CpuSets,
     Data,
     Gpu,
+    Gpus,
     Hours,
     RetryDisturbed,
     RunId,
@@ -32,6 +35,7 @@ from runner.cli.arguments import (
     Usd,
     VerifySeeds,
     VerifyTexts,
+    Workers,
     budget,
 )
 from runner.cli.context import Folders, connected_engine, shown_live
@@ -64,6 +68,8 @@ def run_agent(
     model: Annotated[str | None, typer.Option(help="A model other than the agent's own.")] = None,
     trial_seconds: TrialSeconds = None,
     gpu: Gpu = None,
+    gpus: Gpus = None,
+    cpu_sets: CpuSets = 1,
     retry_disturbed: RetryDisturbed = False,
     rehearsal: Annotated[bool, typer.Option(help="A scripted model: no key, no money.")] = False,
     record: Annotated[bool, typer.Option(help="Keep every request and response.")] = False,
@@ -81,7 +87,8 @@ def run_agent(
     bounds = budget(hours, train_hours, trials, usd, tokens)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
-        rehearsal=rehearsal, record=record, base_url=base_url, allow_unpriced=allow_unpriced,
+        gpus=gpus, cpu_sets=cpu_sets, rehearsal=rehearsal, record=record, base_url=base_url,
+        allow_unpriced=allow_unpriced,
         verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed, orphan_minutes=orphan_minutes,
     )  # fmt: skip
@@ -101,6 +108,10 @@ def baseline(
     data_path: Data = None,
     trial_seconds: TrialSeconds = None,
     gpu: Gpu = None,
+    gpus: Gpus = None,
+    cpu_sets: CpuSets = 1,
+    workers: Workers = 1,
+    ask_ahead: AskAhead = None,
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
     retry_disturbed: RetryDisturbed = False,
@@ -109,6 +120,7 @@ def baseline(
     bounds = budget(hours, train_hours, trials, usd, tokens)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
+        gpus=gpus, cpu_sets=cpu_sets, workers=workers, ask_ahead=ask_ahead,
         verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed,
     )  # fmt: skip

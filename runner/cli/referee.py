@@ -10,7 +10,16 @@ import typer
 from rich.markup import escape
 
 from runner import options, spec
-from runner.cli.arguments import Data, Gpu, RunId, TaskName, TrialSeconds, VerifyNow, VerifySeeds
+from runner.cli.arguments import (
+    CpuSets,
+    Data,
+    Gpu,
+    RunId,
+    TaskName,
+    TrialSeconds,
+    VerifyNow,
+    VerifySeeds,
+)
 from runner.cli.context import Folders, connected_engine, log_line
 from runner.cli.printing import print_noise, print_verified
 from runner.errors import BakeoffError
@@ -64,10 +73,11 @@ def noise(
     data_path: Data = None,
     trial_seconds: TrialSeconds = None,
     gpu: Gpu = None,
+    cpu_sets: CpuSets = 1,
 ) -> None:
     """Measure how much the pristine train.py differs from training seed to training seed."""
     folders: Folders = context.obj
-    asked = noise_floor.Asked(task, data_path, seeds, trial_seconds, gpu)
+    asked = noise_floor.Asked(task, data_path, seeds, trial_seconds, gpu, cpu_sets)
     with connected_engine() as engine:
         floor = noise_floor.measure(engine, folders.results, asked, log_line, _report)
     print_noise(folders.results, floor, load_task(task).metric)

@@ -14,7 +14,8 @@ import time
 import uuid
 from collections.abc import Callable
 
-from runner.devices.queue import Entry, Queue, ahead, in_the_way, may_take
+from runner.devices.names import overlap
+from runner.devices.queue import Entry, Queue, ahead, are_held, in_the_way, in_turn, may_take
 from runner.devices.queue_folder import QueueFolder
 from runner.devices.signs import Sign, Watcher, clear_sign
 from runner.errors import HostError
@@ -123,19 +124,20 @@ class Place:
         As long as all that is wanted is held by others who are there, only they and the first who
         wait are looked at: of many who wait, each looks at a few signs.
         """
-        wants = self._entry.wants
-        holders = [entry for entry in queue.holders() if entry.device in wants]
-        first = queue.waiting()[:WATCHED]
+        wants, engaged = self._entry.wants, queue.holders()
+        holders = [entry for entry in engaged if any(overlap(entry.device, it) for it in wants)]
+        first = in_turn(queue)[:WATCHED]
         watched = (entry.ticket for entry in holders + first if entry.ticket != self._ticket)
         seen = self._watcher.look(watched)
-        there = {entry.device for entry in holders if entry.ticket not in seen.absent}
-        if there.issuperset(wants) and queue.of(self._ticket) is not None:
+        there = [entry for entry in holders if entry.ticket not in seen.absent]
+        if are_held(wants, there) and queue.of(self._ticket) is not None:
             return "", ahead(queue, self._ticket)
         others = (entry.ticket for entry in queue.entries if entry.ticket != self._ticket)
         seen = self._watcher.look(others)
-        for holder in in_the_way(queue, self._ticket, seen.absent):
-            if not holder.container or self._ended.has(holder):
-                self._take_away(holder)
+        in_way = in_the_way(queue, self._ticket, seen.absent)
+        empty = [holder for holder in in_way if not holder.container]
+        for holder in empty + self._ended.among([it for it in in_way if it.container]):
+            self._take_away(holder)
         left = [entry.ticket for entry in queue.waiting() if entry.ticket in seen.dead]
         had_at = now()
 
@@ -178,17 +180,19 @@ class _Ended:
         self._thread: threading.Thread | None = None
         self._ask_at = 0.0
 
-    def has(self, holder: Entry) -> bool:
-        """True once it is known that this holder's container can no longer run."""
+    def among(self, holders: list[Entry]) -> list[Entry]:
+        """Those of these holders whose container is known to run no more; the others are asked."""
         under_way = self._thread is not None and self._thread.is_alive()
-        if holder not in self._ended and not under_way and time.monotonic() >= self._ask_at:
+        unknown = [holder for holder in holders if holder not in self._ended]
+        if unknown and not under_way and time.monotonic() >= self._ask_at:
             self._ask_at = time.monotonic() + ASK_SECONDS
             self._thread = threading.Thread(
-                target=self._ask, args=(holder,), name="container-asked", daemon=True
+                target=self._ask, args=(unknown,), name="container-asked", daemon=True
             )
             self._thread.start()
-        return holder in self._ended
+        return [holder for holder in holders if holder in self._ended]
 
-    def _ask(self, holder: Entry) -> None:
-        if not self._still_trains(holder.container):
-            self._ended.add(holder)
+    def _ask(self, holders: list[Entry]) -> None:
+        for holder in holders:
+            if not self._still_trains(holder.container):
+                self._ended.add(holder)

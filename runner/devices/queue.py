@@ -10,6 +10,8 @@ from collections.abc import Collection
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from runner.devices.names import overlap
+
 
 class Entry(BaseModel):
     """Somebody who holds a device or waits for one.
@@ -68,40 +70,78 @@ class Queue(BaseModel):
         return [entry for entry in self.entries if not entry.device]
 
 
+def in_turn(queue: Queue) -> list[Entry]:
+    """Those who wait, in the order in which they are served.
+
+    Who has fewer entries of the same run before it comes first, holders included; of equals, who
+    came first. So a run that asks for several trials at a time has one turn in each round, like a
+    run that asks for one. An entry without a run is a run of its own.
+    """
+    before: dict[str, int] = {}
+    for entry in queue.holders():
+        before[entry.run] = before.get(entry.run, 0) + 1
+    ranked = []
+    for entry in queue.waiting():
+        rank = before.get(entry.run, 0) if entry.run else 0
+        before[entry.run] = rank + 1
+        ranked.append((rank, entry))
+    return [entry for _, entry in sorted(ranked, key=lambda pair: pair[0])]
+
+
 def may_take(queue: Queue, ticket: str, absent: Collection[str] = ()) -> str:
     """The device that this waiter may take now, or "".
 
-    Those who wait are served in their order: each would take the first free one of what it wants.
-    A waiter that is absent is passed over, and keeps its place.
+    Those who wait are served in their order: each would take the first of what it wants that
+    overlaps with nothing that is taken. Whoever finds none has all that it wants kept for it, so
+    that many who want a few cores each do not hold up for ever one who wants them all. A waiter
+    that is absent is passed over, and keeps its place.
     """
-    taken = {entry.device for entry in queue.holders()}
-    for entry in queue.waiting():
-        free = next((device for device in entry.wants if device not in taken), "")
+    taken = [entry.device for entry in queue.holders()]
+    for entry in in_turn(queue):
+        free = next((device for device in entry.wants if not _any_overlaps(device, taken)), "")
         if entry.ticket == ticket:
             return free
-        if free and entry.ticket not in absent:
-            taken.add(free)
+        if entry.ticket not in absent:
+            taken += [free] if free else entry.wants
     return ""
 
 
 def in_the_way(queue: Queue, ticket: str, absent: Collection[str]) -> list[Entry]:
-    """The absent holders without whom this waiter may take what they hold."""
-    return [
+    """The absent holders without whom this waiter may take what it cannot now, or what it prefers.
+
+    They are all that overlap with what it wants: one of them may never go.
+    """
+    mine = queue.of(ticket)
+    if mine is None:
+        return []
+    gone = [
         entry
         for entry in queue.holders()
-        if entry.ticket in absent
-        and may_take(queue.without(entry.ticket), ticket, absent) == entry.device
+        if entry.ticket in absent and _any_overlaps(entry.device, mine.wants)
     ]
+    left = queue.without(*(entry.ticket for entry in gone))
+    without_them = may_take(left, ticket, absent)
+    return gone if without_them not in ("", may_take(queue, ticket, absent)) else []
+
+
+def are_held(devices: Collection[str], holders: Collection[Entry]) -> bool:
+    """Whether none of these devices is free while these holders have what they have."""
+    return all(_any_overlaps(device, [entry.device for entry in holders]) for device in devices)
 
 
 def ahead(queue: Queue, ticket: str, absent: Collection[str] = ()) -> int:
-    """How many who are there wait for one of the same devices and came before this waiter."""
+    """How many who are there wait for one of the same devices and come before this waiter."""
     mine = queue.of(ticket)
-    if mine is None:
+    if mine is None or mine.device:
         return 0
-    count, wants = 0, frozenset(mine.wants)
-    for entry in queue.waiting():
+    count = 0
+    for entry in in_turn(queue):
         if entry.ticket == ticket:
             break
-        count += entry.ticket not in absent and not wants.isdisjoint(entry.wants)
+        same = any(_any_overlaps(device, entry.wants) for device in mine.wants)
+        count += entry.ticket not in absent and same
     return count
+
+
+def _any_overlaps(device: str, others: Collection[str]) -> bool:
+    return any(overlap(device, other) for other in others)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.devices.queue import Entry
+from runner.devices.queue import Entry, in_turn
 from runner.devices.queue_folder import FOLDER, QueueFolder
 from runner.devices.signs import touched_at
 from runner.records.layout import shared_path
@@ -42,7 +42,7 @@ class DeviceState:
 
     Attributes:
         engine: the id of its engine.
-        device: "cpu", or "gpu-" and its number.
+        device: its name (runner/devices/names.py): "cpu", "cores-0-3", "gpu-1".
         holder: who has it, or None.
         waiting: who waits, in the order in which they will be served.
     """
@@ -72,7 +72,7 @@ def state(folder: Path | None = None) -> list[DeviceState]:
     states = []
     for name in sorted({device for entry in queue.entries for device in entry.wants}):
         holder = next((e.ticket for e in queue.holders() if e.device == name), None)
-        waiting = [parties[e.ticket] for e in queue.waiting() if name in e.wants]
+        waiting = [parties[e.ticket] for e in in_turn(queue) if name in e.wants]
         waiting = [party for party in waiting if party.alive]
         if holder or waiting:
             engine, _, device = name.rpartition("/")

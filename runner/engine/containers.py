@@ -46,6 +46,7 @@ class ContainerSpec:
         pids: how many processes and threads it may have.
         shm_bytes: the size of /dev/shm.
         gpu: the number of the one GPU that it may use.
+        cpuset: the cores that it may use, such as "0-3"; None for all of them.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ContainerSpec:
     pids: int = 256
     shm_bytes: int = 64 << 20
     gpu: str | None = None
+    cpuset: str | None = None
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "memswap_limit": spec.memory_bytes,
         "nano_cpus": int(spec.cpus * 1e9),
         "cpu_shares": spec.cpu_weight,
+        "cpuset_cpus": spec.cpuset,  # the cores of a trial that has a set of them to itself
         # Log: 60 MB on the engine's disk, however much is printed.
         "log_config": docker.types.LogConfig(type="json-file", config=LOG_OPTIONS),
         # Devices: none but the GPU of a trial that was given one.
@@ -114,6 +115,19 @@ def sizes(limit: Limit, machine: EngineInfo) -> Sizes:
         "pids": limit.pids,
         "shm_bytes": limit.shm_mb << 20,
     }
+
+
+def divided(granted: Sizes, machine: EngineInfo, devices: int, cpu_sets: int) -> Sizes:
+    """The sizes of a trial's container where others of the same run train beside it.
+
+    Args:
+        granted: what one trial alone has.
+        machine: the engine's machine.
+        devices: how many trials may run at a time: they share the memory.
+        cpu_sets: into how many sets the cores are divided: each trial has one.
+    """
+    cores = granted["cpus"] if cpu_sets == 1 else min(granted["cpus"], machine.cpus // cpu_sets)
+    return {**granted, "memory_bytes": granted["memory_bytes"] // devices, "cpus": float(cores)}
 
 
 def threads(granted: Sizes) -> int:

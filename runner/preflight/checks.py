@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runner.agents import agent_names, load_agent
 from runner.build.images import load_table
+from runner.devices.names import core_sets, cores_left
 from runner.engine.client import Engine
 from runner.errors import BakeoffError, HostError, UserError
 from runner.records.layout import RunDir
@@ -74,17 +75,29 @@ def check_disk(folder: Path) -> None:
         )
 
 
-def check_gpu(spec: RunSpec, engine: Engine) -> None:
-    """Refuse a GPU that the engine cannot give to a container.
+def check_devices(spec: RunSpec, engine: Engine) -> str:
+    """Refuse devices that the engine cannot give to containers.
+
+    Returns:
+        What people should know of how the cores are divided; "" if that is nothing.
 
     Raises:
-        UserError: GPU is set and the engine has no nvidia runtime.
+        UserError: GPU is set and the engine has no nvidia runtime, or there are too few cores.
     """
-    if spec.gpu is not None and not engine.info().gpus:
+    machine, named = engine.info(), ",".join(spec.all_gpus)
+    if named and not machine.gpus:
+        variable = "GPUS" if spec.gpus else "GPU"
         raise UserError(
-            f"checking GPU={spec.gpu}: the engine has no GPU runtime",
-            hint="install the NVIDIA container toolkit, or unset GPU to train on the CPU",
+            f"checking {variable}={named}: the engine has no GPU runtime",
+            hint=f"install the NVIDIA container toolkit, or unset {variable} to train on the CPU",
         )
+    sets = spec.cpu_sets
+    if named or sets == 1:
+        return ""
+    core_sets(machine.cpus, sets)
+    idle = cores_left(machine.cpus, sets)
+    said = f"{sets} trials at a time may train, on {machine.cpus // sets} of {machine.cpus} cores"
+    return f"{said} each" + (f"; {idle} of them stay idle" if idle else "")
 
 
 def doctor(env: Mapping[str, str], runs: Path) -> list[Finding]:

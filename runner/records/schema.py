@@ -7,6 +7,7 @@ when they are read (upgrade.py).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -124,7 +125,8 @@ class TrialRecord(Record):
     audit, and `values` are all scores of the judge: split → score, and of a referee's trial also
     `judged`, the score of the rows that every trial is scored on. If a disturbed trial ran again
     (`retry_disturbed` of the spec), this is the record of the second attempt, and `first_attempt`
-    that of the first, which counts for nothing.
+    that of the first, which counts for nothing. `device` is what it trained on
+    (runner/devices/names.py), "" where that was not recorded.
     """
 
     trial: int
@@ -145,6 +147,7 @@ class TrialRecord(Record):
     started_at: str = ""
     ended_at: str = ""
     lease_wait_seconds: float = 0.0
+    device: str = ""
     train_seconds: float = 0.0
     training_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -258,14 +261,26 @@ class ClockReading(Record):
 
     Args:
         spent: by the run's clock.
-        trial: the trial under way; 0 when there was none.
-        attempt_seconds: what its attempt had cost of the wall time until then, which is given back
-            if the trial has to run again.
+        attempts: each trial under way, and what its attempt had cost of the wall time until then.
+        trial: in earlier runs, the one trial under way; 0 when there was none.
+        attempt_seconds: what that had cost.
     """
 
     spent: Spent
+    attempts: dict[int, float] = {}
     trial: int = 0
     attempt_seconds: float = 0.0
+
+    def cost_of(self, again: Collection[int]) -> float:
+        """What is given back of the wall time, in seconds, if these trials have to run again.
+
+        All attempts last until the reading, so the longest of them covers the others; and as long
+        as one trained that has ended well, the others stopped nobody.
+        """
+        costs = self.attempts or {self.trial: self.attempt_seconds}
+        broken = max((cost for trial, cost in costs.items() if trial in again), default=0.0)
+        counts = max((cost for trial, cost in costs.items() if trial not in again), default=0.0)
+        return max(0.0, broken - counts)
 
 
 class ModelUse(Record):

@@ -33,6 +33,7 @@ class Conditions(BaseModel):
         machine: the engine's machine.
         trial_seconds: the training seconds of a trial.
         gpu: the GPU of trials, None for the CPU.
+        cpu_sets: into how many sets the cores were divided, of which a trial had one.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,10 +43,16 @@ class Conditions(BaseModel):
     machine: str
     trial_seconds: float
     gpu: str | None = None
+    cpu_sets: int = 1
 
     @classmethod
     def of_run(
-        cls, task: Any, versions: Mapping[str, Any], trial_seconds: float, gpu: Any
+        cls,
+        task: Any,
+        versions: Mapping[str, Any],
+        trial_seconds: float,
+        gpu: Any,
+        cpu_sets: Any = 1,
     ) -> Conditions | None:
         """The conditions of a run by its spec; None where the spec does not name them all."""
         images = versions.get("images")
@@ -56,6 +63,7 @@ class Conditions(BaseModel):
             "machine": versions.get("machine"),
             "trial_seconds": trial_seconds,
             "gpu": gpu,
+            "cpu_sets": cpu_sets,
         }
         try:
             return cls.model_validate(fields)

@@ -226,7 +226,9 @@ class _Reader:
         versions, seconds = spec.get("versions"), _finite(spec.get("trial_seconds"))
         if not isinstance(versions, dict) or seconds is None:
             return None
-        conditions = Conditions.of_run(spec.get("task"), versions, seconds, spec.get("gpu"))
+        conditions = Conditions.of_run(
+            spec.get("task"), versions, seconds, spec.get("gpu"), spec.get("cpu_sets", 1)
+        )
         return self.noise.floor(conditions) if conditions else None
 
     def _metric(self, spec: dict[str, Any], result: RunResult | None) -> Metric:

@@ -6,6 +6,7 @@ What a config's fields mean stands in runner/wire/start_config.py.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from functools import partial
 
 from runner.agents import Agent, instructions, load_agent
@@ -46,7 +47,9 @@ def container_plans(context: RunContext) -> list[ContainerPlan]:
 
     What the judge measures of a trial on its way will be journalled.
     """
-    context.judging.on_estimate = partial(journal_estimate, context.journal, context.spec.metric)
+    context.judging.on_estimate = partial(
+        journal_estimate, context.journal, context.spec.metric, context.judging.trial_of
+    )
     if context.spec.kind == "baseline":
         return [judge_of(context), _optimizer(context)]
     agent = context.agent()
@@ -70,15 +73,22 @@ def judge_of(context: RunContext) -> ContainerPlan:
     return judge_plan(context.image("trainer"), config, data, context.judging)
 
 
-def journal_estimate(journal: Journal, metric: Metric, estimate: ScoreEstimated) -> None:
-    """Journal what the judge measured of the trial under way, for whoever watches the run.
+def journal_estimate(
+    journal: Journal, metric: Metric, trial_of: Callable[[str], int], estimate: ScoreEstimated
+) -> None:
+    """Journal what the judge measured of a trial under way, for whoever watches the run.
 
     The ledger will have it at the trial's end, so a full disk loses nothing here.
     """
     value = metric.measured(estimate.value)
     if value is not None and 0 <= estimate.fraction <= 1:  # the fraction is the trial's own word
         with contextlib.suppress(HostError):
-            journal.write("trial.estimated", fraction=round(estimate.fraction, 6), value=value)
+            journal.write(
+                "trial.estimated",
+                trial=trial_of(estimate.session),
+                fraction=round(estimate.fraction, 6),
+                value=value,
+            )
 
 
 def _optimizer(context: RunContext) -> ContainerPlan:
@@ -88,6 +98,7 @@ def _optimizer(context: RunContext) -> ContainerPlan:
         space={name: knob_range(knob) for name, knob in load_space(context.task).items()},
         deadline_seconds=context.deadline_seconds,
         direction=context.spec.metric.direction,
+        parallel=context.spec.workers + context.spec.ask_ahead,
     )
     volumes = {"study": ("/state", False)}
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)

@@ -51,7 +51,7 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
     """
     run_dir = RunDir(runs / spec.run_id)
     task = load_task(spec.task)
-    _check(spec, engine, run_dir)
+    _check(spec, engine, run_dir, show)
     volume = _prepare(spec, engine, task, show)
     known = versions(spec, engine, volume)
     known["calibration"] = _calibrate(spec, engine, task, volume, show).as_version()
@@ -144,11 +144,13 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
 # --- the steps ------------------------------------------------------------------------------------
 
 
-def _check(spec: RunSpec, engine: Engine, run_dir: RunDir) -> None:
+def _check(spec: RunSpec, engine: Engine, run_dir: RunDir, show: Show) -> None:
     """Refuse a run that could not work on this machine, before anything is made for it."""
     checks.check_new(run_dir)
     checks.check_disk(run_dir.path.parent)
-    checks.check_gpu(spec, engine)
+    divided = checks.check_devices(spec, engine)
+    if divided:
+        show("cores", divided)
     checks.check_unused(spec.run_id, engine)
     reach.check_not_itself(spec, engine)
 

@@ -233,7 +233,7 @@ class RunLoop:
             case MessageReceived(role=role, message=message):
                 self._handle_message(role, message)
             case ConnectionLost(error=error, since=since):
-                self._parts.clock.give_back_attempt(since, self._parts.clock.now())
+                self._parts.clock.give_back_lost(since, self._parts.clock.now())
                 raise error
             case PartRestarted(role=role):
                 self._handle_restart(role)

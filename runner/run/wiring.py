@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from runner.agents import together
 from runner.budget_clock import BudgetClock
 from runner.calibration import Calibration
 from runner.collect.artifacts import Collector
@@ -75,7 +76,7 @@ def _trial_queue(context: RunContext, contestant: Peer, clock: BudgetClock) -> T
     )
     return TrialQueue(
         reader, _executor(context), context.ledger, clock, context.journal, context.inbox,
-        contestant.send,
+        contestant.send, context.spec.trials_at_a_time,
     )  # fmt: skip
 
 
@@ -100,6 +101,7 @@ def _driver(
             "budget": BudgetClock(spec.budget).left(),
             "left": clock.left(),
             "meanwhile": trials.ended_meanwhile(),
+            "together": together(spec.devices),
         }
 
     keep = partial(keep_prompt, context.run_dir)
@@ -137,12 +139,14 @@ def trainer_of(context: RunContext) -> Trainer:
         limit_seconds=context.task.limit_seconds,
         allowances=_allowances(context),
         output_bytes=limit.output_mb << 20,
-        sizes=lockdown.sizes(limit, machine),
-        gpu=spec.gpu,
+        sizes=lockdown.divided(
+            lockdown.sizes(limit, machine), machine, spec.devices, spec.cpu_sets
+        ),
         judge_volume=volume_name(spec.run_id, judge_container.PURPOSE),
     )
 
 
 def lease_of(context: RunContext) -> DeviceLease:
-    """The lease of the device that a run's trials train on."""
-    return DeviceLease.of_trials(context.engine.info(), context.spec.gpu)
+    """The lease of the devices that a run's trials train on."""
+    spec = context.spec
+    return DeviceLease.of_trials(context.engine.info(), spec.all_gpus, spec.cpu_sets)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from runner.devices.names import cpuset_of, gpu_of
 from runner.engine.channel import Channel
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
@@ -73,7 +74,7 @@ class Executor:
         spec: the run.
         run_dir: where train.py, diff.patch and train.log of each trial go.
         trainer: what all trials share.
-        lease: the device's lease.
+        lease: the lease of the devices.
         judging: the sessions of the judge.
     """
 
@@ -132,7 +133,7 @@ class Executor:
 
         The record of the first attempt is kept in that of the second, and its log beside it.
         """
-        fields = self._fields(order, self._attempts(order, log, watch, held))
+        fields = self._fields(order, self._attempts(order, log, watch, held), held)
         contestants = order.terms == CONTESTANT and self._spec.retry_disturbed
         if not (contestants and fields["disturbed"]) or self._abandon.is_set():
             return fields
@@ -140,15 +141,16 @@ class Executor:
         with explained(log):
             log.replace(log.with_name("first.log"))
         watch.on_repeat(DISTURBED)
-        again = self._fields(order, self._attempts(order, log, watch, held))
+        again = self._fields(order, self._attempts(order, log, watch, held), held)
         if first.status == "ok" and again["status"] != "ok":
             reason = f"the repetition ended as {again['status']}; this is the first attempt"
             return {**fields, "reason": reason}
         return {**again, "first_attempt": first}
 
-    def _fields(self, order: TrialOrder, seen: Seen) -> dict[str, Any]:
+    def _fields(self, order: TrialOrder, seen: Seen, held: Held) -> dict[str, Any]:
         trainer = self._trainer.on(order.terms)
-        return record_fields(seen, trainer, self._spec.metric, order.train_py)
+        fields = record_fields(seen, trainer, self._spec.metric, order.train_py)
+        return {**fields, "device": held.device}
 
     def _folder(self, order: TrialOrder) -> Path:
         """Where the trial's files go; of checks, only the last one's are kept."""
@@ -216,6 +218,7 @@ class Executor:
                 self._judging.session(
                     on_request, on_lost, timers.scoring_ended,
                     mode=terms.mode, splits=terms.splits, hidden=terms.hidden,
+                    cores=cpuset_of(held.device), trial=order.trial,
                 )
             )  # fmt: skip
             seen = Seen(session, started_at=started_at, terms=terms)
@@ -239,7 +242,7 @@ class Executor:
         seen.wall_seconds = time.monotonic() - began
         return seen
 
-    def _container(self, order: TrialOrder) -> ContainerSpec:
+    def _container(self, order: TrialOrder, held: Held) -> ContainerSpec:
         trainer = self._trainer
         mounts = [Mount(trainer.data_volume, "/data", read_only=True)]
         if trainer.judge_volume:
@@ -252,7 +255,8 @@ class Executor:
             run_id=self._spec.run_id,
             role="trial",
             mounts=tuple(mounts),
-            gpu=trainer.gpu,
+            gpu=gpu_of(held.device),
+            cpuset=cpuset_of(held.device),
             **trainer.sizes,
         )
 
@@ -275,7 +279,7 @@ class Executor:
     def _started(
         self, order: TrialOrder, session: Session, held: Held
     ) -> Iterator[tuple[str, Channel]]:
-        spec = self._container(order)
+        spec = self._container(order, held)
         self._engine.remove(spec.name)  # an earlier life of this run may have left it
         container = self._engine.create(spec)
         self._running.add(container)

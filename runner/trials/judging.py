@@ -67,6 +67,7 @@ class Session:
         lost: the judge, or the part of it that scored this trial, has ended or does not answer.
         settled: set once `finished` or `lost` is.
         closed: the judge was told that the trial has ended.
+        trial: the trial's number.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Session:
     lost: bool = False
     settled: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
+    trial: int = 0
 
 
 class Judging:
@@ -118,6 +120,8 @@ class Judging:
         mode: str = "trial",
         splits: tuple[str, ...] = ("val",),
         hidden: int = 0,
+        cores: str | None = None,
+        trial: int = 0,
     ) -> Iterator[Session]:
         """A session for one trial; within it, its token is good.
 
@@ -130,23 +134,31 @@ class Judging:
             mode: as in `ScoreOpen`, and so are the next two.
             splits: what is scored.
             hidden: how many hidden rows.
+            cores: those on which the judge is to score; None: all.
+            trial: the trial's number.
 
         Raises:
             BakeoffError: the judge ended, and cannot be started again.
         """
         seed = secrets.randbelow(SEEDS)
         name, token = f"s-{secrets.token_hex(8)}", secrets.token_urlsafe(24)
-        session = Session(name, token, seed, on_request, on_lost, on_finish)
+        session = Session(name, token, seed, on_request, on_lost, on_finish, trial=trial)
         self._reopen()
         with self._lock:
             self._sessions[name] = session
-        self._send(ScoreOpen(name, token, mode, seed, list(splits), hidden))
+        self._send(ScoreOpen(name, token, mode, seed, list(splits), hidden, cores or ""))
         try:
             yield session
         finally:
             self._close(session)
             with self._lock:
                 self._sessions.pop(name, None)
+
+    def trial_of(self, session: str) -> int:
+        """The number of the trial of an open session; 0 where there is none of that name."""
+        with self._lock:
+            found = self._sessions.get(session)
+        return found.trial if found is not None else 0
 
     def open_sessions(self) -> list[Session]:
         """The sessions that are open now."""

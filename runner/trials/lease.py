@@ -1,6 +1,6 @@
 """The device lease: one trial at a time on a device, across all runs on this machine.
 
-Two trials that share a GPU, or the CPU, slow each other down, and then equal seconds are not equal.
+Two trials that share a GPU, or a core, slow each other down, and then equal seconds are not equal.
 The wait is measured, and is given back to a run whose contestant did nothing else meanwhile.
 
 Who comes first is served first, whichever process it is (runner/devices/). A device is somebody's
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from runner.devices.names import core_sets, gpu_name
 from runner.devices.place import Place, StillTrains
 from runner.devices.queue_folder import FOLDER, QueueFolder
 from runner.engine.client import Engine
@@ -70,7 +71,7 @@ class Held:
     """A device that is held.
 
     Attributes:
-        device: which of the wanted ones it is: "cpu" or a GPU's.
+        device: the name of the wanted one that it is (runner/devices/names.py).
         waited_seconds: how long it was waited for.
     """
 
@@ -111,7 +112,7 @@ class DeviceLease:
 
     Args:
         engine_id: which engine the device belongs to.
-        device: "cpu" or a GPU's id; several of them, the most welcome first, where any will do.
+        device: its name; several of them, the most welcome first, where any will do.
         folder: where the queue lies, which all users of this machine share.
     """
 
@@ -123,9 +124,16 @@ class DeviceLease:
         self.queue = QueueFolder(folder or shared_path(FOLDER))
 
     @classmethod
-    def of_trials(cls, machine: EngineInfo, gpu: str | None) -> DeviceLease:
-        """The lease of the device that trials train on: a GPU's number, or None for the CPU."""
-        return cls(machine.id, "cpu" if gpu is None else f"gpu-{gpu}")
+    def of_trials(
+        cls, machine: EngineInfo, gpus: tuple[str, ...] = (), cpu_sets: int = 1
+    ) -> DeviceLease:
+        """The lease of the devices that trials train on: any of these GPUs, or else of the cores.
+
+        Raises:
+            UserError: the machine has fewer cores than there are to be sets.
+        """
+        names = tuple(map(gpu_name, gpus)) or core_sets(machine.cpus, cpu_sets)
+        return cls(machine.id, names)
 
     @contextlib.contextmanager
     def held(self, abandon: threading.Event, holder: Holder | None = None) -> Iterator[Held]:

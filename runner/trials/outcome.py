@@ -48,7 +48,6 @@ class Trainer:
         allowances: what the pristine train.py takes beyond its training.
         output_bytes: how much it may print.
         sizes: what its container may use.
-        gpu: the number of its GPU, or None.
         judge_volume: the volume with the judge's socket; "" for trials that nobody scores.
     """
 
@@ -59,7 +58,6 @@ class Trainer:
     allowances: Allowances
     output_bytes: int
     sizes: Sizes
-    gpu: str | None
     judge_volume: str = ""
 
     def on(self, terms: Terms) -> Trainer:

@@ -1,13 +1,16 @@
-"""Where requests become trials: accepted or refused, run one after the other, answered, recorded.
+"""Where requests become trials: accepted or refused, run in their order, answered, recorded.
 
-The queue belongs to the run's loop. Its worker thread only runs the executor and puts events into
-the inbox; the loop hands them to `handle_event`.
+The queue belongs to the run's loop. Its worker threads, one for each trial that may want a device
+at the same time, only run the executor and put events into the inbox; the loop hands them to
+`handle_event`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import queue
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -35,7 +38,7 @@ from runner.wire.messages import CHECK as CHECK_NUMBER
 from runner.wire.messages import Message, TrialAccepted, TrialFinished, TrialLog, TrialRefused
 from runner.wire.messages import TrialRequested as Request
 
-MAX_QUEUED = 4
+MAX_QUEUED = 4  # where one trial runs at a time; each further device has one more
 REFUSALS_JOURNALLED = 100
 MAX_LOG_LINE_CHARS = 2000
 
@@ -45,12 +48,13 @@ class TrialQueue:
 
     Args:
         reader: makes orders of requests.
-        executor: runs the orders.
+        executor: runs the orders, several at a time.
         ledger: keeps the records.
         clock: counts the trials, and tells the time.
         journal: the run's.
         inbox: where the worker's events go.
         send: sends a message to the contestant.
+        at_a_time: how many trials may want a device at the same time.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class TrialQueue:
         journal: Journal,
         inbox: queue.Queue[Any],
         send: Callable[[Message], object],
+        at_a_time: int = 1,
     ) -> None:
         self._reader = reader
         self._executor = executor
@@ -70,7 +75,10 @@ class TrialQueue:
         self._journal = journal
         self._inbox = inbox
         self._send = send
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        self._pool = ThreadPoolExecutor(max_workers=at_a_time, thread_name_prefix="trial")
+        self._at_a_time = at_a_time
+        self._most = MAX_QUEUED - 1 + at_a_time
+        self._one_check = threading.Lock()
         self._in_flight: dict[str, TrialOrder] = {}
         self._number = max(ledger.highest_number(), pending.highest_queued(journal.events()))
         self._refusals = 0
@@ -90,9 +98,9 @@ class TrialQueue:
         run_dir, events = self._ledger.run_dir, self._journal.events()
         reading, cut = kept_reading(run_dir), pending.cut_trials(events)
         orders = pending.pending_orders(run_dir, self._ledger, self._journal)
+        if reading is not None:
+            self._clock.give_back_broken(reading.cost_of([order.trial for order in orders]))
         for order in orders:
-            if reading is not None and reading.trial == order.trial:
-                self._clock.give_back_broken(reading.attempt_seconds)
             self._journal.write("trial.taken_up", trial=order.trial, request=order.request)
             self._in_flight[order.request] = order
         lost = pending.lost_trials(self._journal.events()) - pending.lost_trials(events)
@@ -138,7 +146,7 @@ class TrialQueue:
         """
         known = self._ledger.of_request(request.request)
         if known is not None:
-            self._answer(known)
+            self._answer_again(known)
         if known is not None or request.request in self._in_flight:
             return False
         refused = self._refusal(request.request, over)
@@ -164,17 +172,14 @@ class TrialQueue:
         """
         match event:
             case TrialWaits(order=order, moment=moment):
-                self._clock.attempt_ended()
                 self._clock.lease_wait_began(order.trial, moment)
             case TrialBegan(order=order, moment=moment):
                 self._clock.lease_wait_ended(order.trial, moment)
+                self._clock.attempt_began(order.trial, moment)
                 if not order.terms.is_check:
-                    self._clock.attempt_began(order.trial, moment)
                     self._journal.write("trial.started", trial=order.trial)
             case TrialRepeats(order=order, reason=reason, began=began, ended=ended):
-                self._clock.give_back_attempt(began, ended)
-                if not order.terms.is_check:
-                    self._clock.attempt_began(order.trial, ended)
+                self._clock.attempt_repeated(order.trial, began, ended)
                 self._journal.write(
                     "trial.repeated", trial=order.trial, reason=reason, seconds=ended - began
                 )
@@ -203,8 +208,8 @@ class TrialQueue:
         trials = sum(not order.terms.is_check for order in self._in_flight.values())
         if bound is not None and self._clock.trials + trials >= bound:
             return TrialRefused(request, "the budget has no further trial", final=True)
-        if len(self._in_flight) >= MAX_QUEUED:
-            reason = f"{MAX_QUEUED} trials are queued already"
+        if len(self._in_flight) >= self._most:
+            reason = f"{self._most} trials are queued already"
             return TrialRefused(request, reason, "wait for one of them: `trial list`")
         return None
 
@@ -237,7 +242,7 @@ class TrialQueue:
         future.add_done_callback(lambda done: self._report_break(order, done))
 
     def _work(self, order: TrialOrder) -> None:
-        """Run the trial and tell the loop; this runs in the worker thread."""
+        """Run the trial and tell the loop; this runs in a worker thread."""
         began: list[float] = []
         attempts: list[float] = []  # when each of them began
 
@@ -257,7 +262,9 @@ class TrialQueue:
             on_line=lambda line: self._send_line(order, line),
             on_repeat=on_repeat,
         )
-        record = self._executor.run(order, watch)
+        # The files and the container of all checks have the same names.
+        with self._one_check if order.terms.is_check else contextlib.nullcontext():
+            record = self._executor.run(order, watch)
         self._inbox.put(TrialEnded(order, record, began[-1] if began else None, self._clock.now()))
 
     def _send_line(self, order: TrialOrder, line: str) -> None:
@@ -273,7 +280,7 @@ class TrialQueue:
         record = event.record
         self._in_flight.pop(event.order.request, None)
         self._clock.lease_wait_ended(record.trial, event.moment)
-        self._clock.attempt_ended()
+        self._clock.attempt_ended(record.trial, event.moment)
         if event.began is not None:
             self._clock.trial_ran(event.began, event.moment)
         if event.order.terms.is_check:
@@ -300,6 +307,18 @@ class TrialQueue:
         self.told_last = self.told_last or spent is not None
         note = f"left: {self._clock.left()}" if spent is None else f"the budget is spent: {spent}"
         self._send(self._finished(record, budget_note=note, last=spent is not None))
+
+    def _answer_again(self, known: TrialRecord) -> None:
+        """Answer what was answered before, or could not be because nobody listened.
+
+        An optimizer that was away while several trials ended is told of them in the order of their
+        ends, whatever the order in which it asks: what it suggests next depends on that.
+        """
+        records = self._ledger.records
+        place = records.index(known)
+        others = self._at_a_time if known.source == "sampler" and self._at_a_time > 1 else 0
+        for record in records[max(0, place - others) : place + 1]:
+            self._answer(record)
 
     def _finished(self, record: TrialRecord, **more: Any) -> TrialFinished:
         return TrialFinished(

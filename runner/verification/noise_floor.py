@@ -15,6 +15,8 @@ from typing import Any
 from runner import task_data
 from runner.build import images
 from runner.build.images import image_tag
+from runner.devices.choice import chosen
+from runner.devices.names import core_sets
 from runner.engine.client import Engine
 from runner.errors import HostError, SandboxError
 from runner.records.files import explained
@@ -45,6 +47,7 @@ class Asked:
         seeds: how many training seeds, those that were measured before included.
         trial_seconds: the training seconds of a trial; None for the task's own.
         gpu: the GPU of trials; None for the CPU.
+        cpu_sets: into how many sets the cores are divided; a trial has one.
     """
 
     task: str
@@ -52,6 +55,7 @@ class Asked:
     seeds: int
     trial_seconds: float | None
     gpu: str | None
+    cpu_sets: int = 1
 
 
 def measure(
@@ -71,6 +75,8 @@ def measure(
         BakeoffError: the engine or the disk failed. What was measured until then is kept.
     """
     task = load_task(asked.task)
+    chosen(asked.gpu, None, asked.cpu_sets)
+    core_sets(engine.info().cpus, asked.cpu_sets)
     files = task_data.input_files(asked.data, task, partial(show, "prepare"))
     images.ensure(engine, ["trainer", "data"])
     image = image_tag("trainer")
@@ -81,7 +87,7 @@ def measure(
         "machine": engine.info().id,
     }
     spec = _spec(asked, task, versions)
-    conditions = Conditions.of_run(task.name, versions, spec.trial_seconds, spec.gpu)
+    conditions = Conditions.of_run(task.name, versions, spec.trial_seconds, spec.gpu, spec.cpu_sets)
     if conditions is None:
         raise HostError("measuring noise: the engine names no image or no machine of its own")
     run_dir = RunDir(results / FOLDER / spec.run_id)
@@ -166,6 +172,7 @@ def _spec(asked: Asked, task: Task, versions: dict[str, Any]) -> RunSpec:
         budget=Budget(),
         trial_seconds=task.train_seconds if asked.trial_seconds is None else asked.trial_seconds,
         gpu=asked.gpu,
+        cpu_sets=asked.cpu_sets,
         verify="none",
         versions=versions,
     )

@@ -123,7 +123,9 @@ def _finished(run_dir: RunDir) -> Finished:
 
 
 def _noise(spec: RunSpec, results: Path) -> NoiseFloor | None:
-    conditions = Conditions.of_run(spec.task, spec.versions, spec.trial_seconds, spec.gpu)
+    conditions = Conditions.of_run(
+        spec.task, spec.versions, spec.trial_seconds, spec.gpu, spec.cpu_sets
+    )
     return read_noise(results).floor(conditions) if conditions else None
 
 

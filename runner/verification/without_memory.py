@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from runner.devices.names import cpuset_of, gpu_of
 from runner.engine import one_off
 from runner.engine.containers import ContainerSpec, Mount
 from runner.records.layout import volume_name
@@ -123,7 +124,7 @@ def _filled(
     text = train_py.encode("utf-8", "surrogatepass")
     files = {"train.py": text, "serve.json": json.dumps(told).encode()}
     copied = one_off.run_module(
-        bench.context.engine, _spec(bench, "copy", mounts), copying, *arguments,
+        bench.context.engine, _spec(bench, "copy", mounts, None), copying, *arguments,
         timeout_seconds=COPY_SECONDS, files={FRESH_FOLDER: files},
     )  # fmt: skip
     if copied.exit_code == 0:
@@ -137,7 +138,7 @@ def _served(bench: Bench, volume: str, number: int, held: Held, abandon: threadi
         Mount(volume, FRESH_FOLDER, read_only=True),
         Mount(bench.trainer.judge_volume, JUDGE_FOLDER, read_only=True),
     )
-    spec = replace(_spec(bench, f"fresh-{number}", mounts), entrypoint=SERVE)
+    spec = replace(_spec(bench, f"fresh-{number}", mounts, held), entrypoint=SERVE)
     bounds = one_off.Bounds(SERVE_SECONDS + STOP_SECONDS, abandon)
     engine = bench.context.engine
     served = one_off.run(engine, spec, bounds, start=partial(held.start, engine))
@@ -148,7 +149,7 @@ def _served(bench: Bench, volume: str, number: int, held: Held, abandon: threadi
     return _last_line(served.output) or why
 
 
-def _spec(bench: Bench, name: str, mounts: tuple[Mount, ...]) -> ContainerSpec:
+def _spec(bench: Bench, name: str, mounts: tuple[Mount, ...], held: Held | None) -> ContainerSpec:
     trainer, run_id = bench.trainer, bench.context.spec.run_id
     sizes = trainer.sizes
     return ContainerSpec(
@@ -157,7 +158,8 @@ def _spec(bench: Bench, name: str, mounts: tuple[Mount, ...]) -> ContainerSpec:
         run_id=run_id,
         role="fresh",
         mounts=mounts,
-        gpu=trainer.gpu,
+        gpu=None if held is None else gpu_of(held.device),
+        cpuset=None if held is None else cpuset_of(held.device),
         memory_bytes=sizes["memory_bytes"],
         cpus=sizes["cpus"],
         pids=sizes["pids"],

@@ -267,11 +267,11 @@ class Followed:
             case "trial.finished" if trial:
                 self.waiting.pop(trial.number)
             case "trial.estimated":
-                self._take_estimate(fields)
+                self._take_estimate(fields, trial)
 
-    def _take_estimate(self, fields: Mapping[str, Any]) -> None:
-        """The judge's estimate is of the one trial that trains now."""
-        trial = next((each for each in self.waiting.values() if each.started_at), None)
+    def _take_estimate(self, fields: Mapping[str, Any], trial: UnderWay | None) -> None:
+        """The judge's estimate of a trial; in earlier runs, of the one that trained then."""
+        trial = trial or next((each for each in self.waiting.values() if each.started_at), None)
         numbers = fields.get("fraction"), fields.get("value")
         if trial and all(isinstance(number, int | float) for number in numbers):
             trial.estimates.append((float(numbers[0] or 0), float(numbers[1] or 0)))

@@ -133,8 +133,10 @@ def _trial(run: Followed, now: datetime) -> list[Text]:
     trial = run.under_way()
     if trial is None:
         return [Text("no trial under way", style="dim")] if run.kind == "running" else []
-    more = len(run.waiting) - 1
-    queue = f"; {more} more in the queue" if more > 0 else ""
+    others = [other for other in run.waiting.values() if other is not trial]
+    train = sum(other.started_at is not None for other in others)
+    queue = f"; {train} more under way" if train else ""
+    queue += f"; {len(others) - train} more in the queue" if len(others) > train else ""
     if trial.started_at is None:
         waited = ages.in_words(ages.seconds_since(trial.queued_at, now))
         behind = f" behind {plain(run.behind)}" if run.behind else ""

@@ -297,9 +297,9 @@ class Heartbeat(Message):
 class ScoreOpen(Message):
     """Let a trial be scored: whoever presents `token` on the judge's socket is `session`.
 
-    `mode` is trial, check (random ids, shape and finiteness only, no score), reference (all rows;
-    their losses are kept), referee, or fresh (`hidden` calls, each after a `score.begin` of its
-    own). `splits` are val or test. `hidden` is the number of hidden rows; 0: the judge's own.
+    `mode` is trial, check (random ids, no score), reference (all rows; their losses are kept),
+    referee, or fresh (`hidden` calls, each after a `score.begin` of its own). `splits` are val or
+    test. `hidden` counts the hidden rows; 0: the judge's own. `cores` ("0-3") score; "": all.
     """
 
     event: ClassVar[str] = "score.open"
@@ -309,6 +309,7 @@ class ScoreOpen(Message):
     seed: int
     splits: list[str] = field(default_factory=lambda: ["val"])
     hidden: int = 0
+    cores: str = ""
 
 
 @dataclass(frozen=True)

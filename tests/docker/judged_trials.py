@@ -68,7 +68,6 @@ class Judge:
             allowances=allowances,
             output_bytes=allowed.output_mb << 20,
             sizes={**sizes, "memory_bytes": memory_bytes, "cpus": cpus},
-            gpu=None,
             judge_volume=volume_name(self.run_id, judge_container.PURPOSE),
         )
 

@@ -32,7 +32,8 @@ TOKEN = "token-of-this-run"
 PROMPT_VALUES = {
     "run_id": "test", "task": "pystdlib", "branch": "bakeoff/test", "trial_seconds": 5,
     "budget": "6 trials", "left": "4 trials", "remarks": "", "reason": "",
-    "grace_seconds": "", "meanwhile": "", "metric": "val_bpb", "lower": "lower", "lowest": "lowest",
+    "grace_seconds": "", "meanwhile": "", "together": "", "metric": "val_bpb",
+    "lower": "lower", "lowest": "lowest",
 }  # fmt: skip
 # Tells what it was asked and refuses everything in a way that makes no CLI try for long.
 NOTING_GATEWAY = """

@@ -95,11 +95,23 @@ def test_a_gpu_is_taken_only_from_an_engine_that_has_one(engine: Engine) -> None
     """Without a GPU runtime GPU=0 is refused before anything starts; with one it passes."""
     spec = options.baseline_run("tpe", options.RunOptions(gpu="0"), Budget(trials=1))
     if engine.info().gpus:
-        checks.check_gpu(spec, engine)
+        checks.check_devices(spec, engine)
     else:
         with pytest.raises(UserError, match="no GPU runtime"):
-            checks.check_gpu(spec, engine)
-    checks.check_gpu(spec.model_copy(update={"gpu": None}), engine)
+            checks.check_devices(spec, engine)
+    checks.check_devices(spec.model_copy(update={"gpu": None}), engine)
+
+
+def test_cores_are_divided_as_far_as_they_go(engine: Engine) -> None:
+    """More sets than cores are refused; what a set is, and what stays idle, is said."""
+    cores = engine.info().cpus
+    spec = options.baseline_run("tpe", options.RunOptions(), Budget(trials=1))
+    assert checks.check_devices(spec, engine) == ""
+    each = checks.check_devices(spec.model_copy(update={"cpu_sets": cores}), engine)
+    said = f"{cores} trials at a time may train, on 1 of {cores} cores each"
+    assert each == (said if cores > 1 else "")
+    with pytest.raises(UserError, match=f"CPU_SETS is {cores + 1}"):
+        checks.check_devices(spec.model_copy(update={"cpu_sets": cores + 1}), engine)
 
 
 def test_a_machine_that_works_passes_the_doctor(bakeoff: Commands) -> None:

@@ -89,7 +89,7 @@ def test_a_baseline_loses_no_trial(bakeoff: Commands, engine: Engine) -> None:
     live.kill()
     assert [trial.trial for trial in trials(live.run_dir)] == [1]
     order = kept(live.run_dir, 2)
-    with DeviceLease.of_trials(engine.info(), None).held(threading.Event()):
+    with DeviceLease.of_trials(engine.info()).held(threading.Event()):
         live.resume()
         live.until_taken_up(2)
         live.kill()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.budget_clock import BudgetClock, Interval, length, minus, union
-from runner.records.schema import Spent
+from runner.records.schema import ClockReading, Spent
 from runner.spec import Budget
 from tests.unit.run.rig import Hands
 
@@ -113,9 +113,94 @@ def test_an_attempt_that_has_to_be_repeated_is_a_wait() -> None:
     hands.at = 50
     clock.model_answered(10)
     hands.at = 100
-    clock.give_back_attempt(20, 100)
+    clock.attempt_began(1, 20)
+    clock.attempt_repeated(1, 20, 100)
     assert clock.spent().lease_wait_seconds == 70
     assert clock.spent().wall_seconds == 30
+
+
+TRIALS = st.lists(
+    st.tuples(st.integers(0, 12), st.integers(1, 8), st.integers(0, 8), st.booleans()),
+    min_size=1, max_size=5,
+)  # fmt: skip
+
+
+@given(TRIALS)
+def test_of_several_trials_a_wait_is_given_back_only_while_none_trains(
+    made: list[tuple[int, int, int, bool]],
+) -> None:
+    """Each asks, waits, and trains, twice if its first attempt is nobody's fault."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    events: list[tuple[int, int, int, str]] = []
+    waits: list[Interval] = []
+    trained: list[Interval] = []
+    for trial, (asked, waiting, training, repeated) in enumerate(made, start=1):
+        began = asked + waiting
+        again = began + training
+        events += [(asked, 0, trial, "waits"), (began, 1, trial, "begins")]
+        waits.append((asked, began))
+        if repeated:
+            events.append((again, 2, trial, "repeats"))
+            waits.append((began, again))
+        last = again if repeated else began
+        events.append((last + training, 3, trial, "ends"))
+        trained.append((last, last + training))
+    began_at: dict[int, int] = {}
+    for moment, _, trial, what in sorted(events):
+        hands.at = moment
+        if what == "waits":
+            clock.lease_wait_began(trial, moment)
+        elif what == "begins":
+            clock.lease_wait_ended(trial, moment)
+            clock.attempt_began(trial, moment)
+            began_at[trial] = moment
+        elif what == "repeats":
+            clock.attempt_repeated(trial, began_at[trial], moment)
+        else:
+            clock.attempt_ended(trial, moment)
+        spent = clock.spent()
+        assert spent.wall_seconds + spent.lease_wait_seconds == spent.elapsed_seconds == moment
+    hands.at = 40
+    assert clock.spent().lease_wait_seconds == len(cells(waits) - cells(trained))
+    assert clock.reading().attempts == {}
+
+
+def test_what_several_attempts_cost_when_their_run_breaks() -> None:
+    """Each attempt's own cost is kept, without the time in which a trial trained that counts."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    clock.attempt_began(1, 0.0)
+    clock.attempt_began(2, 10.0)
+    clock.attempt_began(0, 10.0)  # a check, which is not run again
+    hands.at = 30.0
+    clock.attempt_ended(1, 30.0)
+    clock.attempt_began(3, 30.0)
+    hands.at = 50.0
+    reading = clock.reading()
+    assert reading.attempts == {2: 20.0, 3: 20.0}
+    assert reading.cost_of([2, 3]) == reading.cost_of([2]) + reading.cost_of([3]) + 20.0 == 20.0
+
+
+def test_what_is_given_back_of_attempts_that_overlap() -> None:
+    """The longest of the broken ones, less what one that ended after the reading covers."""
+    reading = ClockReading(spent=Spent(), attempts={4: 50.0, 5: 30.0, 6: 10.0})
+    assert reading.cost_of([4, 5, 6]) == 50.0
+    assert reading.cost_of([4, 6]) == 20.0
+    assert reading.cost_of([5, 6]) == reading.cost_of([]) == reading.cost_of([9]) == 0.0
+    earlier = ClockReading(spent=Spent(), trial=2, attempt_seconds=7.0)
+    assert (earlier.cost_of([2]), earlier.cost_of([1])) == (7.0, 0.0)
+
+
+def test_what_was_lost_with_the_engine_is_given_back_though_trials_ran() -> None:
+    """Their attempts were lost with it."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    clock.attempt_began(1, 0.0)
+    hands.at = 50.0
+    clock.give_back_lost(20.0, 50.0)
+    assert clock.spent().wall_seconds == 20.0
+    assert clock.reading().attempts == {1: 20.0}
 
 
 def waited(requests: list[Interval], until: float = 1000.0) -> tuple[BudgetClock, Hands]:
@@ -280,7 +365,7 @@ def test_an_attempt_costs_what_is_not_given_back_of_it() -> None:
     """Neither the wait for its device, nor the model's work, nor an outage is of the attempt."""
     hands = Hands(100.0)
     clock = BudgetClock(Budget(hours=1), now=hands)
-    assert clock.reading().trial == 0
+    assert clock.reading().attempts == {}
     clock.lease_wait_began(7, 100.0)
     hands.at = 130.0
     clock.lease_wait_ended(7, 130.0)
@@ -290,10 +375,10 @@ def test_an_attempt_costs_what_is_not_given_back_of_it() -> None:
     hands.at = 160.0
     clock.give_back_outage(4.0)
     reading = clock.reading()
-    assert (reading.trial, reading.attempt_seconds) == (7, 30.0 - 5.0 - 4.0)
+    assert reading.attempts == {7: 30.0 - 5.0 - 4.0}
     assert reading.spent == clock.spent()
-    clock.attempt_ended()
-    assert (clock.reading().trial, clock.reading().attempt_seconds) == (0, 0.0)
+    clock.attempt_ended(7, 160.0)
+    assert clock.reading().attempts == {}
 
 
 def test_a_broken_attempt_is_given_back_in_the_next_life() -> None:
@@ -319,4 +404,4 @@ def test_a_frozen_clock_costs_nothing_more() -> None:
     hands.at = 500.0
     clock.freeze()
     assert clock.spent().wall_seconds == clock.spent().elapsed_seconds == 20.0
-    assert clock.reading().attempt_seconds == 15.0
+    assert clock.reading().attempts == {1: 15.0}

@@ -201,3 +201,48 @@ def test_a_run_measures_what_its_task_does(here: Path, monkeypatch: pytest.Monke
     made = options.baseline_run("random", RunOptions(task="digits"), BUDGET)
     assert made.metric == Metric(name="accuracy", direction="maximize")
     assert RunSpec.model_validate_json(made.model_dump_json()).metric == made.metric
+
+
+def test_an_optimiser_asks_ahead_with_several_workers_unless_it_is_told() -> None:
+    """With one, each suggestion knows all results; the spec records what holds."""
+    cases = ((1, None, False), (2, None, True), (1, True, True), (2, False, False))
+    for workers, told, ahead in cases:
+        asked = RunOptions(workers=workers, ask_ahead=told)
+        made = options.baseline_run("random", asked, BUDGET)
+        assert (made.workers, made.ask_ahead) == (workers, ahead)
+        assert made.trials_at_a_time == workers
+
+
+def test_the_devices_of_a_run_are_in_its_spec() -> None:
+    """An agent may train on all of them at a time; an optimiser has its workers."""
+    gpus = RunOptions(gpus="0,1", rehearsal=True, workers=3)
+    agent = options.agent_run("gpt", gpus, BUDGET, {})
+    assert (agent.gpu, agent.all_gpus, agent.devices, agent.trials_at_a_time) == (
+        "0",
+        ("0", "1"),
+        2,
+        2,
+    )
+    one = options.agent_run("gpt", RunOptions(gpu="7", rehearsal=True), BUDGET, {})
+    assert (one.gpu, one.gpus, one.all_gpus, one.devices) == ("7", (), ("7",), 1)
+    cores = options.baseline_run("random", RunOptions(cpu_sets=4, workers=2), BUDGET)
+    assert (cores.gpu, cores.devices, cores.trials_at_a_time) == (None, 4, 2)
+    earlier = RunSpec.model_validate_json(
+        one.model_dump_json(exclude={"gpus", "cpu_sets", "workers", "ask_ahead"})
+    )
+    assert earlier == one.model_copy(update={"api_key": None})
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (RunOptions(workers=0), "WORKERS is 0"),
+        (RunOptions(cpu_sets=-1), "CPU_SETS is -1"),
+        (RunOptions(gpu="0", gpus="1"), "GPU is '0' and GPUS is '1'"),
+    ],
+)
+def test_devices_and_workers_that_make_no_sense_are_refused(asked: RunOptions, said: str) -> None:
+    """Before anything is started, with a hint."""
+    with pytest.raises(UserError, match=said) as caught:
+        options.baseline_run("random", asked, BUDGET)
+    assert caught.value.hint

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.agents import agent_names, cli_files, instructions, load_agent, render_prompt
+from runner.agents import (
+    agent_names,
+    cli_files,
+    instructions,
+    load_agent,
+    render_prompt,
+    together,
+)
 from runner.agents.base import RELAY_URL
 from runner.agents.cli_files import cli_table, find_cli
 from runner.agents.prompts import PROMPTS, PromptName
@@ -23,7 +30,7 @@ from runner.records.layout import ROOT
 
 PROMPT_NAMES = (
     "run_id", "task", "branch", "trial_seconds", "budget", "left", "remarks", "reason",
-    "grace_seconds", "metric", "lower", "lowest", "meanwhile",
+    "grace_seconds", "metric", "lower", "lowest", "meanwhile", "together",
 )  # fmt: skip
 PROMPT_VALUES = {word: f"<{word}>" for word in PROMPT_NAMES}
 NAMES: tuple[PromptName, ...] = ("first", "fresh", "nudge", "closing")
@@ -270,3 +277,11 @@ def test_instructions_without_a_metric_are_an_error_with_a_hint() -> None:
         instructions({})
     assert "instructions.md" in caught.value.message
     assert "README.md" in caught.value.hint
+
+
+def test_an_agent_is_told_that_it_has_several_devices() -> None:
+    """In the first prompt of a session; of one device nothing is said."""
+    for name in ("first", "fresh"):
+        said = render_prompt(name, "codex", PROMPT_VALUES | {"together": together(2)})
+        assert " Up to 2 trials run at a time: `trial --detach` starts one" in said
+    assert together(1) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runner.devices.queue import Entry, Queue, ahead, in_the_way, may_take
+from runner.devices.names import core_sets, overlap
+from runner.devices.queue import Entry, Queue, ahead, in_the_way, in_turn, may_take
 
 
 def entry(name: str, wants: str, device: str = "", **also: Any) -> Entry:
@@ -146,6 +148,86 @@ def test_to_take_in_turn_or_at_once_is_the_same(made: list[tuple[list[str], bool
         if device:
             now = now.put(each.model_copy(update={"device": device}))
     assert in_turn == at_once
+
+
+CORES = 6
+DIVISIONS = st.lists(
+    st.tuples(st.sampled_from((1, 2, 3, 4, 6)), st.sampled_from("abc "), st.booleans()), max_size=9
+)
+
+
+def divided(made: list[tuple[int, str, bool]]) -> tuple[Queue, set[str]]:
+    """A queue of entries that each want any set of a division, and who of them is absent."""
+    entries = tuple(
+        Entry(ticket=f"{n:032x}", wants=core_sets(CORES, sets), run=run.strip())
+        for n, (sets, run, _) in enumerate(made)
+    )
+    return Queue(entries=entries), {
+        f"{n:032x}" for n, (_, _, there) in enumerate(made) if not there
+    }
+
+
+@given(DIVISIONS, st.randoms(use_true_random=False))
+def test_whatever_the_divisions_no_core_is_held_twice_and_everybody_has_a_turn(
+    made: list[tuple[int, str, bool]], chance: Random
+) -> None:
+    """Holders leave in any order; who is there is served in turn, and nobody waits for ever."""
+    now, absent = divided(made)
+    there = {each.ticket for each in now.entries} - absent
+    served: set[str] = set()
+    while there - served:
+        order = [each.ticket for each in in_turn(now) if each.ticket in there]
+        for ticket_ in chance.sample(order, len(order)):  # they look in any order
+            device = may_take(now, ticket_, absent)
+            mine = now.of(ticket_)
+            if device and mine is not None:
+                assert not any(overlap(device, holder.device) for holder in now.holders())
+                now = now.put(mine.model_copy(update={"device": device}))
+                served.add(ticket_)
+        assert now.holders(), "cores are free, somebody waits, and nobody may take any"
+        if order and (first := now.of(order[0])) is not None and not first.device:
+            blocked = [holder.device for holder in now.holders()]
+            assert all(any(overlap(want, it) for it in blocked) for want in first.wants)
+        now = now.without(chance.choice(now.holders()).ticket)
+
+
+def test_who_wants_all_cores_is_not_passed_by_who_wants_a_few() -> None:
+    """Its cores are kept for it while the first of the others goes on."""
+    few, every = ("cores-0-0", "cores-1-1"), ("cpu",)
+    queue = Queue(entries=(
+        Entry(ticket=ticket("A"), wants=few, device="cores-0-0", run="a"),
+        Entry(ticket=ticket("B"), wants=every, run="b"),
+        Entry(ticket=ticket("C"), wants=few, run="c"),
+    ))  # fmt: skip
+    assert [may_take(queue, ticket(name)) for name in "BC"] == ["", ""]
+    assert may_take(queue, ticket("C"), tickets("B")) == "cores-1-1"  # B is not there
+    assert may_take(queue.without(ticket("A")), ticket("B")) == "cpu"
+
+
+def test_a_run_of_many_trials_at_a_time_has_one_turn_in_a_round() -> None:
+    """Its second trial comes after the first of each other run, and without a run, each is one."""
+    runs = {"A": "a", "B": "a", "C": "a", "D": "b", "E": "", "F": "", "G": "b"}
+    queue = Queue(entries=tuple(
+        Entry(ticket=ticket(name), wants=("x",), run=run) for name, run in runs.items()
+    ))  # fmt: skip
+    order = "".join(chr(int(each.ticket, 16)) for each in in_turn(queue))
+    assert order == "ADEFBGC"
+    held = queue.put(Entry(ticket=ticket("A"), wants=("x",), run="a", device="x"))
+    assert "".join(chr(int(each.ticket, 16)) for each in in_turn(held)) == "DEFBGC"
+    assert ahead(held, ticket("B")) == 3
+
+
+def test_of_several_dead_holders_all_that_are_in_the_way_are_named() -> None:
+    """Who wants all cores needs both gone; who wants any of two must not wait for one of them."""
+    dead = (
+        Entry(ticket=ticket("A"), wants=("cores-0-0",), device="cores-0-0"),
+        Entry(ticket=ticket("B"), wants=("cores-1-1",), device="cores-1-1"),
+    )
+    for wants in (("cpu",), ("cores-0-0", "cores-1-1")):
+        queue = Queue(entries=(*dead, Entry(ticket=ticket("C"), wants=wants)))
+        found = in_the_way(queue, ticket("C"), tickets("AB"))
+        assert {each.ticket for each in found} == tickets("AB")
+    assert in_the_way(queue, ticket("C"), tickets("B")) == [dead[1]]
 
 
 def test_an_entry_keeps_its_place_when_it_changes() -> None:

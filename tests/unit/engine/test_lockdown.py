@@ -81,3 +81,22 @@ def test_a_thread_for_each_whole_cpu(cpus: float, expected: int) -> None:
     """A program that computes is told no more threads than it has CPUs, and never none."""
     granted = lockdown.sizes(limits()["trial"], MACHINE)
     assert lockdown.threads({**granted, "cpus": cpus}) == expected
+
+
+def test_trials_that_run_side_by_side_share_cores_and_memory() -> None:
+    """Sets of cores divide both; several GPUs divide the memory, and alone nothing changes."""
+    alone = lockdown.sizes(limits()["trial"], MACHINE)
+    assert lockdown.divided(alone, MACHINE, 1, 1) == alone
+    sets = lockdown.divided(alone, MACHINE, 3, 3)
+    assert (sets["cpus"], lockdown.threads(sets)) == (8 // 3, 8 // 3)
+    gpus = lockdown.divided(alone, MACHINE, 2, 1)
+    assert gpus["cpus"] == alone["cpus"]
+    for part, devices in ((sets, 3), (gpus, 2)):
+        assert part["memory_bytes"] == alone["memory_bytes"] // devices
+
+
+@pytest.mark.parametrize("cpuset", [None, "0-3"])
+def test_a_container_has_the_cores_of_its_set(cpuset: str | None) -> None:
+    """The engine is told of them, and of none for a container that has no set."""
+    spec = ContainerSpec("name", "image", "run", "trial", cpuset=cpuset)
+    assert lockdown.host_config(spec)["cpuset_cpus"] == cpuset

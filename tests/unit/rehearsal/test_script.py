@@ -36,7 +36,7 @@ SEEDS = (1, 2, 3, 17)
 PROMPTS = Path(__file__).parents[3] / "setup_prompts"
 PROMPT_FIELDS = (
     "run_id", "task", "branch", "trial_seconds", "budget", "left", "remarks", "reason", "meanwhile",
-    "grace_seconds", "metric", "lower", "lowest",
+    "together", "grace_seconds", "metric", "lower", "lowest",
 )  # fmt: skip
 
 

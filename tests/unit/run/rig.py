@@ -25,7 +25,7 @@ GRACE_SECONDS = 60.0
 TIMEOUTS = TurnTimeouts(grace_seconds=GRACE_SECONDS)
 PROMPT_VALUES: dict[str, object] = dict.fromkeys(
     (
-        *("run_id", "task", "branch", "trial_seconds", "budget", "left", "meanwhile"),
+        *("run_id", "task", "branch", "trial_seconds", "budget", "left", "meanwhile", "together"),
         *("metric", "lower", "lowest"),
     ),
     "x",

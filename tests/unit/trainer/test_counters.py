@@ -121,6 +121,25 @@ def test_a_busy_gpu_is_counted_in_seconds(tmp_path: Path) -> None:
     assert counters.measured()["gpu_seconds"] == 2.0
 
 
+def test_what_others_do_on_other_cores_is_not_counted(tmp_path: Path) -> None:
+    """A trial that has a set of cores is not kept from a processor by what runs on the others."""
+    machine = Machine(tmp_path)
+
+    def stat(first: int, second: int) -> None:
+        ticks = [seconds * USER_HZ for seconds in (first, second)]
+        rows = [f"cpu{n} {it} 0 0 9 0 0 0 {it} 0 0\n" for n, it in enumerate(ticks)]
+        machine.write("proc/stat", f"cpu  {sum(ticks)} 0 0 9 0 0 0 0 0 0\n" + "".join(rows))
+
+    version_1(machine, 0.0, 0)
+    stat(0, 0)
+    whole = machine.counters()
+    second, missing = (machine.counters(cores=frozenset(it)) for it in ({1}, {1, 2}))
+    stat(7, 2)
+    assert (whole.measured()["others_seconds"], second.measured()["others_seconds"]) == (9, 2)
+    assert second.measured()["stolen_seconds"] == 2
+    assert missing.measured()["others_seconds"] is None
+
+
 def test_a_container_without_a_gpu_loads_no_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,11 +149,32 @@ def test_trials_of_one_device_share_a_lease(
     """A run, a calibration and a referee on the same GPU wait for each other, on another not."""
     monkeypatch.setattr(layout, "MACHINE_FOLDER", tmp_path)
     machine = EngineInfo("engine", "29", cpus=8, memory_bytes=16 << 30, gpus=True)
-    with DeviceLease.of_trials(machine, "0").held(NEVER):
-        for gpu in ("1", None):
-            with DeviceLease.of_trials(machine, gpu).held(NEVER) as held:
+    with DeviceLease.of_trials(machine, ("0",)).held(NEVER):
+        for gpus in (("1",), ()):
+            with DeviceLease.of_trials(machine, gpus).held(NEVER) as held:
                 assert held.waited_seconds < 0.5
         enough = threading.Event()
         threading.Timer(0.2, enough.set).start()
-        with pytest.raises(LeaseAbandonedError), DeviceLease.of_trials(machine, "0").held(enough):
+        same = DeviceLease.of_trials(machine, ("0",))
+        with pytest.raises(LeaseAbandonedError), same.held(enough):
             pass
+
+
+def test_runs_with_other_divisions_of_the_cores_never_share_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two halves are held at a time, and neither beside all cores or a quarter that is in it."""
+    monkeypatch.setattr(layout, "MACHINE_FOLDER", tmp_path)
+    machine = EngineInfo("engine", "29", cpus=9, memory_bytes=16 << 30, gpus=False)
+    halves = DeviceLease.of_trials(machine, cpu_sets=2)
+    with halves.held(NEVER) as first, halves.held(NEVER) as second:
+        assert (first.device, second.device) == ("cores-0-3", "cores-4-7")
+        for sets in (1, 2, 4):
+            enough = threading.Event()
+            threading.Timer(0.2, enough.set).start()
+            lease = DeviceLease.of_trials(machine, cpu_sets=sets)
+            with pytest.raises(LeaseAbandonedError), lease.held(enough):
+                pass
+    quarters = DeviceLease.of_trials(machine, cpu_sets=4)
+    with quarters.held(NEVER) as quarter, halves.held(NEVER) as half:
+        assert (quarter.device, half.device) == ("cores-0-1", "cores-4-7")

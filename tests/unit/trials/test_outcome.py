@@ -20,7 +20,7 @@ from runner.trials.terms import CHECK, CONTESTANT
 from runner.wire.messages import ScoreEstimated, ScoreFinished, TrialExited
 
 SIZES = lockdown.sizes(limits()["trial"], EngineInfo("", "", 1, 1 << 28, gpus=False))
-TRAINER = Trainer("image", "data", 60.0, 30.0, Allowances(10.0), 1 << 20, SIZES, None)
+TRAINER = Trainer("image", "data", 60.0, 30.0, Allowances(10.0), 1 << 20, SIZES)
 BEGAN = 1000.0
 TEXT = "DEPTH = 4\n" * 100
 

@@ -284,6 +284,20 @@ def test_a_broken_attempt_costs_no_time(live: Rigs, run_dir: RunDir) -> None:
     assert (spent.trials, spent.train_seconds) == (0, 0.0)
 
 
+def test_of_several_broken_attempts_the_longest_is_given_back(live: Rigs, run_dir: RunDir) -> None:
+    """They ran side by side until the runner died, and all of them run again."""
+    for number in (1, 2, 3):
+        keep_order(run_dir, Journal(run_dir), order_of(number))
+    Ledger(run_dir, VAL_BPB).append(ended(order_of(3)))
+    keep_reading(run_dir, ClockReading(spent=Spent(), attempts={1: 40.0, 2: 30.0, 3: 10.0}))
+    life = live()
+    life.queue.take_up()
+    assert life.queue.in_flight() == 2
+    taken = [e.fields["trial"] for e in life.journal.events() if e.event == "trial.taken_up"]
+    assert taken == [1, 2]
+    assert life.clock.spent().lease_wait_seconds == pytest.approx(30.0)  # trial 3 counts
+
+
 def test_an_attempt_of_a_trial_that_ended_is_not_given_back(live: Rigs, run_dir: RunDir) -> None:
     """Its line in the ledger came after the last reading of the clock."""
     keep_order(run_dir, Journal(run_dir), order_of(1))

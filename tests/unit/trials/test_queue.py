@@ -5,7 +5,9 @@ The executor and the engine are real; the engine does not answer, so no trial ge
 
 from __future__ import annotations
 
+import dataclasses
 import queue
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,15 +42,17 @@ PRISTINE = "DEPTH = 4\n"
 class QueueRig:
     """The queue of one run and everything that its contestant was told."""
 
-    def __init__(self, engine: Engine, run_dir: RunDir, trials: int) -> None:
+    def __init__(
+        self, engine: Engine, run_dir: RunDir, trials: int, devices: tuple[str, ...] = ("cpu",)
+    ) -> None:
         spec = RunSpec(
             run_id="random-s1", kind="baseline", contestant="random", seed=1, task="pystdlib",
             metric=VAL_BPB,
             budget=Budget(trials=trials), trial_seconds=1,
         )  # fmt: skip
         sizes = lockdown.sizes(limits()["trial"], EngineInfo("", "", 1, 1 << 28, False))
-        trainer = Trainer("no-image", "no-volume", 1, 2, Allowances(1), 1 << 20, sizes, None)
-        lease = DeviceLease("nobody", "cpu", run_dir.path / "leases")
+        trainer = Trainer("no-image", "no-volume", 1, 2, Allowances(1), 1 << 20, sizes)
+        lease = DeviceLease("nobody", devices, run_dir.path / "leases")
         self.told: list[Message] = []
         self.inbox: queue.Queue[Any] = queue.Queue()
         self.ledger = Ledger(run_dir, VAL_BPB)
@@ -57,7 +61,7 @@ class QueueRig:
         self.queue = TrialQueue(
             SubmissionReader(engine, run_dir, self.ledger, PRISTINE, "sampler"),
             Executor(engine, spec, run_dir, trainer, lease, Judging()),
-            self.ledger, self.clock, self.journal, self.inbox, self.told.append,
+            self.ledger, self.clock, self.journal, self.inbox, self.told.append, len(devices),
         )  # fmt: skip
 
     def ask(self, name: str, over: str | None = None, **knobs: Any) -> bool:
@@ -235,3 +239,53 @@ def test_refusals_without_end_are_journalled_ever_less(rig: QueueRig) -> None:
     refused = [e for e in rig.journal.events() if e.event == "trial.refused"]
     assert len(rig.told) == 350
     assert len(refused) == REFUSALS_JOURNALLED + 2
+
+
+@pytest.fixture
+def two(engine: Engine, run_dir: RunDir) -> Iterator[QueueRig]:
+    """A queue whose run may use two devices, both of which others hold."""
+    made = QueueRig(engine, run_dir, trials=8, devices=("x", "y"))
+    others = DeviceLease("nobody", ("x", "y"), run_dir.path / "leases")
+    with others.held(threading.Event()), others.held(threading.Event()):
+        yield made
+        made.queue.close()
+
+
+def test_as_many_trials_want_a_device_as_there_are_devices(two: QueueRig) -> None:
+    """The third waits for one of them to end; more are taken than of a run with one device."""
+    for name in "abc":
+        assert two.ask(name)
+    waiting = {two.event(TrialWaits).order.trial for _ in range(2)}
+    assert waiting == {1, 2}
+    with pytest.raises(queue.Empty):
+        two.inbox.get(timeout=0.3)
+    for name in "de":
+        assert two.ask(name)
+    assert not two.ask("f")
+    assert isinstance(two.told[-1], TrialRefused)
+
+
+def test_checks_run_one_after_the_other_on_whatever_devices(two: QueueRig) -> None:
+    """The files and the container of all checks have the same names."""
+    for name in "ab":
+        two.queue.request("", TrialRequested(name, knobs={"DEPTH": 5}, check=True), None)
+    assert two.queue.in_flight() == 2
+    first = two.event(TrialWaits).order
+    assert first.terms.is_check
+    with pytest.raises(queue.Empty):
+        two.inbox.get(timeout=0.3)
+
+
+def test_an_optimizer_that_was_away_is_told_in_the_order_of_the_ends(two: QueueRig) -> None:
+    """Whatever it asks for first: what it suggests next depends on that order."""
+    for name in "abc":
+        assert two.ask(name)
+    orders = {order.request: order for order in (two.event(TrialWaits).order for _ in range(2))}
+    orders["c"] = dataclasses.replace(orders["a"], trial=3, request="c")
+    for name in "bca":
+        two.ends(orders[name], "ok", 2.0)
+    two.told.clear()
+    assert not two.ask("a")
+    assert [message.request for message in two.told if isinstance(message, TrialFinished)] == [
+        "b", "c", "a",
+    ]  # fmt: skip
