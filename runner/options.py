@@ -21,7 +21,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from runner import samplers, spec, tasks
-from runner.agents import AgentSpec, load_agent
+from runner.agents import AgentSpec, agent_names, load_agent
 from runner.errors import UserError
 from runner.spec import Budget, RunSpec, Texts, Verify
 from runner.tasks import Task
@@ -86,19 +86,26 @@ def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, st
 
 
 def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
-    """The spec of a baseline's run.
+    """The spec of a baseline's run. `name` is a sampler's, or `path.py:Factory` of the user's own.
 
     Raises:
-        UserError: an unknown name or a bad value.
+        UserError: an unknown name, a bad value, or a file that is no sampler.
     """
-    samplers.find(name)
+    task = tasks.load_task(asked.task)
+    own = samplers.read_own(name) if samplers.is_own(name) else None
+    if own is None:
+        samplers.check_space(samplers.find(name), tasks.load_space(task))
+    else:
+        taken = dict.fromkeys([*samplers.load(), *agent_names()])
+        name = samplers.own_name(own, taken)
     if budget.hours is None and budget.train_hours is None and budget.trials is None:
         raise UserError(
             f"setting the budget of {name}: an optimiser spends neither dollars nor tokens, so "
             "nothing bounds this run",
             hint="set HOURS, TRAIN_HOURS or TRIALS",
         )
-    return _common("baseline", name, asked, tasks.load_task(asked.task), budget)
+    run_spec = _common("baseline", name, asked, task, budget)
+    return run_spec.model_copy(update={"own_sampler": own})
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:

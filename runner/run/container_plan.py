@@ -28,6 +28,7 @@ from runner.wire.start_config import (
     GatewayConfig,
     KnobRange,
     OptimizerConfig,
+    OwnSampler,
     RehearsalConfig,
     as_config,
 )
@@ -82,12 +83,14 @@ def journal_estimate(journal: Journal, metric: Metric, estimate: ScoreEstimated)
 
 
 def _optimizer(context: RunContext) -> ContainerPlan:
+    own = context.spec.own_sampler
     config = OptimizerConfig(
         sampler=context.spec.contestant,
         seed=context.spec.seed,
         space={name: knob_range(knob) for name, knob in load_space(context.task).items()},
         deadline_seconds=context.deadline_seconds,
         direction=context.spec.metric.direction,
+        own=None if own is None else OwnSampler(own.file, own.factory, own.text),
     )
     volumes = {"study": ("/state", False)}
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
