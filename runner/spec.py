@@ -53,7 +53,7 @@ class Budget(Frozen):
 
 
 class OwnSampler(Frozen):
-    """A user's own sampler: its whole text, so that a resumed run has it whatever became of the file.
+    """A user's own sampler: its whole text, which a resumed run has whatever became of the file.
 
     Attributes:
         file: the name of the file, without folders.

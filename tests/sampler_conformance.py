@@ -239,11 +239,11 @@ def in_range(space: dict[str, KnobRange], knobs: Setting) -> None:
         if knob.choices is not None:
             assert value in knob.choices, (name, value)
             continue
-        assert type(value) is {"int": int, "float": float}[knob.type], (name, value)
         low, high = float(knob.low or 0), float(knob.high or 0)
         assert low <= value <= high, (name, value)
         steps = (value - low) / knob.step if knob.step else 0
         assert math.isclose(steps, round(steps), abs_tol=1e-9), (name, value)
+        assert type(value) is {"int": int, "float": float}[knob.type], (name, value)
 
 
 @contextlib.contextmanager
