@@ -17,7 +17,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -167,6 +167,12 @@ def settings(
     return [run.asked[number] for number in range(trials)]
 
 
+@cache
+def uninterrupted(sampler: str, trials: int, **options: Any) -> list[Setting]:
+    """The settings of a run that nothing disturbs; other runs are held against it."""
+    return settings(sampler, trials, **options)
+
+
 # --- what must hold -------------------------------------------------------------------------------
 
 
@@ -179,7 +185,7 @@ def begins_with_the_default(sampler: str, trials: int, **options: Any) -> None:
 
 def repeats_itself(sampler: str, trials: int, **options: Any) -> None:
     """The same seed gives the same trials, also when each ask is that of a new process."""
-    once = settings(sampler, trials, **options)
+    once = uninterrupted(sampler, trials, **options)
     assert settings(sampler, trials, restarted=True, **options) == once
     assert len({json.dumps(one) for one in once}) > trials // 2, "much the same setting for ever"
 
@@ -195,7 +201,7 @@ def maximises_as_it_minimises(sampler: str, trials: int, **options: Any) -> None
     opposite = settings(
         sampler, trials, direction="maximize", answer_to=lambda one: answer(one, -1.0), **options
     )
-    assert opposite == settings(sampler, trials, **options)
+    assert opposite == uninterrupted(sampler, trials, **options)
 
 
 def goes_on_where_all_fails(sampler: str, trials: int, **options: Any) -> None:
