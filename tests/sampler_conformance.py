@@ -292,6 +292,7 @@ def main(names: list[str], trials: int) -> None:
             began = time.monotonic()
             rule(name, trials)
             print(f"{name} {rule.__name__} {time.monotonic() - began:.1f} s", flush=True)
+        print(f"{name} keeps all rules", flush=True)
 
 
 if __name__ == "__main__":

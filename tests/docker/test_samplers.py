@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from inspect import getsource
 
 import pytest
 
@@ -11,8 +10,8 @@ from runner import samplers
 from runner.engine import one_off
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
+from runner.records.layout import ROOT
 from runner.wire.messages import Stopped, TrialRequested
-from tests import sampler_conformance
 
 from .optimizer_rig import IMAGE, Make, answer
 
@@ -83,7 +82,7 @@ def test_a_users_sampler_that_fails_says_where(make_optimizer: Make) -> None:
 def test_a_sampler_of_the_image_keeps_the_rules(engine: Engine, sampler: str) -> None:
     """The rules of tests/sampler_conformance.py, in the image that a run has."""
     run_id = f"test-{uuid.uuid4().hex[:8]}"
-    suite = getsource(sampler_conformance)
+    suite = (ROOT / "tests" / "sampler_conformance.py").read_text()
     spec = ContainerSpec(
         f"bakeoff-{run_id}-rules", IMAGE, run_id, "optimizer", tmpfs={"/tmp": 256 << 20},
         entrypoint=["env", "PYTHONPATH=/opt/bakeoff", "python3", "-c", suite],
@@ -91,5 +90,4 @@ def test_a_sampler_of_the_image_keeps_the_rules(engine: Engine, sampler: str) ->
     )  # fmt: skip
     ended = one_off.run(engine, spec, one_off.Bounds(SUITE_SECONDS))
     assert ended.exit_code == 0, ended.output
-    for rule in sampler_conformance.RULES:
-        assert f"{sampler} {rule.__name__} " in ended.output
+    assert ended.output.endswith(f"{sampler} keeps all rules")

@@ -172,7 +172,7 @@ def test_a_file_that_is_not_there_and_a_name_that_is_missing(tmp_path: Path) -> 
         own_run(path)
     path.rmdir()
     path.write_text(TEXT)
-    with pytest.raises(UserError, match="which name makes it") as caught:
+    with pytest.raises(UserError, match="nothing says what to call") as caught:
         options.baseline_run(str(path), RunOptions(), Budget(trials=1))
     assert "SAMPLER=" in caught.value.hint
 
