@@ -28,7 +28,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
-	bench-survival bench-idle bench-lease
+	bench-survival bench-idle bench-lease bench-baselines
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -167,6 +167,11 @@ bench-idle: ready ## measure what ten runs cost that wait for a device
 bench-lease: ## measure how soon the next in the queue has a device
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.survival.lease
+
+bench-baselines: ready ## measure what samplers cost and find: SAMPLERS="tpe gp" PARTS="time found"
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.baselines $(if $(SAMPLERS),--samplers $(SAMPLERS)) \
+	  $(if $(PARTS),--parts $(PARTS))
 
 bench-analysis: ## measure the tables and the whole analysis of 10,469 made-up trials in 60 runs
 	@scripts/setup analysis

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from samplers import SAMPLERS
 from start_config import OwnSampler
 
 from runner import samplers
+from runner.records.layout import ROOT
 from tests import sampler_conformance
 
 IN_THE_IMAGE = {"gp", "smac"}  # torch and SMAC are there alone; tests/docker/test_samplers.py
@@ -35,34 +37,13 @@ class Mine(TPESampler):
         super().__init__(seed=seed, n_startup_trials=4)
 """
 )
-ASK_TELL = own(
-    """
-import numpy as np
 
-class Mine:
-    def __init__(self, space, seed):
-        self.space, self.chance = space, np.random.default_rng(seed)
-        self.best, self.least, self.told = {}, float("inf"), 0
 
-    def ask(self, number):
-        return {name: self.value(name, knob) for name, knob in self.space.items()}
-
-    def tell(self, number, knobs, value):
-        self.told += 1
-        if value is not None and value < self.least:
-            self.best, self.least = knobs, value
-
-    def value(self, name, knob):
-        if self.best and self.chance.random() < 0.6:
-            return self.best[name]
-        if hasattr(knob, "choices"):
-            return knob.choices[self.chance.integers(len(knob.choices))]
-        at = self.chance.random() * (0.5 + 0.5 / (1 + self.told))
-        if knob.step:
-            return knob.low + knob.step * round(at * (knob.high - knob.low) / knob.step)
-        return knob.low + at * (knob.high - knob.low)
-"""
-)
+def documented() -> OwnSampler:
+    """The example of docs/baselines.md."""
+    text = (ROOT / "docs" / "baselines.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?class Hill.*?)```", text, re.DOTALL)
+    return OwnSampler("hill.py", "Hill", example)
 
 
 def test_both_tables_have_the_same_samplers() -> None:
@@ -78,7 +59,9 @@ def test_a_sampler_keeps_the_rules(sampler: str, rule: Callable[..., None]) -> N
 
 
 @pytest.mark.parametrize("rule", sampler_conformance.RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("mine", [OPTUNAS, ASK_TELL], ids=["a sampler of Optuna's", "ask and tell"])
+@pytest.mark.parametrize(
+    "mine", [OPTUNAS, documented()], ids=["a sampler of Optuna's", "ask and tell"]
+)
 def test_a_users_own_sampler_keeps_the_rules(mine: OwnSampler, rule: Callable[..., None]) -> None:
     """The same rules hold for what a user brings along."""
     rule("mine", TRIALS, own=mine)
