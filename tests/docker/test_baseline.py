@@ -94,8 +94,8 @@ def test_a_users_own_sampler_is_a_contestant(engine: Engine, tmp_path: Path) -> 
     assert (result.ended_by, made.contestant) == ("trials", "lowest")
     space = load_space(load_task("pystdlib"))
     assert trials[0].knobs == {name: knob.default for name, knob in space.items()}
-    lowest = {name: knob.low if knob.choices is None else "L" for name, knob in space.items()}
-    assert trials[1].knobs == lowest | {"WINDOW_PATTERN": trials[1].knobs["WINDOW_PATTERN"]}
+    lowest = {name: knob.choices[-1] if knob.choices else knob.low for name, knob in space.items()}
+    assert trials[1].knobs == lowest
     kept = read_spec(tmp_path / "runs", run_spec.run_id).own_sampler
     assert kept is not None
     assert kept.text == LOWEST
