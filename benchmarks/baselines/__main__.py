@@ -1,6 +1,7 @@
 """`make bench-baselines`: what the samplers cost and what they find, on a made-up objective.
 
-Everything runs in containers of the optimizer's image, one for each sampler. Two parts:
+Everything runs in containers of the optimizer's image, one for each sampler; `--python PATH` takes
+a Python of this machine instead, which needs the packages of that image. Two parts:
 
 - `time`: seconds of an ask and of a tell after 1, 100 and 500 trials.
 - `found`: searches of 60 trials over the 14 knobs of `[large]`, with noise and failures
@@ -19,8 +20,10 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,8 @@ REFERENCE = "random"
 WITHIN_SECONDS = 3600.0
 NO_GRID = "grid"  # the space has no end
 
+Run = Callable[[list[str]], str]  # a program's text and its arguments → what it printed
+
 
 def main() -> None:
     """Measures, prints, writes."""
@@ -56,63 +61,70 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", choices=("time", "found"), default=("time", "found"))
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--image", help="another image than the one of this checkout")
+    parser.add_argument("--python", type=Path, help="run in a process of this Python")
     args = parser.parse_args()
-    engine = Engine.connect()
-    if args.image is None:
-        images.ensure(engine, ["optimizer"])
-    bench = Bench(engine, args.image or images.image_tag("optimizer"))
+    run = partial(in_process, args.python) if args.python else in_image()
     for name in args.samplers:
         for part in args.parts:
-            bench.measure(name, part, args.trials, args.seeds)
+            measure(run, name, part, args.trials, args.seeds)
     found = json.loads(RESULTS.read_text())
     print(time_table(found["time"]))
     print(found_table(found["found"], args.trials))
 
 
-class Bench:
-    """Measures samplers in containers, and keeps what was found in a file.
+def measure(run: Run, sampler: str, part: str, trials: int, seeds: int) -> None:
+    """Add the figures of one part of a sampler to the file."""
+    space = read_table(ROOT / "trainer" / "search_space.toml")[SPACE]
+    given = {
+        "part": part, "sampler": sampler, "space": space, "trials": trials,
+        "seeds": list(range(1, seeds + 1)), "places": PLACES, "processes": os.cpu_count(),
+        "history": "random" if sampler in OF_TRIALS else "own",
+    }  # fmt: skip
+    said = run([INSIDE.read_text(), inspect.getsource(objective), json.dumps(given)])
+    figures = json.loads(said.splitlines()[-1])
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found["machine"] = f"{platform.machine()}, {os.cpu_count()} CPUs"
+    found.setdefault("time", {})
+    found.setdefault("found", {}).setdefault(sampler, {})
+    if part == "time":
+        found["time"][sampler] = figures
+    else:
+        found["found"][sampler][str(trials)] = figures
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=2))
 
-    Args:
-        engine: where the containers run.
-        image: the optimizer's.
-    """
 
-    def __init__(self, engine: Engine, image: str) -> None:
-        self._engine = engine
-        self._image = image
+def in_image() -> Run:
+    """What runs a program in a container of the optimizer's image."""
+    engine = Engine.connect()
+    images.ensure(engine, ["optimizer"])
 
-    def measure(self, sampler: str, part: str, trials: int, seeds: int) -> None:
-        """Add the figures of one part of a sampler to the file."""
-        space = read_table(ROOT / "trainer" / "search_space.toml")[SPACE]
-        given = {
-            "part": part, "sampler": sampler, "space": space, "trials": trials,
-            "seeds": list(range(1, seeds + 1)), "places": PLACES, "processes": os.cpu_count(),
-            "history": "random" if sampler in OF_TRIALS else "own",
-        }  # fmt: skip
-        figures = self._run(json.dumps(given))
-        found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        found["machine"] = f"{platform.machine()}, {os.cpu_count()} CPUs"
-        found.setdefault("time", {})
-        found.setdefault("found", {})
-        found[part][sampler] = figures if part == "time" else {str(trials): figures}
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(found, indent=2))
-
-    def _run(self, given: str) -> Any:
-        """What inside.py printed last."""
+    def run(program: list[str]) -> str:
         run_id = f"bench-{uuid.uuid4().hex[:8]}"
-        text = inspect.getsource(objective)
         spec = ContainerSpec(
-            f"bakeoff-{run_id}-baselines", self._image, run_id, "optimizer",
-            entrypoint=["env", "PYTHONPATH=/opt/bakeoff", "python3", "-c", INSIDE.read_text()],
-            command=[text, given], tmpfs={"/tmp": 1 << 30}, memory_bytes=4 << 30,
-            cpus=float(os.cpu_count() or 1),
+            f"bakeoff-{run_id}-baselines", images.image_tag("optimizer"), run_id, "optimizer",
+            entrypoint=["env", "PYTHONPATH=/opt/bakeoff", "python3", "-c"], command=program,
+            tmpfs={"/tmp": 1 << 30}, memory_bytes=4 << 30, cpus=float(os.cpu_count() or 1),
         )  # fmt: skip
-        ended = one_off.run(self._engine, spec, one_off.Bounds(WITHIN_SECONDS))
+        ended = one_off.run(engine, spec, one_off.Bounds(WITHIN_SECONDS))
         if ended.exit_code != 0:
             raise SystemExit(f"error: the benchmark failed:\n{ended.output[-4000:]}")
-        return json.loads(ended.output.splitlines()[-1])
+        return ended.output
+
+    return run
+
+
+def in_process(python: Path, program: list[str]) -> str:
+    """Runs it in a process, with the settings of the image."""
+    modules = f"{ROOT / 'images' / 'optimizer'}{os.pathsep}{ROOT / 'runner' / 'wire'}"
+    settings = {"PYTHONPATH": modules, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    ended = subprocess.run(
+        [str(python), "-c", *program], env={**os.environ, **settings}, capture_output=True,
+        text=True, check=False, timeout=WITHIN_SECONDS,
+    )  # fmt: skip
+    if ended.returncode != 0:
+        raise SystemExit(f"error: the benchmark failed:\n{ended.stderr[-4000:]}")
+    return ended.stdout
 
 
 def time_table(found: dict[str, dict[str, dict[str, float]]]) -> str:

@@ -68,13 +68,20 @@ def test_a_users_own_sampler_runs_in_the_lock(make_optimizer: Make) -> None:
     assert optimizer.next(TrialRequested).knobs == wanted
 
 
-def test_a_users_sampler_that_fails_says_where(make_optimizer: Make) -> None:
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("return NOTHING", "NameError: name 'NOTHING' is not defined"),
+        ("raise SystemExit('enough')", "SystemExit: enough"),
+    ],
+)
+def test_a_users_sampler_that_fails_says_where(make_optimizer: Make, body: str, error: str) -> None:
     """No trial is requested, and the reason has the error of the user's own code."""
-    own = {"file": "bad.py", "factory": "Bad", "text": "def Bad(): return NOTHING"}
+    own = {"file": "bad.py", "factory": "Bad", "text": f"def Bad(): {body}"}
     optimizer = make_optimizer("bad", seed=103, space=FINITE, own=own)
     with pytest.raises(AssertionError, match="searching with bad"):
         optimizer.up()
-    assert "NameError: name 'NOTHING' is not defined" in optimizer.next(Stopped).reason
+    assert error in optimizer.next(Stopped).reason
     assert optimizer.end().exit_code == 1
 
 
