@@ -22,7 +22,7 @@ import platform
 import statistics
 import subprocess
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ INSIDE = Path(__file__).with_name("inside.py")
 SPACE = "large"
 PLACES = (1, 100, 500)  # trials before the ask
 # Their history is trials and nothing else, so that a random search can make it for the timing.
-OF_TRIALS = ("tpe", "tpe-independent", "gp", "smac")
+OF_TRIALS = ("random", "tpe", "tpe-independent", "gp", "smac")
 WITHOUT_MODEL = ("random", "qmc", "grid", "nsga2")
 REFERENCE = "random"
 WITHIN_SECONDS = 3600.0
@@ -64,32 +64,44 @@ def main() -> None:
     parser.add_argument("--python", type=Path, help="run in a process of this Python")
     args = parser.parse_args()
     run = partial(in_process, args.python) if args.python else in_image()
-    for name in args.samplers:
-        for part in args.parts:
-            measure(run, name, part, args.trials, args.seeds)
+    for part in args.parts:
+        for group in groups(args.samplers, part):
+            keep(part, args.trials, measured(run, group, part, args.trials, args.seeds))
     found = json.loads(RESULTS.read_text())
     print(time_table(found["time"]))
     print(found_table(found["found"], args.trials))
 
 
-def measure(run: Run, sampler: str, part: str, trials: int, seeds: int) -> None:
-    """Add the figures of one part of a sampler to the file."""
-    space = read_table(ROOT / "trainer" / "search_space.toml")[SPACE]
+def groups(names: Sequence[str], part: str) -> list[list[str]]:
+    """The samplers that are measured together: for their times, those that share a history."""
+    together = [name for name in OF_TRIALS if part == "time" and name in names]
+    shared = [[REFERENCE, *(name for name in together if name != REFERENCE)]] if together else []
+    return [*shared, *([name] for name in names if name not in together)]
+
+
+def measured(
+    run: Run, group: list[str], part: str, trials: int, seeds: int
+) -> dict[str, dict[str, Any]]:
+    """The figures of one part, sampler by sampler."""
     given = {
-        "part": part, "sampler": sampler, "space": space, "trials": trials,
-        "seeds": list(range(1, seeds + 1)), "places": PLACES, "processes": os.cpu_count(),
-        "history": "random" if sampler in OF_TRIALS else "own",
+        "part": part, "samplers": group, "trials": trials, "seeds": list(range(1, seeds + 1)),
+        "space": read_table(ROOT / "trainer" / "search_space.toml")[SPACE],
+        "places": PLACES, "processes": os.cpu_count(),
     }  # fmt: skip
     said = run([INSIDE.read_text(), inspect.getsource(objective), json.dumps(given)])
-    figures = json.loads(said.splitlines()[-1])
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    figures: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return figures if part == "time" else {group[0]: figures}
+
+
+def keep(part: str, trials: int, figures: dict[str, dict[str, Any]]) -> None:
+    """Add figures to the file."""
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"time": {}, "found": {}}
     found["machine"] = f"{platform.machine()}, {os.cpu_count()} CPUs"
-    found.setdefault("time", {})
-    found.setdefault("found", {}).setdefault(sampler, {})
-    if part == "time":
-        found["time"][sampler] = figures
-    else:
-        found["found"][sampler][str(trials)] = figures
+    for sampler, its in figures.items():
+        if part == "time":
+            found["time"][sampler] = its
+        else:
+            found["found"].setdefault(sampler, {})[str(trials)] = its
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=2))
 
@@ -157,7 +169,7 @@ def found_table(found: dict[str, dict[str, dict[str, Any]]], trials: int) -> str
     return "\n".join(lines) + "\n"
 
 
-def against(best: dict[str, Sequence[float]]) -> dict[str, float]:
+def against(best: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Sampler with a model → p of the one-sided sign test against random, by Holm's correction.
 
     Args:

@@ -1,6 +1,6 @@
-"""Runs inside the optimizer's image: the time of an ask, or the searches of one sampler.
+"""Runs inside the optimizer's image: the times of asks, or the searches of a sampler.
 
-Its arguments are the text of objective.py and a JSON object: what to do, the sampler, the space,
+Its arguments are the text of objective.py and a JSON object: what to do, the samplers, the space,
 and seeds, trials and processes. The last line that it prints is a JSON object with the figures.
 """
 # mypy: disable-error-code="import-not-found"
@@ -8,7 +8,6 @@ and seeds, trials and processes. The last line that it prints is a JSON object w
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -35,7 +34,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     found: Any
     if GIVEN["part"] == "time":
-        found = {str(trials): time_of_ask(GIVEN["sampler"], trials) for trials in GIVEN["places"]}
+        found = times(GIVEN["samplers"][0], GIVEN["samplers"], GIVEN["places"])
     else:
         with ProcessPoolExecutor(GIVEN["processes"]) as pool:
             seeds = GIVEN["seeds"]
@@ -60,7 +59,7 @@ def next_trial(search: Any, seed: int) -> tuple[dict[str, Any], float | None]:
 def searched(seed: int) -> dict[str, Any]:
     """The value without noise of the best setting that was measured, and how many trials failed."""
     with tempfile.TemporaryDirectory() as state:
-        search = open_study(Path(state), GIVEN["sampler"], seed)
+        search = open_study(Path(state), GIVEN["samplers"][0], seed)
         trials = [next_trial(search, seed) for _ in range(GIVEN["trials"])]
     best = min((one for one in trials if one[1] is not None), key=lambda one: one[1] or 0.0)
     return {
@@ -69,23 +68,33 @@ def searched(seed: int) -> dict[str, Any]:
     }
 
 
-def time_of_ask(sampler: str, trials: int) -> dict[str, float]:
-    """Median seconds of an ask and of a tell, after so many trials.
+def times(maker: str, samplers: list[str], places: list[int]) -> dict[str, dict[str, Any]]:
+    """Sampler → trials before → median seconds of an ask and of a tell.
 
-    Where the history is trials and nothing else, a random search makes it: the sampler's own would
-    take hours.
+    Args:
+        maker: the sampler that makes the history. For samplers that read trials and nothing else,
+            a random search does: their own would take hours.
+        samplers: those to time.
+        places: after how many trials, rising.
     """
-    maker = "random" if GIVEN["history"] == "random" else sampler
-    with tempfile.TemporaryDirectory() as state, tempfile.TemporaryDirectory() as copy:
+    found: dict[str, dict[str, Any]] = {sampler: {} for sampler in samplers}
+    with tempfile.TemporaryDirectory() as state:
         search = open_study(Path(state), maker, 1)
-        for _ in range(trials):
+        for number in range(1, max(places) + 1):
             next_trial(search, 1)
-        journal = Path(copy) / "journal.log"
-        shutil.copy(Path(state) / "journal.log", journal)
-        if maker != sampler:
-            owner = f'"{maker}, seed'.encode(), f'"{sampler}, seed'.encode()
-            journal.write_bytes(journal.read_bytes().replace(*owner))
-        search = open_study(Path(copy), sampler, 1)
+            if number in places:
+                for sampler in samplers:
+                    journal = (Path(state) / "journal.log").read_bytes()
+                    found[sampler][str(number)] = timed(journal, maker, sampler)
+    return found
+
+
+def timed(journal: bytes, maker: str, sampler: str) -> dict[str, float]:
+    """Median seconds of an ask and of a tell of a sampler that goes on with a journal."""
+    with tempfile.TemporaryDirectory() as state:
+        owner = f'"{maker}, seed'.encode(), f'"{sampler}, seed'.encode()
+        (Path(state) / "journal.log").write_bytes(journal.replace(*owner))
+        search = open_study(Path(state), sampler, 1)
         search.tell(search.ask().number, "ok", 1.0, {})  # imports, and what is replayed
         asks, tells = [], []
         for _ in range(TIMED):

@@ -22,8 +22,11 @@ def test_the_objective_has_the_fourteen_knobs() -> None:
     assert value is not None
     for name in objective.BEST:
         ends = [{name: SPACE[name][end]} for end in ("low", "high")]
-        assert {objective.true_value(SPACE, DEFAULT | end) for end in ends} - {None, value}, name
-    assert objective.true_value(SPACE, DEFAULT | {"WINDOW_PATTERN": "LLLL"}) > value
+        moved = [objective.true_value(SPACE, DEFAULT | end) for end in ends]
+        assert any(one is not None and one != value for one in moved), name
+    worse = objective.true_value(SPACE, DEFAULT | {"WINDOW_PATTERN": "LLLL"})
+    assert worse is not None
+    assert worse > value
     measured = [objective.measured(SPACE, DEFAULT, 1, number) for number in range(400)]
     crashed = sum(one is None for one in measured)
     assert 5 < crashed < 40
