@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from runner.wire.messages import Stopped, TrialRequested
 
 from .optimizer_rig import IMAGE, Make, answer
 
-FINITE = {
+FINITE: dict[str, Any] = {
     "DEPTH": {"type": "int", "low": 2, "high": 8, "default": 4},
     "TOTAL_BATCH_SIZE": {"type": "int", "low": 4096, "high": 65536, "step": 4096, "default": 16384},
     "MATRIX_LR": {"type": "float", "low": 0.01, "high": 0.2, "step": 0.01, "default": 0.04},
