@@ -35,7 +35,7 @@ class Deeper:
         assert knobs["DEPTH"] in (4, 8)
 """
 IN_THE_IMAGE = ("gp", "smac")  # whose packages the host lacks
-PAST_THE_START = "13"  # trials: the model chooses those from number 10 on
+PAST_THE_START = "12"  # trials: the model chooses numbers 10 and 11
 SUITE_SECONDS = 400.0
 
 
