@@ -3,7 +3,7 @@
 Everything runs in containers of the optimizer's image, one for each sampler; `--python PATH` takes
 a Python of this machine instead, which needs the packages of that image. Two parts:
 
-- `time`: seconds of an ask and of a tell after 1, 100 and 500 trials.
+- `time`: seconds of an ask after 1, 100 and 500 trials, of a processor and by the clock.
 - `found`: searches of 60 trials over the 14 knobs of `[large]`, with noise and failures
   (objective.py), for ten seeds. Each sampler that has a model is compared with random search by the
   exact sign test, with Holm's correction for their number.
@@ -140,12 +140,13 @@ def in_process(python: Path, program: list[str]) -> str:
 
 
 def time_table(found: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Seconds of an ask, by sampler and number of trials, as Markdown."""
-    heads = " | ".join(f"ask at {place}" for place in PLACES)
-    lines = [f"| sampler | {heads} | tell at {PLACES[-1]} |", "|---|" + "---:|" * (len(PLACES) + 1)]
+    """Seconds of an ask, of a processor and by the clock, as Markdown."""
+    heads = " | ".join(f"at {place}: processor s / clock s" for place in PLACES)
+    lines = [f"| sampler | {heads} |", "|---|" + "---:|" * len(PLACES)]
     for name, places in found.items():
-        asks = " | ".join(f"{places[str(place)]['ask']:.3f} s" for place in PLACES)
-        lines.append(f"| {name} | {asks} | {places[str(PLACES[-1])]['tell']:.3f} s |")
+        at = [places[str(place)] for place in PLACES]
+        asks = " | ".join(f"{one['processor']:.3f} / {one['ask']:.3f}" for one in at)
+        lines.append(f"| {name} | {asks} |")
     return "\n".join(lines) + "\n"
 
 

@@ -59,8 +59,10 @@ def test_the_tables_have_a_line_for_each_sampler() -> None:
     assert lines[1] == "| random | 0.9550 |  |  | 10% |"
     assert len(lines) == 2
     assert "nothing to compare with" in bench.found_table({"tpe": {"60": runs}}, 60)
-    place = {str(one): {"ask": 0.5, "tell": 0.01} for one in bench.PLACES}
-    assert "| gp | 0.500 s | 0.500 s | 0.500 s | 0.010 s |" in bench.time_table({"gp": place})
+    place = {str(one): {"ask": 0.5, "processor": 0.4} for one in bench.PLACES}
+    assert "| gp | 0.400 / 0.500 | 0.400 / 0.500 | 0.400 / 0.500 |" in bench.time_table(
+        {"gp": place}
+    )
 
 
 def test_every_sampler_is_of_a_known_kind() -> None:
