@@ -31,7 +31,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
-	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores
+	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,7 +60,7 @@ demo: ready ## a rehearsed agent and a baseline in ten minutes, without a key
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
-baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
+baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|… or ./my.py:Factory SEED=1
 	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
@@ -184,6 +184,11 @@ bench-devices: ## measure how busy devices are, and how fairly runs share them
 bench-cores: ready ## measure what it gains and costs to divide the cores
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.trainer.cores
+
+bench-baselines: ready ## measure what samplers cost and find: SAMPLERS="tpe gp" PARTS="time found"
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.baselines $(if $(SAMPLERS),--samplers $(SAMPLERS)) \
+	  $(if $(PARTS),--parts $(PARTS))
 
 bench-analysis: ## measure the tables and the whole analysis of 10,469 made-up trials in 60 runs
 	@scripts/setup analysis

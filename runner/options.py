@@ -21,7 +21,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from runner import samplers, spec, tasks
-from runner.agents import AgentSpec, load_agent
+from runner.agents import AgentSpec, agent_names, load_agent
 from runner.devices import choice
 from runner.errors import UserError
 from runner.spec import Budget, RunSpec, Texts, Verify
@@ -92,12 +92,18 @@ def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, st
 
 
 def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
-    """The spec of a baseline's run.
+    """The spec of a baseline's run. `name` is a sampler's, or `path.py:Factory` of the user's own.
 
     Raises:
-        UserError: an unknown name or a bad value.
+        UserError: an unknown name, a bad value, or a file that is no sampler.
     """
-    samplers.find(name)
+    task = tasks.load_task(asked.task)
+    own = samplers.read_own(name) if samplers.is_own(name) else None
+    if own is None:
+        samplers.check_space(samplers.find(name), tasks.load_space(task))
+    else:
+        taken = dict.fromkeys([*samplers.load(), *agent_names()])
+        name = samplers.own_name(own, taken)
     if budget.hours is None and budget.train_hours is None and budget.trials is None:
         raise UserError(
             f"setting the budget of {name}: an optimiser spends neither dollars nor tokens, so "
@@ -114,8 +120,8 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
         "workers": asked.workers,
         "ask_ahead": several if asked.ask_ahead is None else asked.ask_ahead,
     }
-    run_spec = _common("baseline", name, asked, tasks.load_task(asked.task), budget)
-    return run_spec.model_copy(update=parallel)
+    run_spec = _common("baseline", name, asked, task, budget)
+    return run_spec.model_copy(update={**parallel, "own_sampler": own})
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:

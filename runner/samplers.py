@@ -1,24 +1,39 @@
 """The table of baselines for the host: their names and what they are.
 
-The algorithms are in the optimizer's image (`images/optimizer/samplers.py`); a test holds that both
+The algorithms are in the optimizer's image (`images/optimizer/samplers/`); a test holds that both
 tables name the same samplers.
 """
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runner.errors import unknown_name
-from runner.spec import Frozen, read_table
+from runner.errors import UserError, unknown_name
+from runner.spec import Frozen, OwnSampler, read_table
+from runner.tasks import Knob
 
 TABLE = Path(__file__).with_name("samplers.toml")
+OWN = re.compile(r"(?P<path>.*\.py)(:(?P<factory>.*))?", re.DOTALL)
+MAX_OWN_BYTES = 128 << 10  # as JSON; the line of `start` has room for twice as much
+MAX_SETTINGS = 100_000  # of a finite space, as in images/optimizer/samplers/grid.py
+PYTHON_OF_THE_IMAGE = (3, 11)
 
 
 class Sampler(Frozen):
-    """A row of `samplers.toml`: its description is one sentence for people."""
+    """A row of `samplers.toml`: its description is one sentence for people.
+
+    One that is `finite` tries out a space, which then has to have an end.
+    """
 
     name: str
     description: str
+    finite: bool = False
 
 
 def load() -> dict[str, Sampler]:
@@ -37,3 +52,141 @@ def find(name: str) -> Sampler:
     if name not in samplers:
         raise unknown_name("sampler", name, samplers)
     return samplers[name]
+
+
+def is_own(name: str) -> bool:
+    """Whether SAMPLER names a user's file and not a row of the table."""
+    return OWN.fullmatch(name) is not None
+
+
+def read_own(asked: str) -> OwnSampler:
+    """The user's own sampler that `path.py:Factory` names. Nothing of the file is run here.
+
+    Raises:
+        UserError: there is no such file, it is too large or no Python, or it has no such name.
+    """
+    found = OWN.fullmatch(asked)
+    path = Path(found["path"] if found else asked).expanduser()
+    during = f"reading the sampler {path}"
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise UserError(
+            f"{during}: {why}", hint="SAMPLER is the name of a sampler, or ./my_sampler.py:Factory"
+        ) from error
+    if len(json.dumps(text)) > MAX_OWN_BYTES:
+        raise UserError(
+            f"{during}: it has {len(json.dumps(text))} bytes, at most {MAX_OWN_BYTES}",
+            hint="leave out what the sampler does not need",
+        )
+    names = _top_names(text, during, path.name)
+    factory = found["factory"] if found else None
+    if factory not in names:
+        raise UserError(
+            f"{during}: "
+            + (
+                f"it has no {factory!r} at its top level"
+                if factory
+                else "nothing says what to call"
+            ),
+            hint=f"write it as SAMPLER={path}:Factory; the file defines "
+            f"{', '.join(sorted(names)) or 'no name at all'}",
+        )
+    return OwnSampler(
+        file=path.name, factory=factory, text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+    )  # fmt: skip
+
+
+def own_name(own: OwnSampler, taken: Mapping[str, object]) -> str:
+    """The contestant's name: that of the file, without its suffix.
+
+    Args:
+        own: the sampler.
+        taken: the names of other contestants.
+
+    Raises:
+        UserError: the name is another contestant's, or cannot be part of a run's id.
+    """
+    name = own.file.removesuffix(".py")
+    if name in taken:
+        raise UserError(
+            f"naming the sampler of {own.file}: {name} is a contestant of Bakeoff already",
+            hint=f"give the file another name, such as my_{name}.py",
+        )
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", name):
+        raise UserError(
+            f"naming the sampler of {own.file}: {name!r} cannot be part of a run's id",
+            hint="give the file a name of up to 32 small letters, digits, _ and -, such as "
+            "my_sampler.py",
+        )
+    return name
+
+
+def check_space(sampler: Sampler, space: Mapping[str, Knob]) -> None:
+    """Refuse a space that a sampler cannot search.
+
+    Raises:
+        UserError: the sampler tries out a space, and this one has no end or is too large.
+    """
+    if not sampler.finite:
+        return
+    sizes = {name: _values(knob) for name, knob in space.items()}
+    endless = [name for name, size in sizes.items() if size == math.inf]
+    if endless:
+        raise UserError(
+            f"searching with {sampler.name}: the space has no end, because {len(endless)} knobs "
+            "take any number in their range",
+            hint=f"give a step, or choices, to {', '.join(endless)}",
+        )
+    if math.prod(sizes.values()) > MAX_SETTINGS:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        raise UserError(
+            f"searching with {sampler.name}: the space has {math.prod(sizes.values()):.3g} "
+            f"settings, at most {MAX_SETTINGS}",
+            hint="give a larger step, or choices, to the knobs with most values: "
+            + ", ".join(f"{name} ({sizes[name]:g})" for name in largest),
+        )
+
+
+def _values(knob: Knob) -> float:
+    """How many values a knob can take; infinity for a float without a step."""
+    if knob.choices is not None:
+        return len(knob.choices)
+    if knob.low is None or knob.high is None or knob.low == knob.high:
+        return 1
+    step = knob.step or (1 if knob.type == "int" else 0)
+    return round((knob.high - knob.low) / step) + 1 if step else math.inf
+
+
+def _top_names(text: str, during: str, file: str) -> set[str]:
+    """The names that a Python file defines at its top level.
+
+    Raises:
+        UserError: it is no Python.
+    """
+    try:
+        tree = ast.parse(text, file, feature_version=PYTHON_OF_THE_IMAGE)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        what = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise UserError(
+            f"{during}: it is no Python{line}: {what}",
+            hint="try it with `python -m py_compile` and Python 3.11",
+        ) from error
+    return {name for node in tree.body for name in _defined(node)}
+
+
+def _defined(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        yield node.name
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        for alias in node.names:
+            yield alias.asname or alias.name.partition(".")[0]
+    else:  # an assignment, also one within `if` or `try`
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                yield inner.id
+            elif isinstance(inner, (ast.ClassDef, ast.FunctionDef)):
+                yield inner.name

@@ -6,12 +6,13 @@ command line, the environment or a default again. `spec.json` holds it, without 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -51,6 +52,28 @@ class Budget(Frozen):
         return dict(self.model_dump())
 
 
+class OwnSampler(Frozen):
+    """A user's own sampler: its whole text, which a resumed run has whatever became of the file.
+
+    Attributes:
+        file: the name of the file, without folders.
+        factory: the name in it that makes the sampler.
+        text: what the file held.
+        sha256: the hash of that text.
+    """
+
+    file: str
+    factory: str
+    text: str
+    sha256: str
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if hashlib.sha256(self.text.encode()).hexdigest() != self.sha256:
+            raise ValueError("sha256 is not that of the text")
+        return self
+
+
 class RunSpec(Frozen):
     """One contestant, one seed, one task, one budget.
 
@@ -86,6 +109,7 @@ class RunSpec(Frozen):
     allow_unpriced: bool = False
     verify: Verify = "best"
     verify_seeds: PositiveInt = VERIFY_SEEDS
+    own_sampler: OwnSampler | None = None
     versions: dict[str, Any] = {}
     api_key: SecretStr | None = Field(default=None, exclude=True)
 

@@ -78,18 +78,18 @@ def _work(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC; pinned anyway
     try:
-        search = Search(STATE, config.sampler, config.seed, config.direction, space)
+        search = Search(STATE, config.sampler, config.seed, config.direction, space, config.own)
         loop = Loop(search, config.parallel)
         loop.begin({"sampler": config.sampler, "seed": config.seed, "knobs": len(space)})
         while True:
             loop.handle(inbox.get())
     except Over as over:
         _end(str(over), EXIT_DONE)
-    except Exception as error:  # noqa: BLE001 # a process that ends unsaid leaves no reason behind
+    except (Exception, SystemExit) as error:  # noqa: BLE001 # an unsaid end leaves no reason behind
         _break(f"searching with {config.sampler}", error, EXIT_BROKEN)
 
 
-def _break(during: str, error: Exception, exit_code: int) -> NoReturn:
+def _break(during: str, error: BaseException, exit_code: int) -> NoReturn:
     text = f"{type(error).__name__}: {error}"[:2000]
     send(Problem(during=during, message=text))
     _end(f"{during}: {text}", exit_code)

@@ -21,17 +21,18 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
+from proposals import ORDER, RAN, Proposals
 from samplers import SAMPLERS
+from samplers.own import own_entry
 from space import Knob, points
+from start_config import OwnSampler
 
 STUDY = "bakeoff"
 OWNER = "bakeoff.owner"
-RAN = "bakeoff.ran"
 
 
 class SearchError(Exception):
@@ -55,24 +56,37 @@ class Search:
 
     Args:
         state: the directory of the journal; this process is its only user.
-        sampler: a name of `SAMPLERS`.
+        sampler: a name of `SAMPLERS`, or that of the user's own.
         seed: the run's seed.
         direction: "minimize" or "maximize", what the search does with the values.
         space: the knobs.
+        own: the user's own sampler, which then is the one that searches.
 
     Raises:
         SearchError: no such sampler, or the directory holds another search.
+        OwnSamplerError: the user's own file makes no sampler.
     """
 
     def __init__(
-        self, state: Path, sampler: str, seed: int, direction: str, space: tuple[Knob, ...]
+        self,
+        state: Path,
+        sampler: str,
+        seed: int,
+        direction: str,
+        space: tuple[Knob, ...],
+        own: OwnSampler | None = None,
     ) -> None:
-        if sampler not in SAMPLERS:
-            raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
-        self._entry = SAMPLERS[sampler]
-        self._seed = seed
         self._space = space
         self._distributions = {knob.name: distribution(knob) for knob in space}
+        if own is not None:
+            entry = own_entry(own.file, own.text, own.factory, self._distributions, seed)
+            sampler = f"{sampler} ({own.factory}, sha256 {own.sha256()})"
+        elif sampler in SAMPLERS:
+            entry = SAMPLERS[sampler]
+        else:
+            raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
+        toward = StudyDirection[direction.upper()]
+        self._proposals = Proposals(entry, seed, toward, self._distributions)
         self._journal = state / "journal.log"
         owner = f"{sampler}, seed {seed}, {direction}, space {space!r}"
         other = study_attribute(self._journal, OWNER)
@@ -83,8 +97,8 @@ class Search:
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=STUDY,
-            sampler=self._entry.make(seed, 0),
-            direction=StudyDirection[direction.upper()],
+            sampler=self._proposals.sampler(0),
+            direction=toward,
             load_if_exists=True,
         )
         if other is None:
@@ -99,12 +113,10 @@ class Search:
         if len({tuple(trial.params.items()) for trial in trials}) >= points(self._space):
             return None
         number = len(trials)
-        sampler = self._entry.make(self._seed, number)
-        self._study.sampler = sampler
+        self._study.sampler = self._proposals.sampler(number)
         if number == 0:
             self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
-        elif self._entry.learns_from_trials:
-            knobs = suggested(sampler, self._study.direction, trials, self._distributions)
+        elif knobs := self._proposals.propose(number, trials):
             self._study.enqueue_trial(knobs)
         trial = self._study.ask(self._distributions)
         return Suggestion(trial.number, trial.params)
@@ -131,6 +143,11 @@ class Search:
             raise UnknownTrialError(f"trial {number} was never asked for")
         if trials[number].state.is_finished():
             return False
+        self._study.sampler = self._proposals.sampler(number)  # what it does then, it does anew
+        if self._proposals.needs_order:
+            finished = sum(trial.state.is_finished() for trial in trials)
+            order = [len(trials), finished]
+            self._storage.set_trial_user_attr(self._trial_id(number), ORDER, order)
         if ran := self._rounded(summary):
             self._storage.set_trial_user_attr(self._trial_id(number), RAN, ran)
         if value is None or not math.isfinite(value) or status not in ("ok", "pruned"):
@@ -184,32 +201,6 @@ def distribution(knob: Knob) -> BaseDistribution:
     if knob.type == "int":
         return IntDistribution(int(knob.low), int(knob.high), knob.log, int(knob.step or 1))
     return FloatDistribution(knob.low, knob.high, knob.log, knob.step)
-
-
-def suggested(
-    sampler: BaseSampler,
-    direction: StudyDirection,
-    trials: list[FrozenTrial],
-    distributions: dict[str, BaseDistribution],
-) -> dict[str, Any]:
-    """What a sampler suggests when it sees each trial as it was run, and failures as the worst."""
-    seen = optuna.create_study(sampler=sampler, direction=direction)
-    worst_of = min if direction == StudyDirection.MAXIMIZE else max
-    worst = worst_of((t.value for t in trials if t.value is not None), default=None)
-    seen.add_trials(_as_run(trial, worst) for trial in trials)
-    return dict(seen.ask(distributions).params)
-
-
-def _as_run(trial: FrozenTrial, worst: float | None) -> FrozenTrial:
-    """The trial with the values that train.py rounded to, and a value for a failed one."""
-    failed = trial.state == TrialState.FAIL and worst is not None  # else: nothing to compare with
-    return create_trial(
-        state=TrialState.COMPLETE if failed else trial.state,
-        value=worst if failed else trial.value,
-        params=trial.params | trial.user_attrs.get(RAN, {}),
-        distributions=trial.distributions,
-        intermediate_values=trial.intermediate_values,
-    )
 
 
 def _open_storage(journal: Path) -> JournalStorage:

@@ -97,7 +97,10 @@ def run_agent(
 
 def baseline(
     context: typer.Context,
-    sampler: Annotated[str, typer.Argument(help=f"One of {', '.join(samplers.load())}.")],
+    sampler: Annotated[
+        str,
+        typer.Argument(help=f"One of {', '.join(samplers.load())}; or your own: file.py:Factory."),
+    ],
     seed: Seed = 1,
     hours: Hours = DEFAULT_HOURS,
     train_hours: TrainHours = None,

@@ -29,6 +29,7 @@ from runner.wire.start_config import (
     GatewayConfig,
     KnobRange,
     OptimizerConfig,
+    OwnSampler,
     RehearsalConfig,
     as_config,
 )
@@ -92,6 +93,7 @@ def journal_estimate(
 
 
 def _optimizer(context: RunContext) -> ContainerPlan:
+    own = context.spec.own_sampler
     config = OptimizerConfig(
         sampler=context.spec.contestant,
         seed=context.spec.seed,
@@ -99,6 +101,7 @@ def _optimizer(context: RunContext) -> ContainerPlan:
         deadline_seconds=context.deadline_seconds,
         direction=context.spec.metric.direction,
         parallel=context.spec.workers + context.spec.ask_ahead,
+        own=None if own is None else OwnSampler(own.file, own.factory, own.text),
     )
     volumes = {"study": ("/state", False)}
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)

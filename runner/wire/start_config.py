@@ -9,6 +9,7 @@ shows a value that may be secret.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
@@ -91,6 +92,25 @@ class KnobRange:
 
 
 @dataclass(frozen=True)
+class OwnSampler:
+    """A user's own sampler, as the text of a Python file.
+
+    Attributes:
+        file: the name of the file, without folders.
+        factory: the name in it that makes the sampler.
+        text: the whole file.
+    """
+
+    file: str
+    factory: str
+    text: str
+
+    def sha256(self) -> str:
+        """The hash of the text, as hexadecimal digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
 class OptimizerConfig:
     """What the optimizer is told.
 
@@ -101,6 +121,7 @@ class OptimizerConfig:
         deadline_seconds: the optimizer ends itself then.
         direction: whether to minimise or to maximise the values of trials.
         parallel: how many trials it requests at a time.
+        own: the user's own sampler, where `sampler` is the name of one.
     """
 
     sampler: str
@@ -109,6 +130,7 @@ class OptimizerConfig:
     deadline_seconds: Seconds
     direction: Direction
     parallel: Count = 1
+    own: OwnSampler | None = None
 
 
 @dataclass(frozen=True)

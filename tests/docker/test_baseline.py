@@ -16,12 +16,23 @@ from runner.records.layout import RunDir
 from runner.records.schema import RunResult, TrialRecord
 from runner.run import lifecycle
 from runner.sandbox.removal import remove_run
-from runner.spec import Budget, RunSpec
+from runner.spec import Budget, RunSpec, read_spec
 from runner.task_data import places_of
 from runner.tasks import load_space, load_task
 from tests.docker.commands import a_seed
 
 TRIALS = 3
+LOWEST = """
+class Lowest:
+    def __init__(self, space):
+        self.space = space
+
+    def ask(self, number):
+        return {n: k.choices[-1] if hasattr(k, "choices") else k.low for n, k in self.space.items()}
+
+    def tell(self, number, knobs, value):
+        pass
+"""
 
 
 def asked_of(name: str, task: str = "pystdlib", data: Path | None = None) -> RunSpec:
@@ -69,6 +80,25 @@ def test_an_optimiser_spends_its_trials(engine: Engine, tmp_path: Path, sampler:
     assert result.spent.requests == 0
     assert not result.rehearsed
     assert not (tmp_path / result.run_id / "artifacts").exists()
+
+
+def test_a_users_own_sampler_is_a_contestant(engine: Engine, tmp_path: Path) -> None:
+    """Its file is read when the run starts, and its trials are those that it asks for."""
+    path = tmp_path / "lowest.py"
+    path.write_text(LOWEST, encoding="utf-8")
+    asked = RunOptions(seed=1, trial_seconds=1.0)
+    made = options.baseline_run(f"{path}:Lowest", asked, Budget(trials=2))
+    path.unlink()
+    run_spec = made.model_copy(update={"run_id": f"test-lowest-s{a_seed()}", "verify": "none"})
+    result, trials = through(engine, run_spec, tmp_path / "runs")
+    assert (result.ended_by, made.contestant) == ("trials", "lowest")
+    space = load_space(load_task("pystdlib"))
+    assert trials[0].knobs == {name: knob.default for name, knob in space.items()}
+    lowest = {name: knob.choices[-1] if knob.choices else knob.low for name, knob in space.items()}
+    assert trials[1].knobs == lowest
+    kept = read_spec(tmp_path / "runs", run_spec.run_id).own_sampler
+    assert kept is not None
+    assert kept.text == LOWEST
 
 
 @pytest.fixture

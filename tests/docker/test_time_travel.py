@@ -24,7 +24,7 @@ TORCH_ON_GPUS = ("torch/requirements-cuda",)
 INSTALLED: dict[str, tuple[str, ...]] = {
     "gateway": ("gateway/requirements",),
     "torch": TORCH,
-    "optimizer": (*TORCH, "optimizer/requirements"),
+    "optimizer": (*TORCH, "optimizer/requirements", "optimizer/requirements-source"),
     "trainer": (*TORCH, "trainer/requirements"),
     "trainer-test": (*TORCH, "trainer/requirements", "trainer/requirements-test"),
 }

@@ -118,7 +118,12 @@ def beside(path: str) -> list[str]:
     folder = Path(path).parts[0:2]
     if folder == ("images", "torch"):
         return ["images/torch/requirements.lock"] if "-cpu" in path else []
-    return ["images/trainer/requirements.lock"] if path.endswith("requirements-test.lock") else []
+    together = {
+        "images/trainer/requirements-test.lock": "images/trainer/requirements.lock",
+        "images/optimizer/requirements-source.lock": "images/optimizer/requirements.lock",
+        "images/optimizer/requirements.lock": "images/optimizer/requirements-source.lock",
+    }
+    return [together[path]] if path in together else []
 
 
 def with_included(source: Path) -> list[Path]:

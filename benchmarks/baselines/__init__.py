@@ -1,0 +1,1 @@
+"""What the samplers cost and what they find, on a made-up objective (`make bench-baselines`)."""

@@ -1,0 +1,152 @@
+"""Asks one sampler of the table for settings: what it is shown, and how it is called.
+
+The kinds of samplers, and why they see failures as they do, are in samplers/__init__.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from samplers.entry import Entry, Knobs, Seen, seed_of_ask
+from samplers.grid import is_grid, next_of_grid, only_repeated
+from samplers.replay import Replayed, Told
+
+RAN = "bakeoff.ran"  # the values that train.py rounded to
+ORDER = "bakeoff.order"  # of a result: how many trials were asked for, and how many told, before it
+
+
+class Proposals:
+    """A sampler of a study that is asked trial by trial.
+
+    Args:
+        entry: its row of the table.
+        seed: the run's seed.
+        direction: the study's.
+        distributions: the space, knob by knob.
+    """
+
+    def __init__(
+        self,
+        entry: Entry,
+        seed: int,
+        direction: StudyDirection,
+        distributions: Mapping[str, BaseDistribution],
+    ) -> None:
+        self._entry = entry
+        self._seed = seed
+        self._direction = direction
+        self._distributions = dict(distributions)
+        self._has_end = is_grid(self._distributions)
+        self._replayed = (
+            Replayed(entry.ask_tell, self._distributions, seed) if entry.ask_tell else None
+        )
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether the order of results has to be in the journal."""
+        return self._replayed is not None
+
+    def sampler(self, number: int) -> BaseSampler:
+        """The study's sampler while this trial is asked for or told; it holds no state."""
+        if self._entry.make is None:
+            return RandomSampler(seed=seed_of_ask(self._seed, number))
+        return self._entry.make(self._seed, number)
+
+    def propose(self, number: int, trials: Sequence[FrozenTrial]) -> Knobs | None:
+        """A setting, or None where the study's sampler is to draw it.
+
+        Args:
+            number: the trial's, from 1.
+            trials: those of the study so far.
+        """
+        shown = seen(trials, self._direction)
+        tired = only_repeated([trial.params for trial in trials])
+        if self._has_end and tired[number]:
+            return next_of_grid(self._seed, number, self._distributions, shown)
+        if self._replayed:
+            asked = [
+                None if trial.number == 0 or (self._has_end and tired[trial.number])
+                else trial.params
+                for trial in trials
+            ]  # fmt: skip
+            return self._replayed.ask(number, asked, told(trials, self._direction))
+        if self._entry.suggest:
+            return self._entry.suggest(self._seed, number, self._distributions, shown)
+        if self._entry.learns_from_trials:
+            return suggested(self.sampler(number), self._direction, trials, self._distributions)
+        return None
+
+
+def suggested(
+    sampler: BaseSampler,
+    direction: StudyDirection,
+    trials: Sequence[FrozenTrial],
+    distributions: dict[str, BaseDistribution],
+) -> Knobs:
+    """What a sampler suggests when it sees each trial as it was run, and failures as the worst."""
+    study = optuna.create_study(sampler=sampler, direction=direction)
+    worst = _worst(trials, direction)
+    study.add_trials(_as_run(trial, worst) for trial in trials)
+    return dict(study.ask(distributions).params)
+
+
+def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Seen]:
+    """The trials as they were run, with values to be minimised; a failure has the worst of them."""
+    worst = _worst(trials, direction)
+    return [
+        Seen(_run_knobs(trial), _minimised(_value(trial, worst), direction)) for trial in trials
+    ]
+
+
+def told(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Told]:
+    """The results, with the order of their telling; a failure has no value."""
+    return [
+        Told(
+            number=trial.number,
+            asked=trial.user_attrs[ORDER][0],
+            told=trial.user_attrs[ORDER][1],
+            knobs=_run_knobs(trial),
+            value=_minimised(trial.value, direction),
+        )
+        for trial in trials
+        if trial.state.is_finished()
+    ]
+
+
+def _minimised(value: float | None, direction: StudyDirection) -> float | None:
+    return -value if value is not None and direction == StudyDirection.MAXIMIZE else value
+
+
+def _run_knobs(trial: FrozenTrial) -> Knobs:
+    """The values that were run: those asked for, but for what train.py rounded."""
+    ran: dict[str, Any] = trial.user_attrs.get(RAN, {})
+    return trial.params | ran
+
+
+def _worst(trials: Sequence[FrozenTrial], direction: StudyDirection) -> float | None:
+    worst_of = min if direction == StudyDirection.MAXIMIZE else max
+    return worst_of((trial.value for trial in trials if trial.value is not None), default=None)
+
+
+def _value(trial: FrozenTrial, worst: float | None) -> float | None:
+    """What a trial is worth to a sampler: a failure is worth the worst; None: not known yet."""
+    value: float | None = worst if trial.state == TrialState.FAIL else trial.value
+    return value
+
+
+def _as_run(trial: FrozenTrial, worst: float | None) -> FrozenTrial:
+    """The trial with the values that train.py rounded to, and a value for a failed one."""
+    failed = trial.state == TrialState.FAIL and worst is not None  # else: nothing to compare with
+    return create_trial(
+        state=TrialState.COMPLETE if failed else trial.state,
+        value=_value(trial, worst),
+        params=_run_knobs(trial),
+        distributions=trial.distributions,
+        intermediate_values=trial.intermediate_values,
+    )

@@ -1,0 +1,95 @@
+"""Every setting of a finite space once, in an order that the seed draws.
+
+Optuna's own grid does not know that trial 0 was the default, and would train it twice. The other
+samplers take a setting from here when they only repeat themselves, so a finite space has an end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from samplers.entry import Knobs, Seen, Space
+from samplers.scale import values_of
+
+MAX_SETTINGS = 100_000
+REPEATS = 10  # settings in a row that had been tried before: the sampler finds nothing new
+
+
+class NoGridError(Exception):
+    """The space is not finite, or too large to be tried out; the text says which."""
+
+
+def next_of_grid(run_seed: int, number: int, space: Space, seen: Sequence[Seen]) -> Knobs:
+    """The first setting, in the order of the run's seed, that no trial has had.
+
+    Args:
+        run_seed: draws the order, which is that of the whole run.
+        number: the trial's; not needed, the history says how far the run is.
+        space: all of it finite.
+        seen: the trials so far.
+
+    Raises:
+        NoGridError: a knob has no end of values, or there are more than `MAX_SETTINGS` settings.
+    """
+    del number
+    had = {_key(space, trial.knobs) for trial in seen}
+    for setting in settings(run_seed, space):
+        if _key(space, setting) not in had:
+            return setting
+    raise NoGridError("every setting has been tried")
+
+
+def is_grid(space: Space) -> bool:
+    """Whether all settings of the space can be tried out."""
+    sizes = [values_of(distribution) for distribution in space.values()]
+    return math.prod(math.inf if its is None else len(its) for its in sizes) <= MAX_SETTINGS
+
+
+def only_repeated(trials: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """For each trial, and for the next one, whether those just before it brought nothing new.
+
+    Args:
+        trials: the setting of each, from 0.
+
+    Returns:
+        One entry more than there are trials.
+    """
+    had: set[tuple[Any, ...]] = set()
+    found, in_a_row = [], 0
+    for knobs in trials:
+        found.append(in_a_row >= REPEATS)
+        setting = tuple(knobs.values())
+        in_a_row = in_a_row + 1 if setting in had else 0
+        had.add(setting)
+    return [*found, in_a_row >= REPEATS]
+
+
+def settings(run_seed: int, space: Space) -> Iterator[Knobs]:
+    """All settings of a finite space, in the order of a seed.
+
+    Raises:
+        NoGridError: a knob has no end of values, or there are more than `MAX_SETTINGS` settings.
+    """
+    values = {name: values_of(distribution) for name, distribution in space.items()}
+    endless = [name for name, its in values.items() if its is None]
+    if endless:
+        raise NoGridError(f"no grid without a step: {', '.join(endless)}")
+    sizes = [len(its) for its in values.values() if its is not None]
+    if math.prod(sizes) > MAX_SETTINGS:
+        raise NoGridError(f"a grid of {math.prod(sizes)} settings, at most {MAX_SETTINGS}")
+    order = np.random.default_rng(run_seed).permutation(math.prod(sizes))
+    for place in order:
+        digits = np.unravel_index(int(place), sizes)
+        yield {
+            name: its[int(digit)]
+            for (name, its), digit in zip(values.items(), digits, strict=True)
+            if its is not None
+        }
+
+
+def _key(space: Space, knobs: Knobs) -> tuple[Any, ...]:
+    return tuple(knobs[name] for name in space)
