@@ -56,8 +56,8 @@ demo: ready ## a rehearsed agent and a baseline in ten minutes, without a key
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
-baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
-	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
+baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc PRUNER=none|median|… SEED=1
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(call option,PRUNER,--pruner)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)

@@ -22,8 +22,8 @@ from pydantic import SecretStr
 
 from runner import samplers, spec, tasks
 from runner.agents import AgentSpec, load_agent
-from runner.errors import UserError
-from runner.spec import Budget, RunSpec, Texts, Verify
+from runner.errors import UserError, unknown_name
+from runner.spec import Budget, Pruner, RunSpec, Texts, Verify
 from runner.tasks import Task
 
 REHEARSAL_KEY = "rehearsal-key-worth-nothing"
@@ -55,6 +55,7 @@ class RunOptions:
     verify_seeds: int = spec.VERIFY_SEEDS
     retry_disturbed: bool = False
     orphan_minutes: float = spec.ORPHAN_MINUTES
+    pruner: str = "none"
 
 
 def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, str]) -> RunSpec:
@@ -92,13 +93,16 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
         UserError: an unknown name or a bad value.
     """
     samplers.find(name)
+    pruner = pruner_of(asked.pruner)
     if budget.hours is None and budget.train_hours is None and budget.trials is None:
         raise UserError(
             f"setting the budget of {name}: an optimiser spends neither dollars nor tokens, so "
             "nothing bounds this run",
             hint="set HOURS, TRAIN_HOURS or TRIALS",
         )
-    return _common("baseline", name, asked, tasks.load_task(asked.task), budget)
+    contestant = name if pruner == "none" else f"{name}-{pruner}"
+    run_spec = _common("baseline", contestant, asked, tasks.load_task(asked.task), budget)
+    return run_spec.model_copy(update={"pruner": pruner})
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:
@@ -164,6 +168,18 @@ def verify_texts(asked: str) -> Verify:
         f"choosing what the referee runs again: VERIFY is {asked!r}",
         hint=f"VERIFY is {', '.join(get_args(Verify))}",
     )
+
+
+def pruner_of(asked: str) -> Pruner:
+    """Which pruner a baseline has, as PRUNER says it.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    for known in get_args(Pruner):
+        if asked == known:
+            return cast(Pruner, known)
+    raise unknown_name("pruner", asked, get_args(Pruner))
 
 
 def texts_to_verify(asked: str) -> Texts:

@@ -29,6 +29,7 @@ GRACE_SECONDS = 120.0  # for STATUS.md, after a budget is spent
 ORPHAN_MINUTES = 10.0  # without a word of its runner, after which an agent stops
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 
+Pruner = Literal["none", "median", "percentile", "hyperband", "wilcoxon"]
 Texts = Literal["best", "kept"]  # of a run: which of them the referee runs again
 Verify = Literal[Texts, "none"]
 VERIFY_SEEDS = 3  # held-out training seeds of each verified text
@@ -77,12 +78,23 @@ class RunSpec(Frozen):
     allow_unpriced: bool = False
     verify: Verify = "best"
     verify_seeds: PositiveInt = VERIFY_SEEDS
+    pruner: Pruner = "none"
     versions: dict[str, Any] = {}
     api_key: SecretStr | None = Field(default=None, exclude=True)
 
     @property
     def orphan_seconds(self) -> float:
         return 60 * self.orphan_minutes
+
+    @property
+    def prunes(self) -> bool:
+        """Whether its optimizer may give up trials by what is estimated of them."""
+        return self.pruner != "none"
+
+    @property
+    def sampler(self) -> str:
+        """The sampler of a baseline, whose name as a contestant has its pruner too."""
+        return self.contestant.removesuffix(f"-{self.pruner}")
 
     @model_validator(mode="before")
     @classmethod

@@ -109,16 +109,20 @@ class Entry:
         make: the sampler for one ask, from the run's seed and the trial's number.
         learns_from_trials: show it the trials as they were run, and failures as the worst value
             measured. Only for samplers that keep nothing in the study but its trials.
+        ranks_pruned: of those, it reads pruned trials itself, by their steps and values. Another
+            one would pass over them, and is shown each as its last estimate, but as no worse than
+            the worst whole trial.
     """
 
     make: Callable[[int, int], BaseSampler]
     learns_from_trials: bool = False
+    ranks_pruned: bool = False
 
 
 SAMPLERS: dict[str, Entry] = {
     "random": Entry(random),
     "qmc": Entry(qmc),
-    "tpe": Entry(tpe, learns_from_trials=True),
+    "tpe": Entry(tpe, learns_from_trials=True, ranks_pruned=True),
     "gp": Entry(gp, learns_from_trials=True),
     "cmaes": Entry(cmaes),
 }

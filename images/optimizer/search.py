@@ -7,6 +7,7 @@ or tell, and asks the same from there: see journal.py.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from pruners import PRUNERS, gives_up
 from samplers import SAMPLERS
 from space import Knob, points
 
@@ -59,22 +61,33 @@ class Search:
         seed: the run's seed.
         direction: "minimize" or "maximize", what the search does with the values.
         space: the knobs.
+        pruner: a name of `PRUNERS`.
 
     Raises:
-        SearchError: no such sampler, or the directory holds another search.
+        SearchError: no such sampler or pruner, or the directory holds another search.
     """
 
     def __init__(
-        self, state: Path, sampler: str, seed: int, direction: str, space: tuple[Knob, ...]
+        self,
+        state: Path,
+        sampler: str,
+        seed: int,
+        direction: str,
+        space: tuple[Knob, ...],
+        pruner: str = "none",
     ) -> None:
         if sampler not in SAMPLERS:
             raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
+        if pruner not in PRUNERS:
+            raise SearchError(f"no pruner {pruner!r}; known: {', '.join(PRUNERS)}")
         self._entry = SAMPLERS[sampler]
         self._seed = seed
+        self._pruner = pruner
         self._space = space
         self._distributions = {knob.name: distribution(knob) for knob in space}
         self._journal = state / "journal.log"
         owner = f"{sampler}, seed {seed}, {direction}, space {space!r}"
+        owner += "" if pruner == "none" else f", pruner {pruner}"
         other = study_attribute(self._journal, OWNER)
         if other not in (None, owner):  # before anything is cut off that belongs to another
             raise SearchError(f"the journal is of another search: {other}")
@@ -104,10 +117,36 @@ class Search:
         if number == 0:
             self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
         elif self._entry.learns_from_trials:
-            knobs = suggested(sampler, self._study.direction, trials, self._distributions)
+            ranks_pruned = self._entry.ranks_pruned
+            knobs = suggested(
+                sampler, self._study.direction, trials, self._distributions, ranks_pruned
+            )
             self._study.enqueue_trial(knobs)
         trial = self._study.ask(self._distributions)
         return Suggestion(trial.number, trial.params)
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Record what was measured of a running trial on its way; whether it is to be pruned.
+
+        A trial that runs again begins with its first step again. Its new values replace the old
+        ones, and of those at later steps the pruner is shown none.
+
+        Args:
+            number: the trial's number, as suggested.
+            step: how much of its training is done, in percent.
+            value: what was measured then, in the metric's unit.
+
+        Raises:
+            UnknownTrialError: no such trial was asked for.
+        """
+        if self._known(number).state.is_finished():
+            return False
+        self._storage.set_trial_intermediate_value(self._trial_id(number), step, value)
+        running = copy.deepcopy(self._known(number))
+        running.intermediate_values = {
+            at: value for at, value in sorted(running.intermediate_values.items()) if at <= step
+        }
+        return gives_up(self._pruner, self._study, running)
 
     def tell(
         self, number: int, status: str, value: float | None, summary: Mapping[str, Any]
@@ -126,10 +165,7 @@ class Search:
         Raises:
             UnknownTrialError: no such trial was asked for.
         """
-        trials = self._trials()
-        if not 0 <= number < len(trials):
-            raise UnknownTrialError(f"trial {number} was never asked for")
-        if trials[number].state.is_finished():
+        if self._known(number).state.is_finished():
             return False
         if ran := self._rounded(summary):
             self._storage.set_trial_user_attr(self._trial_id(number), RAN, ran)
@@ -154,8 +190,9 @@ class Search:
         return best(told, key=lambda entry: entry[0], default=None)
 
     def _tell_pruned(self, number: int, value: float) -> None:
-        """Optuna reads a pruned trial's worth from its last intermediate value."""
-        self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
+        """Optuna reads a pruned trial's worth from its last intermediate value, if it has any."""
+        if not self._known(number).intermediate_values:
+            self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
         self._study.tell(number, state=TrialState.PRUNED)
 
     def _rounded(self, summary: Mapping[str, Any]) -> dict[str, float]:
@@ -171,6 +208,17 @@ class Search:
     def _trial_id(self, number: int) -> int:
         study_id = self._storage.get_study_id_from_name(STUDY)
         return int(self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
+
+    def _known(self, number: int) -> FrozenTrial:
+        """The trial of that number.
+
+        Raises:
+            UnknownTrialError: it was never asked for.
+        """
+        trials = self._trials()
+        if not 0 <= number < len(trials):
+            raise UnknownTrialError(f"trial {number} was never asked for")
+        return trials[number]
 
     def _trials(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
@@ -191,21 +239,31 @@ def suggested(
     direction: StudyDirection,
     trials: list[FrozenTrial],
     distributions: dict[str, BaseDistribution],
+    ranks_pruned: bool,
 ) -> dict[str, Any]:
-    """What a sampler suggests when it sees each trial as it was run, and failures as the worst."""
+    """What a sampler suggests when it sees each trial as it was run, and failures as the worst.
+
+    One that does not rank pruned trials itself sees their last estimates, if not worse than that.
+    """
     seen = optuna.create_study(sampler=sampler, direction=direction)
-    worst_of = min if direction == StudyDirection.MAXIMIZE else max
-    worst = worst_of((t.value for t in trials if t.value is not None), default=None)
-    seen.add_trials(_as_run(trial, worst) for trial in trials)
+    best_of, worst_of = (max, min) if direction == StudyDirection.MAXIMIZE else (min, max)
+    whole = (t.value for t in trials if t.state == TrialState.COMPLETE and t.value is not None)
+    worst = worst_of(whole, default=None)
+
+    def shown(trial: FrozenTrial) -> float | None:
+        if trial.state == TrialState.PRUNED and not ranks_pruned and worst is not None:
+            return float(best_of(worst, worst if trial.value is None else trial.value))
+        return worst if trial.state == TrialState.FAIL else None
+
+    seen.add_trials(_as_run(trial, shown(trial)) for trial in trials)
     return dict(seen.ask(distributions).params)
 
 
-def _as_run(trial: FrozenTrial, worst: float | None) -> FrozenTrial:
-    """The trial with the values that train.py rounded to, and a value for a failed one."""
-    failed = trial.state == TrialState.FAIL and worst is not None  # else: nothing to compare with
+def _as_run(trial: FrozenTrial, shown: float | None) -> FrozenTrial:
+    """The trial with the values that train.py rounded to, and as complete if a value is given."""
     return create_trial(
-        state=TrialState.COMPLETE if failed else trial.state,
-        value=worst if failed else trial.value,
+        state=trial.state if shown is None else TrialState.COMPLETE,
+        value=trial.value if shown is None else shown,
         params=trial.params | trial.user_attrs.get(RAN, {}),
         distributions=trial.distributions,
         intermediate_values=trial.intermediate_values,

@@ -21,6 +21,7 @@ from runner.cli.arguments import (
     Data,
     Gpu,
     Hours,
+    PrunerName,
     RetryDisturbed,
     RunId,
     Seed,
@@ -104,13 +105,14 @@ def baseline(
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
     retry_disturbed: RetryDisturbed = False,
+    pruner: PrunerName = "none",
 ) -> None:
     """Let a classical optimiser work on the task, under the same conditions as an agent."""
     bounds = budget(hours, train_hours, trials, usd, tokens)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
         verify=verify, verify_seeds=verify_seeds,
-        retry_disturbed=retry_disturbed,
+        retry_disturbed=retry_disturbed, pruner=pruner,
     )  # fmt: skip
     _run_to_end(context.obj, options.baseline_run(sampler, asked, bounds))
 

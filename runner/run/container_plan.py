@@ -83,11 +83,12 @@ def journal_estimate(journal: Journal, metric: Metric, estimate: ScoreEstimated)
 
 def _optimizer(context: RunContext) -> ContainerPlan:
     config = OptimizerConfig(
-        sampler=context.spec.contestant,
+        sampler=context.spec.sampler,
         seed=context.spec.seed,
         space={name: knob_range(knob) for name, knob in load_space(context.task).items()},
         deadline_seconds=context.deadline_seconds,
         direction=context.spec.metric.direction,
+        pruner=context.spec.pruner,
     )
     volumes = {"study": ("/state", False)}
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)

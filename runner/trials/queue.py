@@ -10,6 +10,7 @@ import dataclasses
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from runner.budget_clock import BudgetClock
@@ -17,6 +18,7 @@ from runner.records.clock import keep_reading, kept_reading
 from runner.records.journal import Journal
 from runner.records.schema import TrialRecord
 from runner.trials.checks import Checks
+from runner.trials.estimates import Pruning
 from runner.trials.events import (
     TrialBegan,
     TrialBroke,
@@ -51,6 +53,7 @@ class TrialQueue:
         journal: the run's.
         inbox: where the worker's events go.
         send: sends a message to the contestant.
+        prunes: the contestant is told what is estimated of its trials, and may give them up.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class TrialQueue:
         journal: Journal,
         inbox: queue.Queue[Any],
         send: Callable[[Message], object],
+        *,
+        prunes: bool = False,
     ) -> None:
         self._reader = reader
         self._executor = executor
@@ -71,6 +76,7 @@ class TrialQueue:
         self._inbox = inbox
         self._send = send
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        self._pruning = Pruning(ledger.metric, send if prunes else None)
         self._in_flight: dict[str, TrialOrder] = {}
         self._number = max(ledger.highest_number(), pending.highest_queued(journal.events()))
         self._refusals = 0
@@ -140,6 +146,7 @@ class TrialQueue:
         if known is not None:
             self._answer(known)
         if known is not None or request.request in self._in_flight:
+            self._pruning.tell_again(request.request)
             return False
         refused = self._refusal(request.request, over)
         if refused is None and request.check:
@@ -155,6 +162,11 @@ class TrialQueue:
             refused = _refused(request.request, order)
         self._refuse(refused)
         return False
+
+    def prune(self, request: str, step: int) -> None:
+        """End the trial of a request that the optimizer gives up by the estimate at that step."""
+        if request in self._in_flight:
+            self._executor.prune(self._in_flight[request].trial, step)
 
     def handle_event(self, event: TrialEvent) -> TrialRecord | None:
         """Take up what the worker saw; returns the record when a trial has ended.
@@ -248,6 +260,7 @@ class TrialQueue:
             self._inbox.put(TrialBegan(order, moment))
 
         def on_repeat(reason: str) -> None:
+            self._pruning.forget(order.request)
             attempts.append(self._clock.now())
             self._inbox.put(TrialRepeats(order, reason, *attempts[-2:]))
 
@@ -256,6 +269,7 @@ class TrialQueue:
             on_start=on_start,
             on_line=lambda line: self._send_line(order, line),
             on_repeat=on_repeat,
+            on_estimate=partial(self._pruning.tell, order),
         )
         record = self._executor.run(order, watch)
         self._inbox.put(TrialEnded(order, record, began[-1] if began else None, self._clock.now()))
@@ -272,6 +286,7 @@ class TrialQueue:
     def _handle_end(self, event: TrialEnded) -> None:
         record = event.record
         self._in_flight.pop(event.order.request, None)
+        self._pruning.forget(event.order.request)
         self._clock.lease_wait_ended(record.trial, event.moment)
         self._clock.attempt_ended()
         if event.began is not None:

@@ -101,6 +101,7 @@ class OptimizerConfig:
         deadline_seconds: the optimizer ends itself then.
         direction: whether to minimise or to maximise the values of trials.
         parallel: how many trials it requests at a time.
+        pruner: the pruner's name in images/optimizer/pruners.py.
     """
 
     sampler: str
@@ -109,6 +110,7 @@ class OptimizerConfig:
     deadline_seconds: Seconds
     direction: Direction
     parallel: Count = 1
+    pruner: str = "none"
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,8 @@ class TrialConfig:
         seed: another training seed than the task's, set by the referee.
         max_steps: train.py is asked to end after so many steps; None for no such bound.
         hand_out: train.py's model is saved to /handout/model.pt before it is scored.
+        estimate_at: the shares of its training at which train.py is asked to be estimated; none
+            for those of its own.
     """
 
     train_py_gz: str = field(repr=False)
@@ -253,6 +257,7 @@ class TrialConfig:
     seed: Seed | None = None
     max_steps: Count | None = None
     hand_out: bool = False
+    estimate_at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -281,7 +286,7 @@ StartConfig = (
 
 # The version of the messages since which a container knows a field. A resumed run has the images
 # with which it began.
-KNOWN_SINCE = {"orphan_seconds": 2}
+KNOWN_SINCE = {"orphan_seconds": 2, "pruner": 3, "estimate_at": 3}
 
 
 def known_config(config: Mapping[str, Any], version: int) -> dict[str, Any]:
