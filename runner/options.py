@@ -176,10 +176,10 @@ def pruner_of(asked: str) -> Pruner:
     Raises:
         UserError: there is none of that name.
     """
-    for known in get_args(Pruner):
+    for known in spec.PRUNERS:
         if asked == known:
-            return cast(Pruner, known)
-    raise unknown_name("pruner", asked, get_args(Pruner))
+            return known
+    raise unknown_name("pruner", asked, spec.PRUNERS)
 
 
 def texts_to_verify(asked: str) -> Texts:

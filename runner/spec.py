@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -32,6 +32,7 @@ RUN_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 Pruner = Literal["none", "median", "percentile", "hyperband", "wilcoxon"]
 Texts = Literal["best", "kept"]  # of a run: which of them the referee runs again
 Verify = Literal[Texts, "none"]
+PRUNERS: tuple[Pruner, ...] = get_args(Pruner)
 VERIFY_SEEDS = 3  # held-out training seeds of each verified text
 
 

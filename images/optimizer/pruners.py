@@ -8,6 +8,7 @@ journal, where Hyperband keeps the rungs that a trial has completed, and on noth
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 
@@ -28,6 +29,7 @@ WARM_UP_STEP = 20  # what is measured before says little about the end
 KEPT_PERCENT = 25.0
 FIRST_RUNG, WHOLE, REDUCTION = 10, 100, 3
 P_VALUE = 0.1
+RUNG = "completed_rung_"  # Optuna's name for the value with which a trial completed a rung
 
 
 def none() -> BasePruner:
@@ -81,6 +83,26 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "hyperband": hyperband,
     "wilcoxon": wilcoxon,
 }
+
+
+def as_reported(trial: FrozenTrial, step: int, before: float | None) -> FrozenTrial:
+    """The trial as it is when this step is reported: without later steps, and without its answer.
+
+    Args:
+        trial: with the new value of the step.
+        step: what is being reported.
+        before: the value that was reported at the same step before; None for the first time. A
+            rung that was completed with it is not completed yet.
+    """
+    running = copy.copy(trial)
+    steps = sorted(trial.intermediate_values.items())
+    running.intermediate_values = {at: value for at, value in steps if at <= step}
+    running.system_attrs = {
+        name: value
+        for name, value in trial.system_attrs.items()
+        if before is None or not (name.startswith(RUNG) and value == before)
+    }
+    return running
 
 
 def gives_up(pruner: str, study: Study, trial: FrozenTrial) -> bool:

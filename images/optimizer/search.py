@@ -7,7 +7,6 @@ or tell, and asks the same from there: see journal.py.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from pruners import PRUNERS, gives_up
+from pruners import PRUNERS, as_reported, gives_up
 from samplers import SAMPLERS
 from space import Knob, points
 
@@ -128,8 +127,8 @@ class Search:
     def report(self, number: int, step: int, value: float) -> bool:
         """Record what was measured of a running trial on its way; whether it is to be pruned.
 
-        A trial that runs again begins with its first step again. Its new values replace the old
-        ones, and of those at later steps the pruner is shown none.
+        What was reported before is answered as if it had not been: after a death in the middle of
+        a report, and of a trial that runs again and measures something else.
 
         Args:
             number: the trial's number, as suggested.
@@ -139,13 +138,12 @@ class Search:
         Raises:
             UnknownTrialError: no such trial was asked for.
         """
-        if self._known(number).state.is_finished():
+        trial = self._known(number)
+        if trial.state.is_finished():
             return False
+        before = trial.intermediate_values.get(step)
         self._storage.set_trial_intermediate_value(self._trial_id(number), step, value)
-        running = copy.deepcopy(self._known(number))
-        running.intermediate_values = {
-            at: value for at, value in sorted(running.intermediate_values.items()) if at <= step
-        }
+        running = as_reported(self._known(number), step, before)
         return gives_up(self._pruner, self._study, running)
 
     def tell(
