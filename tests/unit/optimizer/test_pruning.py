@@ -44,8 +44,8 @@ def searched(
 ) -> list[tuple[dict[str, Any], int | None]]:
     """The knobs of each trial, and the step by which it was given up.
 
-    The optimizer is killed right after it was told of (trial, step) in `deaths`, or of the trial's
-    end at step 100. What it may not have heard, or not have answered, is then said again.
+    The optimizer is killed right after it was told of (trial, step) in `deaths`, and again after
+    its answer, or after it was told of the trial's end at step 100. Then all is said again.
     """
     found: list[tuple[dict[str, Any], int | None]] = []
     request = made.next(TrialRequested)
@@ -56,9 +56,9 @@ def searched(
             told.append(TrialEstimated(request.request, step, value_at(request.knobs, step)))
             made.say(told[-1])
             if (number, step) in deaths:
-                made.again(request)
-                for estimate in told:
-                    made.say(estimate)
+                told_again(made, request, told)
+                made.sent_back()  # nobody hears this answer
+                told_again(made, request, told)
             given_up = made.sent_back()
             if given_up:
                 break
@@ -77,6 +77,13 @@ def searched(
             made.say(end)
         request = asked
     return found
+
+
+def told_again(made: OptimizerProcess, request: TrialRequested, told: list[TrialEstimated]) -> None:
+    """Kill it, and tell it again what was estimated of the trial that it asks for."""
+    made.again(request)
+    for estimate in told:
+        made.say(estimate)
 
 
 def test_the_runner_knows_the_pruners_of_the_image() -> None:
