@@ -172,7 +172,8 @@ def test_a_trial_that_is_being_scored_goes_on(*, scoring: bool) -> None:
 
 def test_a_session_says_what_is_estimated_and_how_long_it_took() -> None:
     """Only the time between a request for an estimate and its score counts."""
-    judging, said = Judging(), []
+    judging = Judging()
+    said: list[ScoreEstimated] = []
     with judging.session(on_estimate=said.append) as session:
         judging.take(ScoreRequested(session.name, "estimate", 10.0))
         judging.take(ScoreEstimated(session.name, 0.1, 2.0, 12.5))
