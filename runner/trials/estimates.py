@@ -47,6 +47,10 @@ class Pruning:
             if self._send is not None:
                 self._send(message)
 
+    def was_told(self, request: str, step: int) -> bool:
+        """Whether the optimizer knows this estimate of a trial under way, so may answer it."""
+        return any(message.step == step for message in self._told.get(request, []))
+
     def forget(self, request: str) -> None:
         """The trial has ended, or begins anew."""
         self._told.pop(request, None)

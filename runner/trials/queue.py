@@ -165,7 +165,7 @@ class TrialQueue:
 
     def prune(self, request: str, step: int) -> None:
         """End the trial of a request that the optimizer gives up by the estimate at that step."""
-        if request in self._in_flight:
+        if request in self._in_flight and self._pruning.was_told(request, step):
             self._executor.prune(self._in_flight[request].trial, step)
 
     def handle_event(self, event: TrialEvent) -> TrialRecord | None:

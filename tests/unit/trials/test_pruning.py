@@ -138,7 +138,9 @@ def test_an_optimizer_is_told_what_is_estimated() -> None:
     assert told == expected
     pruning.tell_again("ask-6")
     assert told == expected * 2
+    assert [pruning.was_told("ask-6", step) for step in (10, 20, 30)] == [True, False, True]
     pruning.forget("ask-6")
+    assert not pruning.was_told("ask-6", 10), "it was of an attempt that has ended"
     pruning.tell_again("ask-6")
     assert len(told) == 4
 
@@ -148,6 +150,7 @@ def test_nobody_is_told_where_nothing_is_pruned() -> None:
     pruning = Pruning(VAL_BPB, None)
     pruning.tell(ORDER, estimate(0.1))
     pruning.tell_again("ask-6")
+    assert not pruning.was_told("ask-6", 10), "nor may it end a trial"
 
 
 def test_the_steps_of_a_search_that_prunes_are_round() -> None:
