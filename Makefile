@@ -60,7 +60,7 @@ demo: ready ## a rehearsed agent and a baseline in ten minutes, without a key
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
-baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|… or ./my.py:Factory SEED=1
+baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|… or ./my.py:Factory PRUNER=median SEED=1
 	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3

@@ -23,8 +23,8 @@ from pydantic import SecretStr
 from runner import samplers, spec, tasks
 from runner.agents import AgentSpec, agent_names, load_agent
 from runner.devices import choice
-from runner.errors import UserError
-from runner.spec import Budget, RunSpec, Texts, Verify
+from runner.errors import UserError, unknown_name
+from runner.spec import Budget, Pruner, RunSpec, Texts, Verify
 from runner.tasks import Task
 
 REHEARSAL_KEY = "rehearsal-key-worth-nothing"
@@ -61,6 +61,7 @@ class RunOptions:
     verify_seeds: int = spec.VERIFY_SEEDS
     retry_disturbed: bool = False
     orphan_minutes: float = spec.ORPHAN_MINUTES
+    pruner: str = "none"
 
 
 def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, str]) -> RunSpec:
@@ -104,6 +105,7 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
     else:
         taken = dict.fromkeys([*samplers.load(), *agent_names()])
         name = samplers.own_name(own, taken)
+    pruner = pruner_of(asked.pruner)
     if budget.hours is None and budget.train_hours is None and budget.trials is None:
         raise UserError(
             f"setting the budget of {name}: an optimiser spends neither dollars nor tokens, so "
@@ -120,8 +122,9 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
         "workers": asked.workers,
         "ask_ahead": several if asked.ask_ahead is None else asked.ask_ahead,
     }
-    run_spec = _common("baseline", name, asked, task, budget)
-    return run_spec.model_copy(update={**parallel, "own_sampler": own})
+    contestant = name if pruner == "none" else f"{name}-{pruner}"
+    run_spec = _common("baseline", contestant, asked, task, budget)
+    return run_spec.model_copy(update={**parallel, "own_sampler": own, "pruner": pruner})
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:
@@ -187,6 +190,18 @@ def verify_texts(asked: str) -> Verify:
         f"choosing what the referee runs again: VERIFY is {asked!r}",
         hint=f"VERIFY is {', '.join(get_args(Verify))}",
     )
+
+
+def pruner_of(asked: str) -> Pruner:
+    """Which pruner a baseline has, as PRUNER says it.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    for known in spec.PRUNERS:
+        if asked == known:
+            return known
+    raise unknown_name("pruner", asked, spec.PRUNERS)
 
 
 def texts_to_verify(asked: str) -> Texts:

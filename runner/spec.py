@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -30,8 +30,10 @@ GRACE_SECONDS = 120.0  # for STATUS.md, after a budget is spent
 ORPHAN_MINUTES = 10.0  # without a word of its runner, after which an agent stops
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 
+Pruner = Literal["none", "median", "percentile", "hyperband", "wilcoxon"]
 Texts = Literal["best", "kept"]  # of a run: which of them the referee runs again
 Verify = Literal[Texts, "none"]
+PRUNERS: tuple[Pruner, ...] = get_args(Pruner)
 VERIFY_SEEDS = 3  # held-out training seeds of each verified text
 
 
@@ -110,6 +112,7 @@ class RunSpec(Frozen):
     verify: Verify = "best"
     verify_seeds: PositiveInt = VERIFY_SEEDS
     own_sampler: OwnSampler | None = None
+    pruner: Pruner = "none"
     versions: dict[str, Any] = {}
     api_key: SecretStr | None = Field(default=None, exclude=True)
 
@@ -131,6 +134,16 @@ class RunSpec(Frozen):
     def trials_at_a_time(self) -> int:
         """How many of its trials run at a time: an agent has a turn on each of its devices."""
         return self.devices if self.kind == "agent" else self.workers
+
+    @property
+    def prunes(self) -> bool:
+        """Whether its optimizer may give up trials by what is estimated of them."""
+        return self.pruner != "none"
+
+    @property
+    def sampler(self) -> str:
+        """The sampler of a baseline, whose name as a contestant has its pruner too."""
+        return self.contestant.removesuffix(f"-{self.pruner}")
 
     @model_validator(mode="before")
     @classmethod

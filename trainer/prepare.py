@@ -1,7 +1,7 @@
 """The fixed half of the task: data, tokenizer, packing and the way to a score. Do not edit it.
 
-`train.py` imports `load_task`, `batches`, `train_seconds`, `estimate_bpb` and `evaluate_bpb` from
-here; scoring.py has the last two. As a program it prepares a task's data once:
+`train.py` imports `load_task`, `batches`, `train_seconds`, `estimate_shares`, `estimate_bpb` and
+`evaluate_bpb` from here; scoring.py has the last two. As a program it prepares a task's data once:
 
     python prepare.py --task pystdlib --data /data --heldout /heldout --test-data /test
 
@@ -29,7 +29,15 @@ from scoring import estimate_bpb, evaluate_bpb
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["batches", "estimate_bpb", "evaluate_bpb", "load_task", "main", "train_seconds"]
+__all__ = [
+    "batches",
+    "estimate_bpb",
+    "estimate_shares",
+    "evaluate_bpb",
+    "load_task",
+    "main",
+    "train_seconds",
+]
 
 
 def data_folder() -> Path:
@@ -46,6 +54,16 @@ def load_task() -> Task:
 def train_seconds(task: Task) -> float:
     """The training budget of this trial in seconds of training alone."""
     return float(os.environ.get("BAKEOFF_TRAIN_SECONDS", task.train_seconds))
+
+
+def estimate_shares(own: tuple[float, ...]) -> tuple[float, ...]:
+    """The shares of its budget at which a training is estimated, rising, each between 0 and 1.
+
+    Args:
+        own: those of train.py itself. A search that prunes sets others in `BAKEOFF_ESTIMATE_AT`.
+    """
+    asked = os.environ.get("BAKEOFF_ESTIMATE_AT")
+    return own if asked is None else tuple(map(float, asked.split()))
 
 
 def batches(

@@ -24,7 +24,14 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from catalog import Task
 from device import Device, find_device, synchronize
 from fused import mean_loss, norm, squared_relu
-from prepare import batches, estimate_bpb, evaluate_bpb, load_task, train_seconds
+from prepare import (
+    batches,
+    estimate_bpb,
+    estimate_shares,
+    evaluate_bpb,
+    load_task,
+    train_seconds,
+)
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -457,7 +464,7 @@ class Report:
 
     def __init__(self) -> None:
         self.smooth, self.next_share = 0.0, 0.0
-        self.estimates = list(ESTIMATE_AT)
+        self.estimates = list(estimate_shares(ESTIMATE_AT))
 
     def loss(self, loss: float, done: Progress) -> None:
         """A line for every fiftieth of the budget, its loss smoothed; ends a lost training."""
@@ -473,8 +480,10 @@ class Report:
 
     def estimate(self, model: Any, task: Task, rows: int, device: Device, done: Progress) -> None:
         """Has a few rows scored at some fixed shares of the budget, for whoever prunes by it."""
-        while self.estimates and self.estimates[0] <= done.share < 1:
-            estimate_bpb(model, task, rows, device.torch, self.estimates.pop(0))
+        passed = [share for share in self.estimates if share <= done.share < 1]
+        if passed:
+            self.estimates = self.estimates[len(passed) :]
+            estimate_bpb(model, task, rows, device.torch, passed[-1])
 
 
 def train(

@@ -17,6 +17,7 @@ from messages import (
     Start,
     Started,
     Stop,
+    TrialEstimated,
     TrialFinished,
     TrialRefused,
     TrialRequested,
@@ -71,10 +72,24 @@ class Loop:
             raise Over(message.reason)
         if isinstance(message, Start):
             self.begin({"again": 1})
+        elif isinstance(message, TrialEstimated):
+            self._handle_estimated(message)
         elif isinstance(message, TrialFinished):
             self._handle_finished(message)
         elif isinstance(message, TrialRefused):
             self._handle_refused(message)
+
+    def _handle_estimated(self, message: TrialEstimated) -> None:
+        """Send an estimate back by which the pruner gives its trial up."""
+        number = _number(message.request)
+        try:
+            given_up = self._search.report(number, message.step, message.value)
+        except UnknownTrialError:
+            send(Problem(during="reporting", message=f"nobody asked for {message.request!r}"))
+            return
+        if given_up:
+            send(message)
+            say(f"setting {number}: given up at {message.step} %, {message.value:.6g}")
 
     def _handle_finished(self, message: TrialFinished) -> None:
         self._refusals = 0

@@ -79,7 +79,10 @@ class Proposals:
         if self._entry.suggest:
             return self._entry.suggest(self._seed, number, self._distributions, shown)
         if self._entry.learns_from_trials:
-            return suggested(self.sampler(number), self._direction, trials, self._distributions)
+            return suggested(
+                self.sampler(number), self._direction, trials, self._distributions,
+                ranks_pruned=self._entry.ranks_pruned,
+            )  # fmt: skip
         return None
 
 
@@ -88,31 +91,41 @@ def suggested(
     direction: StudyDirection,
     trials: Sequence[FrozenTrial],
     distributions: dict[str, BaseDistribution],
+    *,
+    ranks_pruned: bool,
 ) -> Knobs:
-    """What a sampler suggests when it sees each trial as it was run, and failures as the worst."""
+    """What a sampler suggests when it sees each trial as it was run, and failures as the worst.
+
+    One that does not rank pruned trials itself sees their last estimates, if not better than that.
+    """
     study = optuna.create_study(sampler=sampler, direction=direction)
     worst = _worst(trials, direction)
-    study.add_trials(_as_run(trial, worst) for trial in trials)
+    study.add_trials(_as_run(trial, worst, direction, ranks_pruned) for trial in trials)
     return dict(study.ask(distributions).params)
 
 
 def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Seen]:
-    """The trials as they were run, with values to be minimised; a failure has the worst of them."""
+    """The trials as they were run, with values to be minimised.
+
+    A failure has the worst of the whole trials' values, and a pruned one its last estimate, if that
+    is not better.
+    """
     worst = _worst(trials, direction)
     return [
-        Seen(_run_knobs(trial), _minimised(_value(trial, worst), direction)) for trial in trials
+        Seen(_run_knobs(trial), _minimised(_value(trial, worst, direction), direction))
+        for trial in trials
     ]
 
 
 def told(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Told]:
-    """The results, with the order of their telling; a failure has no value."""
+    """The results, with the order of their telling; a failure and a pruned one have no value."""
     return [
         Told(
             number=trial.number,
             asked=trial.user_attrs[ORDER][0],
             told=trial.user_attrs[ORDER][1],
             knobs=_run_knobs(trial),
-            value=_minimised(trial.value, direction),
+            value=_minimised(_whole_value(trial), direction),
         )
         for trial in trials
         if trial.state.is_finished()
@@ -130,22 +143,36 @@ def _run_knobs(trial: FrozenTrial) -> Knobs:
 
 
 def _worst(trials: Sequence[FrozenTrial], direction: StudyDirection) -> float | None:
+    """The worst value of a whole trial; an estimate on the way says less, and is much worse."""
     worst_of = min if direction == StudyDirection.MAXIMIZE else max
-    return worst_of((trial.value for trial in trials if trial.value is not None), default=None)
+    whole = (_whole_value(trial) for trial in trials)
+    return worst_of((value for value in whole if value is not None), default=None)
 
 
-def _value(trial: FrozenTrial, worst: float | None) -> float | None:
-    """What a trial is worth to a sampler: a failure is worth the worst; None: not known yet."""
-    value: float | None = worst if trial.state == TrialState.FAIL else trial.value
+def _whole_value(trial: FrozenTrial) -> float | None:
+    value: float | None = trial.value if trial.state == TrialState.COMPLETE else None
     return value
 
 
-def _as_run(trial: FrozenTrial, worst: float | None) -> FrozenTrial:
-    """The trial with the values that train.py rounded to, and a value for a failed one."""
-    failed = trial.state == TrialState.FAIL and worst is not None  # else: nothing to compare with
+def _value(trial: FrozenTrial, worst: float | None, direction: StudyDirection) -> float | None:
+    """What a trial is worth to a sampler that ranks none itself; None: not known yet."""
+    if trial.state == TrialState.PRUNED and worst is not None:
+        worse_of = min if direction == StudyDirection.MAXIMIZE else max
+        return float(worse_of(worst, worst if trial.value is None else trial.value))
+    return worst if trial.state == TrialState.FAIL else _whole_value(trial)
+
+
+def _as_run(
+    trial: FrozenTrial, worst: float | None, direction: StudyDirection, ranks_pruned: bool
+) -> FrozenTrial:
+    """The trial with the values that train.py rounded to, and a value for what has none itself."""
+    replaced = trial.state == TrialState.FAIL or (
+        trial.state == TrialState.PRUNED and not ranks_pruned
+    )
+    replaced = replaced and worst is not None  # else: nothing to compare with
     return create_trial(
-        state=TrialState.COMPLETE if failed else trial.state,
-        value=_value(trial, worst),
+        state=TrialState.COMPLETE if replaced else trial.state,
+        value=_value(trial, worst, direction) if replaced else trial.value,
         params=_run_knobs(trial),
         distributions=trial.distributions,
         intermediate_values=trial.intermediate_values,

@@ -26,6 +26,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from proposals import ORDER, RAN, Proposals
+from pruners import PRUNERS, as_reported, gives_up
 from samplers import SAMPLERS
 from samplers.own import own_entry
 from space import Knob, points
@@ -61,9 +62,10 @@ class Search:
         direction: "minimize" or "maximize", what the search does with the values.
         space: the knobs.
         own: the user's own sampler, which then is the one that searches.
+        pruner: a name of `PRUNERS`.
 
     Raises:
-        SearchError: no such sampler, or the directory holds another search.
+        SearchError: no such sampler or pruner, or the directory holds another search.
         OwnSamplerError: the user's own file makes no sampler.
     """
 
@@ -75,7 +77,11 @@ class Search:
         direction: str,
         space: tuple[Knob, ...],
         own: OwnSampler | None = None,
+        pruner: str = "none",
     ) -> None:
+        if pruner not in PRUNERS:
+            raise SearchError(f"no pruner {pruner!r}; known: {', '.join(PRUNERS)}")
+        self._pruner = pruner
         self._space = space
         self._distributions = {knob.name: distribution(knob) for knob in space}
         if own is not None:
@@ -89,6 +95,7 @@ class Search:
         self._proposals = Proposals(entry, seed, toward, self._distributions)
         self._journal = state / "journal.log"
         owner = f"{sampler}, seed {seed}, {direction}, space {space!r}"
+        owner += "" if pruner == "none" else f", pruner {pruner}"
         other = study_attribute(self._journal, OWNER)
         if other not in (None, owner):  # before anything is cut off that belongs to another
             raise SearchError(f"the journal is of another search: {other}")
@@ -121,6 +128,28 @@ class Search:
         trial = self._study.ask(self._distributions)
         return Suggestion(trial.number, trial.params)
 
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Record what was measured of a running trial on its way; whether it is to be pruned.
+
+        What was reported before is answered as if it had not been: after a death in the middle of
+        a report, and of a trial that runs again and measures something else.
+
+        Args:
+            number: the trial's number, as suggested.
+            step: how much of its training is done, in percent.
+            value: what was measured then, in the metric's unit.
+
+        Raises:
+            UnknownTrialError: no such trial was asked for.
+        """
+        trial = self._known(number)
+        if trial.state.is_finished():
+            return False
+        before = trial.intermediate_values.get(step)
+        self._storage.set_trial_intermediate_value(self._trial_id(number), step, value)
+        running = as_reported(self._known(number), step, before)
+        return gives_up(self._pruner, self._study, running)
+
     def tell(
         self, number: int, status: str, value: float | None, summary: Mapping[str, Any]
     ) -> bool:
@@ -138,13 +167,11 @@ class Search:
         Raises:
             UnknownTrialError: no such trial was asked for.
         """
-        trials = self._trials()
-        if not 0 <= number < len(trials):
-            raise UnknownTrialError(f"trial {number} was never asked for")
-        if trials[number].state.is_finished():
+        if self._known(number).state.is_finished():
             return False
         self._study.sampler = self._proposals.sampler(number)  # what it does then, it does anew
         if self._proposals.needs_order:
+            trials = self._trials()
             finished = sum(trial.state.is_finished() for trial in trials)
             order = [len(trials), finished]
             self._storage.set_trial_user_attr(self._trial_id(number), ORDER, order)
@@ -171,8 +198,9 @@ class Search:
         return best(told, key=lambda entry: entry[0], default=None)
 
     def _tell_pruned(self, number: int, value: float) -> None:
-        """Optuna reads a pruned trial's worth from its last intermediate value."""
-        self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
+        """Optuna reads a pruned trial's worth from its last intermediate value, if it has any."""
+        if not self._known(number).intermediate_values:
+            self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
         self._study.tell(number, state=TrialState.PRUNED)
 
     def _rounded(self, summary: Mapping[str, Any]) -> dict[str, float]:
@@ -188,6 +216,17 @@ class Search:
     def _trial_id(self, number: int) -> int:
         study_id = self._storage.get_study_id_from_name(STUDY)
         return int(self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
+
+    def _known(self, number: int) -> FrozenTrial:
+        """The trial of that number.
+
+        Raises:
+            UnknownTrialError: it was never asked for.
+        """
+        trials = self._trials()
+        if not 0 <= number < len(trials):
+            raise UnknownTrialError(f"trial {number} was never asked for")
+        return trials[number]
 
     def _trials(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)

@@ -147,6 +147,7 @@ def _optional(config: TrialConfig) -> dict[str, str]:
         "BAKEOFF_SEED": config.seed,
         "BAKEOFF_MAX_STEPS": config.max_steps,
         "BAKEOFF_HAND_OUT": HAND_OUT if config.hand_out else None,
+        "BAKEOFF_ESTIMATE_AT": " ".join(map(str, config.estimate_at)) or None,
     }
     return {name: str(value) for name, value in asked.items() if value is not None}
 

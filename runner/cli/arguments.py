@@ -62,6 +62,12 @@ RetryDisturbed = Annotated[
         "--retry-disturbed", help="Run a trial again, free, if other load slowed it; once."
     ),
 ]
+PrunerName = Annotated[
+    str,
+    typer.Option(
+        "--pruner", help="Which trials end early: none, median, percentile, hyperband or wilcoxon."
+    ),
+]
 DEFAULT_HOURS = "8"
 NO_BOUND = "none"
 

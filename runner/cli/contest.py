@@ -24,6 +24,7 @@ from runner.cli.arguments import (
     Gpu,
     Gpus,
     Hours,
+    PrunerName,
     RetryDisturbed,
     RunId,
     Seed,
@@ -118,6 +119,7 @@ def baseline(
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
     retry_disturbed: RetryDisturbed = False,
+    pruner: PrunerName = "none",
 ) -> None:
     """Let a classical optimiser work on the task, under the same conditions as an agent."""
     bounds = budget(hours, train_hours, trials, usd, tokens)
@@ -125,7 +127,7 @@ def baseline(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
         gpus=gpus, cpu_sets=cpu_sets, workers=workers, ask_ahead=ask_ahead,
         verify=verify, verify_seeds=verify_seeds,
-        retry_disturbed=retry_disturbed,
+        retry_disturbed=retry_disturbed, pruner=pruner,
     )  # fmt: skip
     _run_to_end(context.obj, options.baseline_run(sampler, asked, bounds))
 

@@ -95,13 +95,14 @@ def journal_estimate(
 def _optimizer(context: RunContext) -> ContainerPlan:
     own = context.spec.own_sampler
     config = OptimizerConfig(
-        sampler=context.spec.contestant,
+        sampler=context.spec.sampler,
         seed=context.spec.seed,
         space={name: knob_range(knob) for name, knob in load_space(context.task).items()},
         deadline_seconds=context.deadline_seconds,
         direction=context.spec.metric.direction,
         parallel=context.spec.workers + context.spec.ask_ahead,
         own=None if own is None else OwnSampler(own.file, own.factory, own.text),
+        pruner=context.spec.pruner,
     )
     volumes = {"study": ("/state", False)}
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)

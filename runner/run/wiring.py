@@ -29,6 +29,7 @@ from runner.sandbox.peer import Peer
 from runner.sandbox.sandbox import Sandbox
 from runner.timing.findings import Allowances
 from runner.trials import judge_container
+from runner.trials.estimates import ESTIMATE_AT
 from runner.trials.executor import Executor
 from runner.trials.lease import DeviceLease
 from runner.trials.orders.submission import SubmissionReader
@@ -76,7 +77,7 @@ def _trial_queue(context: RunContext, contestant: Peer, clock: BudgetClock) -> T
     )
     return TrialQueue(
         reader, _executor(context), context.ledger, clock, context.journal, context.inbox,
-        contestant.send, context.spec.trials_at_a_time,
+        contestant.send, context.spec.trials_at_a_time, prunes=context.spec.prunes,
     )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def _driver(
 ) -> Driver:
     spec = context.spec
     if spec.kind == "baseline":
-        return OptimizerDriver(contestant, clock.now)
+        return OptimizerDriver(contestant, clock.now, trials.prune)
 
     def prompt_values() -> dict[str, object]:
         return {
@@ -143,6 +144,7 @@ def trainer_of(context: RunContext) -> Trainer:
             lockdown.sizes(limit, machine), machine, spec.devices, spec.cpu_sets
         ),
         judge_volume=volume_name(spec.run_id, judge_container.PURPOSE),
+        estimate_at=ESTIMATE_AT if spec.prunes else (),
     )
 
 

@@ -27,7 +27,8 @@ from runner.records.schema import TrialRecord, now
 from runner.referee import verdicts
 from runner.spec import RunSpec
 from runner.timing.instants import Instant
-from runner.trials.judging import Judging, Session
+from runner.trials.estimates import step_of
+from runner.trials.judging import Judging, OnEstimate, Session
 from runner.trials.lease import DeviceLease, Held, Holder, LeaseAbandonedError, still_trains
 from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, Trainer, record_fields, starved
@@ -37,7 +38,7 @@ from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
 from runner.wire.packed_text import pack_text
 from runner.wire.protocol import ProtocolError, decode, encode
-from runner.wire.start_config import TrialConfig, as_config
+from runner.wire.start_config import TrialConfig, as_config, known_config
 
 HOST_MARGIN_SECONDS = 30.0  # beyond the limits, for a PID 1 or a connection that fails
 STOP_SECONDS = 15.0
@@ -58,12 +59,14 @@ class Watch:
         on_start: it has its device.
         on_line: it printed this line, which its contestant may know.
         on_repeat: it runs again, by no fault of its own; why, in words.
+        on_estimate: it was estimated on its way; called in the thread that reads the judge.
     """
 
     on_wait: Callable[[], None]
     on_start: Callable[[], None]
     on_line: Callable[[str], None]
     on_repeat: Callable[[str], None]
+    on_estimate: OnEstimate = lambda _: None
 
 
 class Executor:
@@ -95,6 +98,7 @@ class Executor:
         self._judging = judging
         self._abandon = threading.Event()
         self._running: set[str] = set()
+        self._under_way: dict[int, tuple[Session, Timers]] = {}
 
     def abandon(self) -> None:
         """Kill what runs and let nothing start any more; each such trial is recorded as killed."""
@@ -102,6 +106,15 @@ class Executor:
         self._judging.hurry()
         for container in list(self._running):
             self._kill(container)
+
+    def prune(self, trial: int, step: int) -> None:
+        """End a trial that its optimizer gives up by the estimate at that percent of its training.
+
+        An attempt without that estimate goes on: an earlier one of the trial was given up.
+        """
+        attempt = self._under_way.get(trial)
+        if attempt is not None and step in map(step_of, attempt[0].estimates):
+            attempt[1].prune()
 
     def run(self, order: TrialOrder, watch: Watch) -> TrialRecord:
         """Run the trial to its end and return its record, however it ended.
@@ -216,7 +229,7 @@ class Executor:
             terms = order.terms
             session = stack.enter_context(
                 self._judging.session(
-                    on_request, on_lost, timers.scoring_ended,
+                    on_request, on_lost, timers.scoring_ended, watch.on_estimate,
                     mode=terms.mode, splits=terms.splits, hidden=terms.hidden,
                     cores=cpuset_of(held.device), trial=order.trial,
                 )
@@ -235,6 +248,8 @@ class Executor:
 
                 ended.append(lambda: self._kill(container))
                 timers.begin(overrun)
+                self._under_way[order.trial] = session, timers
+                stack.callback(self._under_way.pop, order.trial)
                 with explained(log), log.open("wb", buffering=0) as file:  # it is watched
                     self._read(order, session, channel, seen, timers, file, watch.on_line)
                 seen.state = self._engine.wait_exit(container, STOP_SECONDS)
@@ -273,6 +288,7 @@ class Executor:
             seed=order.terms.seed,
             max_steps=order.terms.max_steps,
             hand_out=bool(order.terms.hand_out),
+            estimate_at=trainer.estimate_at,
         )
 
     @contextlib.contextmanager
@@ -315,7 +331,8 @@ class Executor:
             message = _message(line) if is_stdout else None
             if isinstance(message, Ready):
                 with contextlib.suppress(EngineError):  # it died, and its stream ends next
-                    channel.send(encode(Start(as_config(self._config(order, session)))))
+                    config = as_config(self._config(order, session))
+                    channel.send(encode(Start(known_config(config, message.version))))
             elif isinstance(message, Started):
                 seen.began = _instant(message.details)
                 timers.training_began()

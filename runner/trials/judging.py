@@ -34,6 +34,8 @@ MAX_ESTIMATES = 64  # of one session that are kept, whatever the judge says
 SEEDS = 2**31
 FINAL = "final"
 
+OnEstimate = Callable[[ScoreEstimated], None]
+
 
 class JudgeContainer(Protocol):
     """The judge's container: a `Peer`."""
@@ -60,9 +62,12 @@ class Session:
         on_request: called once, when the trial first asks for its final score.
         on_lost: called once, when the judge has ended before the session did.
         on_finish: called once, at the judge's last word.
+        on_estimate: called with each score on the way.
         asked: the trial asked for anything, so that the judge has worked for it.
         requested: when it first asked for its final score.
         estimates: the scores on the way.
+        estimating_seconds: how long it was estimated, from its requests to the scores.
+        estimating_since: when it asked for the score that is on its way.
         finished: the judge's last word.
         lost: the judge, or the part of it that scored this trial, has ended or does not answer.
         settled: set once `finished` or `lost` is.
@@ -76,9 +81,12 @@ class Session:
     on_request: Callable[[], None]
     on_lost: Callable[[], None]
     on_finish: Callable[[], None] = lambda: None
+    on_estimate: OnEstimate = lambda _: None
     asked: bool = False
     requested: Instant | None = None
     estimates: list[ScoreEstimated] = field(default_factory=list)
+    estimating_seconds: float = 0.0
+    estimating_since: float | None = None
     finished: ScoreFinished | None = None
     lost: bool = False
     settled: threading.Event = field(default_factory=threading.Event)
@@ -97,7 +105,7 @@ class Judging:
     """
 
     def __init__(self, finish_seconds: float = FINISH_SECONDS) -> None:
-        self.on_estimate: Callable[[ScoreEstimated], None] = lambda _: None
+        self.on_estimate: OnEstimate = lambda _: None
         self._finish_seconds = finish_seconds
         self._container: JudgeContainer | None = None
         self._sessions: dict[str, Session] = {}
@@ -116,6 +124,7 @@ class Judging:
         on_request: Callable[[], None] = lambda: None,
         on_lost: Callable[[], None] = lambda: None,
         on_finish: Callable[[], None] = lambda: None,
+        on_estimate: OnEstimate = lambda _: None,
         *,
         mode: str = "trial",
         splits: tuple[str, ...] = ("val",),
@@ -131,6 +140,7 @@ class Judging:
             on_request: called when the trial first asks for its final score.
             on_lost: called when the judge ends before the session does.
             on_finish: called at the judge's last word.
+            on_estimate: called with each score on the way.
             mode: as in `ScoreOpen`, and so are the next two.
             splits: what is scored.
             hidden: how many hidden rows.
@@ -142,7 +152,9 @@ class Judging:
         """
         seed = secrets.randbelow(SEEDS)
         name, token = f"s-{secrets.token_hex(8)}", secrets.token_urlsafe(24)
-        session = Session(name, token, seed, on_request, on_lost, on_finish, trial=trial)
+        session = Session(
+            name, token, seed, on_request, on_lost, on_finish, on_estimate, trial=trial
+        )
         self._reopen()
         with self._lock:
             self._sessions[name] = session
@@ -195,8 +207,9 @@ class Judging:
                 with self._lock:
                     session = self._sessions.get(name)
                 if session is not None and len(session.estimates) < MAX_ESTIMATES:
-                    session.estimates.append(message)
+                    _keep_estimate(session, message)
                     self.on_estimate(message)
+                    session.on_estimate(message)
             case ScoreFinished(session=name):
                 with self._lock:
                     session = self._sessions.get(name)
@@ -222,6 +235,7 @@ class Judging:
             if session is None:
                 return
             session.asked = True
+            session.estimating_since = None if message.purpose == FINAL else message.at
             first = message.purpose == FINAL and session.requested is None
             if first:
                 session.requested = Instant(message.at, message.monotonic, time.monotonic())
@@ -252,3 +266,11 @@ class Judging:
     def _send(self, message: Message) -> None:
         if self._container is not None:
             self._container.send(message)
+
+
+def _keep_estimate(session: Session, estimate: ScoreEstimated) -> None:
+    """Keep a score on the way, and how long it took."""
+    session.estimates.append(estimate)
+    if session.estimating_since is not None:
+        session.estimating_seconds += max(0.0, estimate.at - session.estimating_since)
+        session.estimating_since = None

@@ -19,13 +19,14 @@ from runner.metrics import Metric
 from runner.records.schema import Measured, TrialStatus
 from runner.timing.findings import Allowances, Found, Moments, judge_time
 from runner.timing.instants import Instant, seconds_between
+from runner.trials.estimates import estimates_of, step_of, trained_seconds
 from runner.trials.judging import Session
 from runner.trials.output import TrialOutput
 from runner.trials.terms import CHECK_SECONDS, CONTESTANT, Terms
 from runner.wire.judge_terms import UNSCORED
 from runner.wire.messages import ScoreFinished, TrialExited
 
-Overrun = Literal["", "training", "scoring", "all"]
+Overrun = Literal["", "training", "scoring", "all", "pruned"]
 
 SPLIT = "val"
 # Of a PID 1 that could not say how train.py ended: stopped before it began, or killed.
@@ -49,6 +50,8 @@ class Trainer:
         output_bytes: how much it may print.
         sizes: what its container may use.
         judge_volume: the volume with the judge's socket; "" for trials that nobody scores.
+        estimate_at: the shares of its training at which a contestant's trial is estimated; none
+            for those that train.py names.
     """
 
     image: str
@@ -59,6 +62,7 @@ class Trainer:
     output_bytes: int
     sizes: Sizes
     judge_volume: str = ""
+    estimate_at: tuple[float, ...] = ()
 
     def on(self, terms: Terms) -> Trainer:
         """The same with the limits of a trial on these terms.
@@ -67,10 +71,10 @@ class Trainer:
         one of them for its steps, and a part for that batch.
         """
         if not terms.is_check:
-            return self
+            return self if terms == CONTESTANT else replace(self, estimate_at=())
         part = CHECK_SECONDS / 3
         rest = part + self.allowances.start_seconds / 2
-        return replace(self, train_seconds=part, limit_seconds=rest)
+        return replace(self, train_seconds=part, limit_seconds=rest, estimate_at=())
 
     @property
     def threads(self) -> int:
@@ -98,7 +102,7 @@ class Seen:
         began: when train.py's process began; None until its PID 1 has said so.
         exited: the last word of its PID 1.
         state: its container, once it had ended.
-        overran: which limit the host ended it for.
+        overran: which limit the host ended it for, or that its optimizer gave it up.
         abandoned: the run ended.
         started_at: ISO 8601.
         wall_seconds: from the making of its container to the judge's last word.
@@ -122,6 +126,12 @@ class Seen:
     def finished(self) -> ScoreFinished | None:
         """The judge's last word."""
         return self.session.finished
+
+    @property
+    def pruned(self) -> bool:
+        """It was given up, and did not end by itself in the same moment."""
+        by_itself = self.exited is not None and self.exited.cause != "stopped"
+        return self.overran == "pruned" and not by_itself
 
     @property
     def ended_from_outside(self) -> bool:
@@ -166,6 +176,7 @@ def record_fields(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -
     finished, exited = seen.finished, seen.exited
     declared = seen.output.declared_seconds
     found = _time_of(seen, trainer)
+    estimates = estimates_of(seen.session, None if seen.began is None else seen.began.at, metric)
     rejecting = next((verdict for verdict in found.verdicts if verdict.rejects), None)
     if status == "ok" and rejecting is not None:
         status, reason = "rejected", f"{rejecting.name}: {rejecting.text}"
@@ -173,7 +184,7 @@ def record_fields(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -
     return {
         "status": status,
         "reason": reason[:MAX_REASON_CHARS],
-        "value": _value(finished, metric) if status == "ok" else None,
+        "value": _value_by_status(status, finished, estimates, metric),
         "judged": True,
         "judge_seed": seen.session.seed,
         "values": _values(finished, metric),
@@ -186,7 +197,7 @@ def record_fields(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -
         "exit_code": exited.exit_code if exited else None,
         "peak_memory_bytes": exited.peak_memory_bytes if exited else 0,
         "summary": seen.output.summary,
-        "estimates": _estimates(seen, metric),
+        "estimates": estimates,
         "audit": dict(finished.audit) if finished else {},
         "disturbed": found.disturbed,
         "measured": _measured(counted, found),
@@ -195,14 +206,23 @@ def record_fields(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -
 
 
 def _time_of(seen: Seen, trainer: Trainer) -> Found:
-    """What the trial's time tells."""
+    """What the trial's time tells.
+
+    Who was told to have itself estimated is not charged for the time that the judge took for that.
+    """
+    allowances, declared = trainer.allowances, seen.output.declared_seconds
+    if trainer.on(seen.terms).estimate_at:
+        start = allowances.start_seconds + seen.session.estimating_seconds
+        allowances = replace(allowances, start_seconds=start)
+    if seen.pruned:
+        declared = trained_seconds(seen.session, seen.moments, trainer.train_seconds, declared)
     return judge_time(
         seen.moments,
-        seen.output.declared_seconds,
+        declared,
         trainer.train_seconds,
         trainer.threads,
         seen.exited.measured if seen.exited else {},
-        trainer.allowances,
+        allowances,
     )
 
 
@@ -233,6 +253,8 @@ def _status(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -> tupl
         return "rejected", TWICE
     if finished is not None and finished.status == "rejected":
         return "rejected", _why_rejected(finished)
+    if seen.pruned:
+        return "pruned", f"given up after {step_of(seen.session.estimates[-1])} % of its training"
     if seen.abandoned and (exited is None or exited.exit_code != 0):
         return "killed", "the run ended while the trial ran"
     late = _late(seen, trainer)
@@ -288,7 +310,20 @@ def _late(seen: Seen, trainer: Trainer) -> str:
         return f"not scored after {trainer.training_limit:.0f} s"
     if seen.overran == "scoring":
         return f"scoring not done after {trainer.limit_seconds:.0f} s"
-    return f"not done after {trainer.whole_limit:.0f} s" if seen.overran or by_pid1 else ""
+    too_long = seen.overran == "all" or by_pid1
+    return f"not done after {trainer.whole_limit:.0f} s" if too_long else ""
+
+
+def _value_by_status(
+    status: TrialStatus,
+    finished: ScoreFinished | None,
+    estimates: list[dict[str, float]],
+    metric: Metric,
+) -> float | None:
+    """What a whole trial measured, or the last estimate of a pruned one."""
+    if status == "pruned" and estimates:
+        return estimates[-1][metric.name]
+    return _value(finished, metric) if status == "ok" else None
 
 
 def _value(finished: ScoreFinished | None, metric: Metric) -> float | None:
@@ -306,20 +341,6 @@ def _values(finished: ScoreFinished | None, metric: Metric) -> dict[str, float]:
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     return {name: value for name, value in numbers.items() if metric.measured(value) is not None}
-
-
-def _estimates(seen: Seen, metric: Metric) -> list[dict[str, float]]:
-    """The scores on the way: the trial's own fraction, seconds since its start, and the value."""
-    began = None if seen.began is None else seen.began.at
-    return [
-        {
-            "fraction": round(estimate.fraction, 6),
-            "train_seconds": round(max(0.0, estimate.at - began), 3) if began is not None else 0.0,
-            metric.name: value,
-        }
-        for estimate in seen.session.estimates
-        if (value := metric.measured(estimate.value)) is not None
-    ]
 
 
 def starved(seen: Seen, trainer: Trainer) -> bool:

@@ -13,6 +13,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from runner.budget_clock import BudgetClock
@@ -20,6 +21,7 @@ from runner.records.clock import keep_reading, kept_reading
 from runner.records.journal import Journal
 from runner.records.schema import TrialRecord
 from runner.trials.checks import Checks
+from runner.trials.estimates import Pruning
 from runner.trials.events import (
     TrialBegan,
     TrialBroke,
@@ -55,6 +57,7 @@ class TrialQueue:
         inbox: where the worker's events go.
         send: sends a message to the contestant.
         at_a_time: how many trials may want a device at the same time.
+        prunes: the contestant is told what is estimated of its trials, and may give them up.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class TrialQueue:
         inbox: queue.Queue[Any],
         send: Callable[[Message], object],
         at_a_time: int = 1,
+        *,
+        prunes: bool = False,
     ) -> None:
         self._reader = reader
         self._executor = executor
@@ -79,6 +84,7 @@ class TrialQueue:
         self._at_a_time = at_a_time
         self._most = MAX_QUEUED - 1 + at_a_time
         self._one_check = threading.Lock()
+        self._pruning = Pruning(ledger.metric, send if prunes else None)
         self._in_flight: dict[str, TrialOrder] = {}
         self._number = max(ledger.highest_number(), pending.highest_queued(journal.events()))
         self._refusals = 0
@@ -148,6 +154,7 @@ class TrialQueue:
         if known is not None:
             self._answer_again(known)
         if known is not None or request.request in self._in_flight:
+            self._pruning.tell_again(request.request)
             return False
         refused = self._refusal(request.request, over)
         if refused is None and request.check:
@@ -163,6 +170,11 @@ class TrialQueue:
             refused = _refused(request.request, order)
         self._refuse(refused)
         return False
+
+    def prune(self, request: str, step: int) -> None:
+        """End the trial of a request that the optimizer gives up by the estimate at that step."""
+        if request in self._in_flight and self._pruning.was_told(request, step):
+            self._executor.prune(self._in_flight[request].trial, step)
 
     def handle_event(self, event: TrialEvent) -> TrialRecord | None:
         """Take up what the worker saw; returns the record when a trial has ended.
@@ -253,6 +265,7 @@ class TrialQueue:
             self._inbox.put(TrialBegan(order, moment))
 
         def on_repeat(reason: str) -> None:
+            self._pruning.forget(order.request)
             attempts.append(self._clock.now())
             self._inbox.put(TrialRepeats(order, reason, *attempts[-2:]))
 
@@ -261,6 +274,7 @@ class TrialQueue:
             on_start=on_start,
             on_line=lambda line: self._send_line(order, line),
             on_repeat=on_repeat,
+            on_estimate=partial(self._pruning.tell, order),
         )
         # The files and the container of all checks have the same names.
         with self._one_check if order.terms.is_check else contextlib.nullcontext():
@@ -279,6 +293,7 @@ class TrialQueue:
     def _handle_end(self, event: TrialEnded) -> None:
         record = event.record
         self._in_flight.pop(event.order.request, None)
+        self._pruning.forget(event.order.request)
         self._clock.lease_wait_ended(record.trial, event.moment)
         self._clock.attempt_ended(record.trial, event.moment)
         if event.began is not None:

@@ -1,4 +1,4 @@
-"""The host's own limits on the time of one trial: on its training, on its scoring, and on both."""
+"""What ends a trial from the host: limits on training, scoring and both, and its optimizer."""
 
 from __future__ import annotations
 
@@ -50,6 +50,12 @@ class Timers:
         with self._lock:
             if self._scoring and self._part is not None:
                 self._part.cancel()
+
+    def prune(self) -> None:
+        """Its optimizer gives it up. One that has asked for its final score goes on."""
+        with self._lock:
+            if not self._scoring:
+                self._timer("pruned", 0.0)
 
     def close(self) -> None:
         """The trial has ended."""

@@ -102,11 +102,13 @@ def _head(run: Followed, now: datetime) -> list[Text]:
         (plain(state), STYLES[run.kind]), f"{_turn(run)}{seen}",
     )  # fmt: skip
     advice = [Text(f"  {plain(what_to_do)}")] if what_to_do else []
-    bad = sum(trial.status != "ok" for trial in run.trials)
+    pruned = sum(trial.status == "pruned" for trial in run.trials)
+    bad = sum(trial.status != "ok" for trial in run.trials) - pruned
     value = "none yet" if best is None or best.value is None else metric.shown(best.value)
     of = f" (trial {best.trial})" if best else ""
     second = Text.assemble(f"best {metric.name} ", (value, "bold"), of)
     second.append(f"   {len(run.trials)} trials, {bad} failed")
+    second.append(f", {pruned} pruned" if pruned else "")
     spent = run.spent(now)
     if spent is not None and spent.requests:
         rehearsed = " rehearsed" if asked and asked.rehearsed else ""

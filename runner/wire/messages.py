@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-VERSION = 2  # since 2 a container knows `Heartbeat`
+VERSION = 3  # since 2 a container knows `Heartbeat`, and since 3 `TrialEstimated`
 MAX_TRAIN_PY_BYTES = 1024 * 1024
 MAX_HYPOTHESIS_CHARS = 2000
-# The kinds of change that an agent may name with a trial.
 CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")
 CHECK = 0  # the number of a trial that is only a check
 MAX_PHRASES, MAX_PHRASE_CHARS = 12, 300  # of `wrong` and of `restored` in `TurnFinished`
@@ -65,9 +64,8 @@ class TurnFinished(Message):
 class TrialRequested(Message):
     """The contestant asks for one training.
 
-    An agent sends `sha256` and `path`: the runner fetches that file (at most `MAX_TRAIN_PY_BYTES`)
-    and refuses it when the digest differs; an optimiser sends `knobs` (name → value). A `check` is
-    no trial: first steps and one batch of random rows run, and the answers name it trial 0.
+    An agent sends `sha256` and `path` of a file of at most `MAX_TRAIN_PY_BYTES`; an optimiser
+    sends `knobs` (name → value). A `check`, which is answered as trial 0, is no trial.
     """
 
     event: ClassVar[str] = "trial.requested"
@@ -125,12 +123,10 @@ class ScoreEstimated(Message):
 class ScoreFinished(Message):
     """The judge is done with the final score of a session.
 
-    `status` is scored, rejected (by the audit, or for a fault of the trial's) or failed (the trial
-    went away, or its model raised an error). `reason` names why it is not scored, in the judge's
-    own words: no text of the trial's is in it. `values` is split → score, and has the splits that
-    were scored even where the audit rejected them. `audit` is the name of each audit → its numbers.
-    `ended_at` is in seconds since 1970. `tokens` counts the targets that were scored, in mode
-    reference all that were sent; its `audit` has those that a trial would be sent.
+    `status` is scored, rejected (by the audit, or for a fault of the trial's) or failed; `reason`
+    says why, in the judge's own words. `values` is split → score, also of what the audit rejected,
+    and `audit` the name of each audit → its numbers. `ended_at` is in seconds since 1970. `tokens`
+    counts the targets scored, in mode reference all sent; its `audit` has those a trial is sent.
     """
 
     event: ClassVar[str] = "score.finished"
@@ -256,6 +252,16 @@ class TrialLog(Message):
 
 
 @dataclass(frozen=True)
+class TrialEstimated(Message):
+    """A trial's estimate at `step` % of its training; who sends it back has the trial pruned."""
+
+    event: ClassVar[str] = "trial.estimated"
+    request: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
 class TrialFinished(Message):
     """What the ledger says of a trial.
 
@@ -314,10 +320,7 @@ class ScoreOpen(Message):
 
 @dataclass(frozen=True)
 class ScoreBegin(Message):
-    """The answer to the first final `ScoreRequested` of a session.
-
-    The judge sends no row of that call before, so that no log that is passed on can hold one.
-    """
+    """The answer to a session's first final `ScoreRequested`: no row of that is sent before."""
 
     event: ClassVar[str] = "score.begin"
     session: str
@@ -325,11 +328,7 @@ class ScoreBegin(Message):
 
 @dataclass(frozen=True)
 class ScoreClose(Message):
-    """The trial of the session has ended: nobody may use its token any more.
-
-    The judge answers with the session's `ScoreFinished`, unless it was sent before: `failed`, with
-    the reason `unscored` where no final score was asked for. So nothing is still on its way then.
-    """
+    """The session's trial has ended; the judge answers with `ScoreFinished` unless it was sent."""
 
     event: ClassVar[str] = "score.close"
     session: str

@@ -122,6 +122,7 @@ class OptimizerConfig:
         direction: whether to minimise or to maximise the values of trials.
         parallel: how many trials it requests at a time.
         own: the user's own sampler, where `sampler` is the name of one.
+        pruner: the pruner's name in images/optimizer/pruners.py.
     """
 
     sampler: str
@@ -131,6 +132,7 @@ class OptimizerConfig:
     direction: Direction
     parallel: Count = 1
     own: OwnSampler | None = None
+    pruner: str = "none"
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,8 @@ class TrialConfig:
         seed: another training seed than the task's, set by the referee.
         max_steps: train.py is asked to end after so many steps; None for no such bound.
         hand_out: train.py's model is saved to /handout/model.pt before it is scored.
+        estimate_at: the shares of its training at which train.py is asked to be estimated; none
+            for those of its own.
     """
 
     train_py_gz: str = field(repr=False)
@@ -275,6 +279,7 @@ class TrialConfig:
     seed: Seed | None = None
     max_steps: Count | None = None
     hand_out: bool = False
+    estimate_at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -303,7 +308,7 @@ StartConfig = (
 
 # The version of the messages since which a container knows a field. A resumed run has the images
 # with which it began.
-KNOWN_SINCE = {"orphan_seconds": 2}
+KNOWN_SINCE = {"orphan_seconds": 2, "pruner": 3, "estimate_at": 3}
 
 
 def known_config(config: Mapping[str, Any], version: int) -> dict[str, Any]:

@@ -98,10 +98,15 @@ def test_a_trial_is_told_what_it_needs(engine: Engine) -> None:
         "BAKEOFF_JUDGE": "/run/judge/judge.sock",
         "BAKEOFF_JUDGE_TOKEN": "a token",
     }
-    asked = {"BAKEOFF_SEED": "7", "BAKEOFF_MAX_STEPS": "3", "BAKEOFF_HAND_OUT": "/handout/model.pt"}
+    asked = {
+        "BAKEOFF_SEED": "7", "BAKEOFF_MAX_STEPS": "3", "BAKEOFF_HAND_OUT": "/handout/model.pt",
+        "BAKEOFF_ESTIMATE_AT": "0.1 0.25",
+    }  # fmt: skip
     (line,) = trial(engine, show, judge_token="a token").lines
     assert ast.literal_eval(line) == plain
-    more: dict[str, Any] = {"seed": 7, "max_steps": 3, "hand_out": True}
+    more: dict[str, Any] = {
+        "seed": 7, "max_steps": 3, "hand_out": True, "estimate_at": (0.1, 0.25),
+    }  # fmt: skip
     (line,) = trial(engine, show, judge_token="a token", **more).lines
     assert ast.literal_eval(line) == plain | asked
 

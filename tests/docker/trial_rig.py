@@ -114,19 +114,22 @@ class TrialRig:
         allowances: Allowances | None = None,
         retry_disturbed: bool = False,
         data_volume: str = "",
+        estimate_at: tuple[float, ...] = (),
         **limit: Any,
     ) -> Executor:
         """An executor; `limit` are fields of the trial's limits, and `memory_bytes` and `cpus`.
 
         `limit_seconds` is how long a trial may take until it asks for its score, and its scoring
         may take as long as what this is above `train_seconds`. Its trials mount `data_volume`, if
-        there is one, in the place of the judge's own training data.
+        there is one, in the place of the judge's own training data. They are told to be estimated
+        at `estimate_at`.
         """
         limit.setdefault("memory_bytes", MEMORY_BYTES)
         beyond = limit_seconds - train_seconds
         trainer = self._judge.trainer(
             train_seconds, beyond, allowances or Allowances(beyond), **limit
         )
+        trainer = replace(trainer, estimate_at=estimate_at)
         if data_volume:
             trainer = replace(trainer, data_volume=data_volume)
         spec = spec_of(self.run_id, train_seconds, retry_disturbed=retry_disturbed)

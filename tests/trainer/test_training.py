@@ -76,6 +76,14 @@ def test_it_learns_and_says_so_in_lines_that_programs_read(data: Path, tmp_path:
     assert not ran.stderr
 
 
+def test_it_is_estimated_at_the_shares_that_it_is_told(data: Path, tmp_path: Path) -> None:
+    """One estimate for each step, at the last share that was passed: at 1/6, 1/3, 1/2 and 2/3."""
+    shares = {"BAKEOFF_ESTIMATE_AT": "0.1 0.3 0.4 0.45 0.6"}
+    ran, found = run(text_with("text", **SMALL), tmp_path, data, BAKEOFF_MAX_STEPS="6", **shares)
+    assert ran.returncode == 0, ran.stderr
+    assert [one["fraction"] for one in found["score.estimated"]] == [0.1, 0.3, 0.45, 0.6]
+
+
 def test_it_ends_when_its_seconds_are_spent(data: Path, tmp_path: Path) -> None:
     """The step in which the budget ends is the last one."""
     ran, _ = run(text_with("text", **SMALL), tmp_path, data, BAKEOFF_TRAIN_SECONDS="1")

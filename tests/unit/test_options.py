@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import options, samplers, tasks
+from runner import options, samplers, spec, tasks
 from runner.agents import agent_names, load_agent
 from runner.errors import UserError
 from runner.metrics import VAL_BPB, Metric
@@ -142,6 +142,24 @@ def test_a_baseline_has_the_tasks_own_time_and_no_key() -> None:
     assert made.trial_seconds > 0
     assert made.api_key is None
     assert options.with_key(made, {}) == made
+
+
+@pytest.mark.parametrize("pruner", spec.PRUNERS)
+def test_a_baseline_that_prunes_is_a_contestant_of_its_own(pruner: str) -> None:
+    """So its run has a name of its own, and it is not averaged with those that do not prune."""
+    run = options.baseline_run("random", RunOptions(pruner=pruner), BUDGET)
+    name = "random" if pruner == "none" else f"random-{pruner}"
+    assert (run.contestant, run.run_id, run.pruner) == (name, f"{name}-s1", pruner)
+    assert run.sampler == "random"
+    assert run.prunes == (pruner != "none")
+
+
+def test_an_unknown_pruner_names_the_nearest() -> None:
+    """The hint has all known names."""
+    with pytest.raises(UserError) as caught:
+        options.baseline_run("random", RunOptions(pruner="mediam"), BUDGET)
+    assert "did you mean median?" in caught.value.hint
+    assert "hyperband" in caught.value.hint
 
 
 def test_a_resumed_run_gets_its_key_again() -> None:

@@ -33,8 +33,10 @@ SAMPLERS: dict[str, Entry] = {
     "random": Entry(ready_made.random),
     "qmc": Entry(ready_made.qmc),
     "grid": Entry(suggest=next_of_grid),
-    "tpe": Entry(ready_made.tpe, learns_from_trials=True),
-    "tpe-independent": Entry(ready_made.tpe_independent, learns_from_trials=True),
+    "tpe": Entry(ready_made.tpe, learns_from_trials=True, ranks_pruned=True),
+    "tpe-independent": Entry(
+        ready_made.tpe_independent, learns_from_trials=True, ranks_pruned=True
+    ),
     "gp": Entry(ready_made.gp, learns_from_trials=True),
     "smac": Entry(suggest=suggest_by_forest),
     "cmaes": Entry(ready_made.cmaes),

@@ -23,7 +23,8 @@ class Seen:
     Attributes:
         knobs: the values that were run, which train.py may have rounded.
         value: what was measured, to be minimised whatever the metric; None while the trial is
-            under way. A failure has the worst value measured, and None before there is one.
+            under way. A failure has the worst value of a whole trial, and None before there is one;
+            a pruned trial has its last estimate, but none that is better than that.
     """
 
     knobs: Knobs
@@ -48,7 +49,7 @@ class AskTell(Protocol):
             number: that of the ask. Some come without one: 0 is the default of every knob, and a
                 finite space is tried out where an algorithm only repeats itself.
             knobs: the values that were run, which train.py may have rounded.
-            value: to be minimised, whatever the metric; None for a trial that failed.
+            value: to be minimised, whatever the metric; None for a trial that failed or was pruned.
         """
         ...
 
@@ -61,6 +62,9 @@ class Entry:
         make: a sampler of Optuna's for one ask, from the run's seed and the trial's number.
         learns_from_trials: show that sampler the trials as they were run, and failures as the worst
             value measured. Only for samplers that keep nothing in the study but its trials.
+        ranks_pruned: of those, it reads pruned trials itself, by their steps and values. Another
+            one would pass over them, and is shown each as its last estimate, but as no better than
+            the worst whole trial.
         suggest: a setting, from the run's seed, the trial's number, the space and the trials so
             far, oldest first.
         ask_tell: an algorithm with a state, from the space and the run's seed.
@@ -68,6 +72,7 @@ class Entry:
 
     make: Callable[[int, int], BaseSampler] | None = None
     learns_from_trials: bool = False
+    ranks_pruned: bool = False
     suggest: Callable[[int, int, Space, Sequence[Seen]], Knobs] | None = None
     ask_tell: Callable[[Space, int], AskTell] | None = None
 

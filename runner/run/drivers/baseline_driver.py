@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from runner.run.drivers.driver import Closing
 from runner.sandbox.peer import Peer
-from runner.wire.messages import Message, Stop, Stopped
+from runner.wire.messages import Message, Stop, Stopped, TrialEstimated
 
 OPTIMIZER_GRACE_SECONDS = 10.0
 EXIT_SECONDS = 15.0  # from its word that it stops to its container's end
@@ -20,10 +20,17 @@ class OptimizerDriver:
     Args:
         peer: the optimiser's container.
         now: seconds on a clock that never goes back.
+        prune: ends the trial of a request, by the estimate at a percent of its training.
     """
 
-    def __init__(self, peer: Peer, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        now: Callable[[], float] = time.monotonic,
+        prune: Callable[[str, int], object] = lambda _request, _step: None,
+    ) -> None:
         self._peer = peer
+        self._prune = prune
         self._now = now
         self._reason = ""
         self._stopped = False
@@ -34,6 +41,8 @@ class OptimizerDriver:
         pass
 
     def handle_message(self, message: Message) -> None:
+        if isinstance(message, TrialEstimated):
+            self._prune(message.request, message.step)
         if not isinstance(message, Stopped):
             return
         if self._end_at < math.inf:

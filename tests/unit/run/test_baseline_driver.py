@@ -8,7 +8,7 @@ from runner.run.drivers.baseline_driver import (
     OptimizerDriver,
 )
 from runner.run.drivers.driver import Closing
-from runner.wire.messages import Stop, Stopped
+from runner.wire.messages import Stop, Stopped, TrialEstimated
 from tests.unit.run.rig import Hands, ScriptedPeer
 
 
@@ -62,3 +62,12 @@ def test_a_silent_optimiser_does_not_hold_up_the_end() -> None:
     assert not driver.closed()
     hands.at += 1
     assert driver.closed()
+
+
+def test_an_estimate_that_comes_back_gives_its_trial_up() -> None:
+    """The request and the step of the estimate name what is given up, and why."""
+    given_up: list[tuple[str, int]] = []
+    driver = OptimizerDriver(ScriptedPeer(), Hands(), lambda *what: given_up.append(what))
+    driver.handle_message(TrialEstimated("ask-4", 30, 2.5))
+    assert given_up == [("ask-4", 30)]
+    assert not driver.closed()

@@ -91,6 +91,13 @@ def test_the_view_tells_all_about_a_run(run_dir: RunDir, width: int) -> None:
         assert words in text, words
 
 
+def test_a_pruned_trial_is_no_failure(run_dir: RunDir) -> None:
+    """It is counted by itself, and its value, low as it is, is not the best."""
+    add_lines(run_dir.trials, [made_trial(n, 0.5, status="pruned") for n in (42, 43)])
+    text = "\n".join(shown(run_dir, 80, 40, []))
+    assert "best val_bpb 2.2000 (trial 40)   42 trials, 5 failed, 2 pruned" in text
+
+
 def test_pauses_and_failures_of_the_provider_are_told(run_dir: RunDir) -> None:
     """Why nothing happens: the next turn is waited for, and the provider answers with errors."""
     pause = {"turn": 3, "error": "overloaded [b]", "next_turn_in_seconds": 60.0}
