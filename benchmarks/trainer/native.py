@@ -42,6 +42,11 @@ name, data, source, fields = sys.argv[1:]
 task = dataclasses.replace(named_task(name), **json.loads(fields))
 prepare(task, Places(Path(data), Path(data), Path(data, "test"), Path(source)))
 """
+ASK = """
+import torch
+gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+print(f"{gpu}, torch {torch.__version__}")
+"""
 
 
 def main() -> int:
@@ -95,7 +100,15 @@ def _prepare(args: argparse.Namespace) -> int:
 
 
 def _texts(args: argparse.Namespace) -> dict[str, str]:
-    """What is measured: ours and, if there is one, the peer, with the knobs of the data's task."""
+    """What is measured: ours and, if there is one, the peer, with the knobs of the data's task.
+
+    Raises:
+        SystemExit: there is no prepared data, or no peer, where they are said to be.
+    """
+    if not (args.data / "task.json").is_file():
+        raise SystemExit(f"error: {args.data} holds no prepared data\nhint: see `prepare --help`")
+    if args.peer and not (args.peer / "train.py").is_file():
+        raise SystemExit(f"error: {args.peer} has no train.py\nhint: give a checkout's folder")
     name = json.loads((args.data / "task.json").read_text())["name"]
     table = tomllib.loads((ROOT / "trainer" / "tasks" / f"{name}.toml").read_text())
     knobs = {**table.get("knobs", {}), **args.knobs}
@@ -147,8 +160,7 @@ def _trial(
 
 def _machine() -> str:
     """The processor, the GPU if there is one, and torch's version."""
-    code = "import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name() or '', torch.__version__, sep='; torch ')"  # noqa: E501 - one program
-    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    asked = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=True)
     return f"{platform.machine()}, {os.cpu_count()} CPUs, {asked.stdout.strip()}"
 
 
