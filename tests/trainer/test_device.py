@@ -8,6 +8,7 @@ in the GPU's kernels, a model that is saved and loaded. On others they hold the 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,18 +60,23 @@ def drawn() -> tuple[Tensor, Tensor]:
     return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
 
 
-@pytest.mark.parametrize("window", [256, 128])
-def test_attention_here_is_the_textbooks(window: int) -> None:
-    """Output and gradients of a whole and of a short window are those of masked softmax."""
+@pytest.mark.parametrize("share", [1, 2])
+@pytest.mark.parametrize("tokens", [256, 1024])
+def test_attention_here_is_the_textbooks(tokens: int, share: int) -> None:
+    """Output and gradients of a whole and of a short window are those of masked softmax.
+
+    Of the longer sequence a GPU's kernels take some blocks without a mask, and skip others.
+    """
     torch.manual_seed(3)
-    size = (2, SHAPE.heads, SHAPE.sequence_tokens, SHAPE.head_dim)
+    shape, window = dataclasses.replace(SHAPE, sequence_tokens=tokens), tokens // share
+    size = (2, shape.heads, tokens, shape.head_dim)
     parts = [torch.randn(size).requires_grad_() for _ in range(3)]
     own = [part.detach().to(HERE.torch, HERE.dtype).requires_grad_() for part in parts]
-    place = torch.arange(SHAPE.sequence_tokens)
+    place = torch.arange(tokens)
     back = place[:, None] - place[None, :]
     sees = (back >= 0) & (back <= window)
     wanted = torch.nn.functional.scaled_dot_product_attention(*parts, attn_mask=sees)
-    position = train.Position(SHAPE, HERE)
+    position = train.Position(shape, HERE)
     found = compiled(lambda q, k, v: position.attend(q, k, v, window))(*own)
     pull = torch.randn(size)
     wanted.backward(pull)
