@@ -295,6 +295,11 @@ def orthogonalize(x: Tensor) -> Tensor:
     return x.mT if tall else x
 
 
+def compiled(function: Any, device: Device) -> Any:
+    """The function or module in fewer and larger kernels, where the device compiles."""
+    return torch.compile(function, dynamic=False) if device.compiles else function
+
+
 class Muon:
     """Momentum, orthogonalised, with a variance a row (NorMuon) and cautious weight decay.
 
@@ -304,38 +309,49 @@ class Muon:
     Source: Jordan et al. 2024 (Muon), Li et al. 2025 (NorMuon), Liang et al. 2024 (cautious).
     """
 
-    def __init__(self, matrices: list[nn.Parameter], lr: float, dtype: torch.dtype) -> None:
-        self.peak_lr, self.dtype = lr, dtype
+    def __init__(self, matrices: list[nn.Parameter], lr: float, device: Device) -> None:
+        self.peak_lr, self.device = lr, device
         shapes = sorted({tuple(p.shape) for p in matrices})
         self.stacks = [[p for p in matrices if tuple(p.shape) == shape] for shape in shapes]
-        self.states: list[dict[str, Tensor]] = [{} for _ in self.stacks]
+        self.momenta = [torch.zeros_like(torch.stack(stack)) for stack in self.stacks]
+        self.variances = [m.mean(shorter(m), keepdim=True) for m in self.momenta]
+        self.move = compiled(muon_step, device)
 
     @torch.no_grad()
     def step(self, lr_share: float, momentum: float, weight_decay: float) -> None:
         """One step of all matrices, at a share of the learning rate's height."""
-        for matrices, state in zip(self.stacks, self.states, strict=True):
-            update = self.update(torch.stack([p.grad for p in matrices]), momentum, state)
+        for matrices, *state in zip(self.stacks, self.momenta, self.variances, strict=True):
+            weights = torch.stack(list(matrices))
+            gradients = torch.stack([p.grad for p in matrices])
             rows, columns = matrices[0].shape
             lr = lr_share * self.peak_lr * max(1.0, rows / columns) ** 0.5
-            weights = torch.stack(list(matrices))
-            shrinks = (update * weights) >= 0  # decay only where the step goes the same way
-            weights -= lr * update + lr * weight_decay * weights * shrinks
+            numbers: Any = (lr, momentum, weight_decay)
+            if self.device.compiles:  # a plain number that changes would be compiled every time
+                numbers = map(torch.tensor, numbers)
+            self.move(weights, gradients, *state, *numbers, self.device.dtype)
             torch._foreach_copy_(matrices, list(weights.unbind(0)))
 
-    def update(self, gradient: Tensor, momentum: float, state: dict[str, Tensor]) -> Tensor:
-        """The direction to go, before the learning rate; all [N, rows, columns]."""
-        along = -1 if gradient.size(-2) >= gradient.size(-1) else -2
-        if not state:
-            state["momentum"] = torch.zeros_like(gradient)
-            state["variance"] = torch.zeros_like(gradient.mean(along, keepdim=True))
-        state["momentum"].lerp_(gradient, 1 - momentum)
-        update = orthogonalize(gradient.lerp(state["momentum"], momentum).to(self.dtype)).float()
-        squares = update.square().mean(along, keepdim=True)
-        state["variance"].lerp_(squares, 1 - NORMUON_BETA)
-        scale = state["variance"].clamp_min(1e-10).rsqrt()
-        before = squares.sum((-2, -1), keepdim=True).sqrt()
-        after = (squares * scale.square()).sum((-2, -1), keepdim=True).sqrt().clamp_min(1e-10)
-        return update * scale * (before / after)
+
+def shorter(stack: Tensor) -> int:
+    """The axis that NorMuon's variance is a mean over: rows' channels, or columns' of wide ones."""
+    return -1 if stack.size(-2) >= stack.size(-1) else -2
+
+
+def muon_step(
+    weights: Tensor, gradients: Tensor, momenta: Tensor, variances: Tensor,
+    lr: Any, momentum: Any, weight_decay: Any, dtype: torch.dtype,
+) -> None:  # fmt: skip
+    """One step of a stack [N, rows, columns], in place; the three numbers may be tensors []."""
+    momenta.lerp_(gradients, 1 - momentum)
+    update = orthogonalize(gradients.lerp(momenta, momentum).to(dtype)).float()
+    squares = update.square().mean(shorter(update), keepdim=True)
+    variances.lerp_(squares, 1 - NORMUON_BETA)
+    scale = variances.clamp_min(1e-10).rsqrt()
+    before = squares.sum((-2, -1), keepdim=True).sqrt()
+    after = (squares * scale.square()).sum((-2, -1), keepdim=True).sqrt().clamp_min(1e-10)
+    update = update * scale * (before / after)
+    shrinks = (update * weights) >= 0  # decay only where the step goes the same way
+    weights -= lr * update + lr * weight_decay * weights * shrinks
 
 
 class AdamW:
@@ -366,7 +382,7 @@ class Optimizers:
 
     def __init__(self, model: GPT, device: Device) -> None:
         self.model = model
-        self.muon = Muon(list(model.blocks.parameters()), MATRIX_LR, device.dtype)
+        self.muon = Muon(list(model.blocks.parameters()), MATRIX_LR, device)
         scale = (model.shape.width / 768) ** -0.5
         tables = [model.embedding.weight, *(t.weight for t in model.value_embeddings.values())]
         self.adamw = [
@@ -526,7 +542,7 @@ def main() -> None:
     optimizers = Optimizers(model, device)
     parameters = sum(p.numel() for p in model.parameters())
     print(f"model: {shape}, {parameters:,} parameters, {device}", flush=True)
-    runnable = torch.compile(model, dynamic=False) if device.compiles else model
+    runnable = compiled(model, device)
     rows, passes = plan_batch(task)
     done = train(runnable, optimizers, task, (rows, passes), device)
     val_bpb = evaluate_bpb(runnable, task, rows, device.torch)

@@ -11,21 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from benchmarks.trainer import trial
-from benchmarks.trainer.trial import Row
+from benchmarks.trainer import rows, trial
 from runner import task_data, tasks
 from runner.build import images
 from runner.engine.client import Engine
-from runner.records.layout import ROOT
-from trainer import constants
 
 RESULTS = Path(__file__).parents[1] / "results" / "trainer.json"
-FIVE_MINUTES = 300
 
 
 def main() -> None:
@@ -37,11 +31,12 @@ def main() -> None:
         task = tasks.load_task(args.task)
         inputs = task_data.input_files(args.data, task)
         volume = task_data.ensure(engine, images.image_tag("data"), task, inputs, print)
-        texts = {"ours": _ours(task, args.knobs)}
+        knobs = {**task.knobs, **args.knobs}
+        texts = {"ours": rows.ours(knobs)}
         if args.peer:
-            texts["peer"] = _peer(args.peer / "train.py", task, args.knobs)
+            texts["peer"] = rows.peer(args.peer / "train.py", knobs)
         with trial.opened(engine, task, volume, args.seconds, args.cpus, args.gpu) as bench:
-            rows = [
+            found = [
                 trial.run(bench, name, repeat, text)
                 for repeat in range(1, args.repeat + 1)
                 for name, text in texts.items()  # in turns, so that both see the same machine
@@ -53,8 +48,8 @@ def main() -> None:
     )
     result = {"machine": machine, "task": args.task, "seconds": args.seconds}
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({**result, "rows": [asdict(row) for row in rows]}, indent=2))
-    print(table(rows))
+    RESULTS.write_text(json.dumps({**result, "rows": [asdict(row) for row in found]}, indent=2))
+    print(rows.table(found))
 
 
 def _arguments() -> argparse.Namespace:
@@ -68,54 +63,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peer", type=Path, help="a checkout with another train.py")
     parser.add_argument("--knobs", type=json.loads, default={}, help='such as {"DEPTH": 8}')
     return parser.parse_args()
-
-
-def _ours(task: tasks.Task, knobs: dict[str, Any]) -> str:
-    source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
-    return trial.harnessed(constants.rewrite(source, {**task.knobs, **knobs}))
-
-
-def _peer(path: Path, task: tasks.Task, knobs: dict[str, Any]) -> str:
-    """The peer's text with the knobs that ours has, as far as it has them too."""
-    source = path.read_text(encoding="utf-8")
-    ours = constants.read((ROOT / "trainer" / "train.py").read_text(encoding="utf-8"))
-    theirs = constants.read(source)
-    wanted = {**ours, **task.knobs, **knobs}
-    shared = {name: value for name, value in wanted.items() if name in theirs}
-    return trial.harnessed(constants.rewrite(source, shared), peer=True)
-
-
-def table(rows: list[Row]) -> str:
-    """The medians of each trainer's trials, as Markdown."""
-    head = (
-        "| trainer | tokens/s | CPU s a million tokens | val_bpb (min–max) | steps "
-        "| start-up s | loading | evaluation s "
-        "| neither training nor evaluation s | the same in a 5 min trial |\n"
-        "|---|---|---|---|---|---|---|---|---|---|"
-    )
-    return "\n".join(
-        [head, *(_line(name, rows) for name in dict.fromkeys(r.trainer for r in rows))]
-    )
-
-
-def _line(name: str, rows: list[Row]) -> str:
-    own = [row for row in rows if row.trainer == name]
-    bpb = [row.val_bpb for row in own]
-
-    def median(values: list[float]) -> float:
-        return statistics.median(values)
-
-    lost = median([row.lost for row in own])
-    evaluation = median([row.evaluation for row in own])
-    share = lost / (FIVE_MINUTES + evaluation + lost)
-    return (
-        f"| {name} | {median([row.tokens_per_second for row in own]):,.0f} "
-        f"| {median([row.cpu_seconds_per_million_tokens for row in own]):.0f} "
-        f"| {median(bpb):.4f} ({min(bpb):.4f}–{max(bpb):.4f}) "
-        f"| {median([row.steps for row in own]):.0f} | {median([row.startup for row in own]):.1f} "
-        f"| {median([row.loading / row.training for row in own]):.1%} | {evaluation:.1f} "
-        f"| {lost:.1f} | {share:.1%} |"
-    )
 
 
 if __name__ == "__main__":

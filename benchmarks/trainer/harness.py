@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 GIVEN: dict[str, Any] = {}  # trial.py puts text, peer and seed here
-SPENT = {"loading": 0.0, "evaluation": 0.0, "cpu": 0.0, "tokens": 0.0}
+SPENT = dict.fromkeys(("loading", "evaluation", "estimates", "cpu", "tokens", "untimed"), 0.0)
 FIRST_BATCH: list[float] = []
+UNTIMED_STEPS = 11  # while a GPU compiles, with both
 
 
 def since_process_start() -> float:
@@ -27,29 +28,30 @@ def since_process_start() -> float:
 
 
 def timed_batches(batches: Any) -> Any:
-    """`prepare.batches` with a clock on each batch."""
+    """`prepare.batches` with a clock on each batch; a peer's last batch comes and is not used."""
 
     def wrapped(*args: Any, **kwargs: Any) -> Iterator[Any]:
         FIRST_BATCH.append(since_process_start())
         SPENT["cpu"] -= time.process_time()
-        loader = batches(*args, **kwargs)
+        loader, unused = batches(*args, **kwargs), GIVEN["peer"]
         while True:
             began = time.perf_counter()
             batch = next(loader)
             SPENT["loading"] += time.perf_counter() - began
+            SPENT["tokens"] += 0 if unused else batch[0].numel()
+            unused = False
             yield batch
-            SPENT["tokens"] += batch[0].numel()  # once the next is asked for, this one was used
 
     return wrapped
 
 
-def timed_evaluation(evaluate: Any) -> Any:
-    """`prepare.evaluate_bpb` with a clock."""
+def timed_evaluation(evaluate: Any, purpose: str) -> Any:
+    """`prepare.evaluate_bpb` or `prepare.estimate_bpb` with a clock."""
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         began, cpu_began = time.perf_counter(), time.process_time()
         result = evaluate(*args, **kwargs)
-        SPENT["evaluation"] += time.perf_counter() - began
+        SPENT[purpose] += time.perf_counter() - began
         SPENT["cpu"] -= time.process_time() - cpu_began
         return result
 
@@ -79,16 +81,24 @@ def stand_in(prepare: Any, device: Any) -> None:
 
 
 def attention(q: Any, k: Any, v: Any, causal: bool, window_size: tuple[int, int]) -> Any:
-    """The kernels' attention by torch's own; q, k and v [B, T, H, D]."""
+    """The kernels' attention by torch's own; q, k and v [B, T, H, D], and always causal.
+
+    On CUDA it is FlashAttention 2 with a window, where the peer was published with 3.
+    """
     import torch
 
+    tokens, back = q.size(1), window_size[0]
+    if q.is_cuda:
+        flash = torch.ops.aten._flash_attention_forward
+        window = {"window_size_left": back, "window_size_right": 0} if back < tokens else {}
+        mixed, *_ = flash(q, k, v, None, None, tokens, tokens, 0.0, causal, False, **window)
+        return mixed
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    place = torch.arange(q.size(2), device=q.device)
-    back = place[:, None] - place[None, :]
-    mask = (back >= 0) & (back <= window_size[0])
-    whole = window_size[0] >= q.size(2)
+    place = torch.arange(tokens, device=q.device)
+    behind = place[:, None] - place[None, :]
+    mask = (behind >= 0) & (behind <= back)
     attend = torch.nn.functional.scaled_dot_product_attention
-    mixed = attend(q, k, v, is_causal=causal) if whole else attend(q, k, v, attn_mask=mask)
+    mixed = attend(q, k, v, is_causal=causal) if back >= tokens else attend(q, k, v, attn_mask=mask)
     return mixed.transpose(1, 2)
 
 
@@ -129,16 +139,17 @@ def main() -> None:
     if GIVEN["seed"] is not None:
         os.environ["BAKEOFF_SEED"] = str(GIVEN["seed"])
     import prepare  # type: ignore[import-not-found]
-    import torch
+    from device import find_device  # type: ignore[import-not-found]
 
     prepare.batches = timed_batches(prepare.batches)
-    prepare.evaluate_bpb = timed_evaluation(prepare.evaluate_bpb)
-    text = GIVEN["text"]
+    prepare.evaluate_bpb = timed_evaluation(prepare.evaluate_bpb, "evaluation")
+    prepare.estimate_bpb = timed_evaluation(prepare.estimate_bpb, "estimates")
+    text, device = GIVEN["text"], find_device()
+    SPENT["untimed"] = UNTIMED_STEPS if device.compiles else 0
     if GIVEN["peer"]:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        stand_in(prepare, device)
+        stand_in(prepare, device.torch)
         norm_in_the_type_of_its_input()
-        if device.type == "cpu":
+        if device.torch.type == "cpu":
             without_cuda()
             text = text.replace('"cuda"', '"cpu"')
             # Its first eleven steps compile and are not timed. Here nothing compiles: count them.

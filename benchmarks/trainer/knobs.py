@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.trainer import trial
-from benchmarks.trainer.trial import Row
+from benchmarks.trainer.rows import Row, harnessed
 from runner import task_data, tasks
 from runner.build import images
 from runner.engine.client import Engine
@@ -61,7 +61,7 @@ def main() -> None:
 
 def _text(task: tasks.Task, knobs: dict[str, Any], seed: int) -> str:
     source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
-    return trial.harnessed(constants.rewrite(source, {**task.knobs, **knobs}), seed=seed)
+    return harnessed(constants.rewrite(source, {**task.knobs, **knobs}), seed=seed)
 
 
 def table(rows: list[Row]) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from benchmarks.trainer.rows import Row, read_row
 from runner import task_data
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
@@ -23,8 +22,6 @@ from runner.wire.protocol import decode, encode
 from runner.wire.start_config import JudgeConfig, TrialConfig, as_config
 
 IMAGE = "bakeoff/trainer:0.1.0"
-HARNESS = Path(__file__).with_name("harness.py")
-UNTIMED_STEPS = 11  # while a GPU compiles, with both
 WITHIN_SECONDS = 24 * 3600.0
 
 
@@ -52,28 +49,6 @@ class Bench:
     cpuset: str | None = None
 
 
-@dataclass(frozen=True)
-class Row:
-    """One trial; times in seconds."""
-
-    trainer: str
-    repeat: int
-    tokens_per_second: float
-    cpu_seconds_per_million_tokens: float
-    val_bpb: float
-    steps: int
-    training: float
-    startup: float
-    loading: float
-    evaluation: float
-    whole: float
-
-    @property
-    def lost(self) -> float:
-        """Seconds that were neither training nor evaluation."""
-        return self.whole - self.training - self.evaluation
-
-
 @contextlib.contextmanager
 def opened(
     engine: Engine, task: Task, volume: str, seconds: float, cpus: float, gpu: str | None = None
@@ -96,20 +71,8 @@ def opened(
         yield Bench(engine, volume, judging, volume_name(run_id, PURPOSE), seconds, cpus, gpu)
 
 
-def harnessed(text: str, *, peer: bool = False, seed: int | None = None) -> str:
-    """The text of a train.py that runs another under the harness.
-
-    Args:
-        text: the other.
-        peer: it is written for CUDA and for another prepare.py.
-        seed: training seed in place of the task's own.
-    """
-    given = {"text": text, "peer": peer, "seed": seed}
-    return HARNESS.read_text(encoding="utf-8").replace("Any] = {}", f"Any] = {given!r}")
-
-
 def run(bench: Bench, name: str, repeat: int, text: str) -> Row:
-    """Trains once in a fresh trial container; `text` comes from `harnessed`.
+    """Trains once in a fresh trial container; `text` comes from `rows.harnessed`.
 
     Raises:
         SystemExit: the trial failed; with the end of its output.
@@ -130,7 +93,7 @@ def run(bench: Bench, name: str, repeat: int, text: str) -> Row:
             lines = _output(bench, container, name, text, session.token)
     finally:
         bench.engine.remove(container)
-    row = _row(name, repeat, "\n".join(lines), bench.gpu)
+    row = read_row(name, repeat, "\n".join(lines))
     print(f"{name} {repeat}: {row.tokens_per_second:,.0f} tokens/s, val_bpb {row.val_bpb:.4f}")
     return row
 
@@ -159,19 +122,3 @@ def _output(bench: Bench, container: str, name: str, text: str, token: str) -> l
             lines.append(line)
     channel.close()
     return lines
-
-
-def _row(name: str, repeat: int, output: str, gpu: str | None) -> Row:
-    said = dict(re.findall(r"^(\w+): +([\d.]+)$", output.rpartition("\n---\n")[2], re.M))
-    spent = {
-        key: float(value) for key, value in re.findall(r"(\w+)=([\d.]+)", output.splitlines()[-1])
-    }
-    training, steps = float(said["training_seconds"]), int(said["num_steps"])
-    untimed = 0 if gpu is None else UNTIMED_STEPS
-    timed = spent["tokens"] * (steps - untimed) / steps
-    return Row(
-        name, repeat, timed / training, 1e6 * spent["cpu"] / spent["tokens"],
-        float(said["val_bpb"]),
-        steps, training,
-        spent["startup"], spent["loading"], spent["evaluation"], spent["whole"],
-    )  # fmt: skip

@@ -59,7 +59,7 @@ def test_muon_is_the_formula(shape: tuple[int, int]) -> None:
         slow_muon(w.detach().double(), [g.double() for g in gs], lr=0.02, decay=0.3)
         for w, gs in zip(weights, gradients, strict=True)
     ]
-    muon = train.Muon(weights, 0.02, torch.float32)
+    muon = train.Muon(weights, 0.02, CPU)
     for step in range(4):
         for weight, some in zip(weights, gradients, strict=True):
             weight.grad = some[step].clone()
