@@ -24,7 +24,8 @@ from optuna.pruners import (
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-START_UP_TRIALS = 5  # whole trials before any is pruned, and with a value at the same step
+START_UP_TRIALS = 5  # whole trials before any is pruned
+LEAST_VALUES = 3  # at the same step: settings whose steps are long lack some
 WARM_UP_STEP = 20  # what is measured before says little about the end
 KEPT_PERCENT = 25.0
 FIRST_RUNG, WHOLE, REDUCTION = 10, 100, 3
@@ -43,7 +44,7 @@ def median() -> BasePruner:
     Source: Golovin et al. 2017 (Vizier), section 3.2.2, which compares running averages instead.
     """
     return MedianPruner(
-        n_startup_trials=START_UP_TRIALS, n_warmup_steps=WARM_UP_STEP, n_min_trials=START_UP_TRIALS
+        n_startup_trials=START_UP_TRIALS, n_warmup_steps=WARM_UP_STEP, n_min_trials=LEAST_VALUES
     )
 
 
@@ -53,7 +54,7 @@ def percentile() -> BasePruner:
         KEPT_PERCENT,
         n_startup_trials=START_UP_TRIALS,
         n_warmup_steps=WARM_UP_STEP,
-        n_min_trials=START_UP_TRIALS,
+        n_min_trials=LEAST_VALUES,
     )
 
 
