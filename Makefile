@@ -25,7 +25,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
+.PHONY: help setup ready venv demo run baseline space verify retest noise collect analyse import ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
 	bench-survival bench-idle bench-lease
@@ -35,6 +35,7 @@ help: ## show this help
 	@echo
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
+	@echo "  baselines: SPACE=my_space.toml"
 	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
 	@echo "  how a run is shown: LOG=view (live) | lines | json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
@@ -57,7 +58,11 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
-	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(call option,SPACE,--space)
+
+space: venv ## propose a search space to edit: TASK=pystdlib OUT=my_space.toml, then SPACE=my_space.toml
+	@$(BAKEOFF) space $(call option,TASK,--task) $(call option,TRAIN_PY,--train-py) \
+	  $(call option,OUT,--out)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from runner import samplers, spec, tasks
 from runner.agents import AgentSpec, load_agent
 from runner.errors import UserError
+from runner.space.asked import read_space
 from runner.spec import Budget, RunSpec, Texts, Verify
 from runner.tasks import Task
 
@@ -38,7 +39,8 @@ MOST_TIMES = 100  # the run's training time, for a retest
 class RunOptions:
     """The options of `bakeoff run` and `bakeoff baseline`, as the user gave them.
 
-    `trial_seconds` is the training time of one trial; None stands for the task's own.
+    `trial_seconds` is the training time of one trial, and `space` the file of the knobs that a
+    baseline searches; None stands for the task's own.
     """
 
     seed: int = 1
@@ -47,6 +49,7 @@ class RunOptions:
     model: str | None = None
     trial_seconds: float | None = None
     gpu: str | None = None
+    space: str | None = None
     rehearsal: bool = False
     record: bool = False
     base_url: str | None = None
@@ -89,7 +92,7 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
     """The spec of a baseline's run.
 
     Raises:
-        UserError: an unknown name or a bad value.
+        UserError: an unknown name, a bad value, or a space that cannot be searched.
     """
     samplers.find(name)
     if budget.hours is None and budget.train_hours is None and budget.trials is None:
@@ -98,7 +101,12 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
             "nothing bounds this run",
             hint="set HOURS, TRAIN_HOURS or TRIALS",
         )
-    return _common("baseline", name, asked, tasks.load_task(asked.task), budget)
+    task = tasks.load_task(asked.task)
+    made = _common("baseline", name, asked, task, budget)
+    if asked.space is None:
+        return made
+    space = read_space(Path(asked.space).expanduser(), tasks.pristine_text(task))
+    return made.model_copy(update={"space": space})
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:

@@ -13,7 +13,18 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from runner.errors import HostError, UserError
 from runner.metrics import Metric
@@ -24,6 +35,7 @@ from runner.wire.start_config import PriceOverride
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
+Value = StrictBool | StrictInt | StrictFloat | StrictStr  # of a knob
 
 GRACE_SECONDS = 120.0  # for STATUS.md, after a budget is spent
 ORPHAN_MINUTES = 10.0  # without a word of its runner, after which an agent stops
@@ -51,6 +63,30 @@ class Budget(Frozen):
         return dict(self.model_dump())
 
 
+class Condition(Frozen):
+    """`when` of a knob: it is active only while its parent is, and has one of these values."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    knob: str
+    values: tuple[Value, ...] = Field(alias="is")
+
+
+class Knob(Frozen):
+    """One dimension of a search space, in the units of the constant in train.py."""
+
+    type: Literal["int", "float", "categorical"]
+    low: StrictFloat | None = None
+    high: StrictFloat | None = None
+    log: StrictBool = False
+    step: StrictFloat | None = None
+    choices: list[Value] | None = None
+    default: Value
+    when: Condition | None = None
+
+
 class RunSpec(Frozen):
     """One contestant, one seed, one task, one budget."""
 
@@ -69,6 +105,7 @@ class RunSpec(Frozen):
     grace_seconds: Positive = GRACE_SECONDS
     orphan_minutes: Positive = ORPHAN_MINUTES
     gpu: str | None = None
+    space: dict[str, Knob] | None = None  # of a baseline; None: the task's own
     rehearsed: bool = False
     rehearsal_plan: tuple[str, ...] = ()
     record: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from samplers import SAMPLERS
-from space import Knob, points
+from space import Knob, active, effective, points
 
 STUDY = "bakeoff"
 OWNER = "bakeoff.owner"
@@ -44,7 +45,11 @@ class UnknownTrialError(Exception):
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A setting that Optuna suggests: its trial number and a value for every knob."""
+    """A setting that Optuna suggests: its trial number and a value for every knob.
+
+    Inactive knobs have their defaults here. The study keeps what was drawn for them: CMA-ES tells
+    its covariance from its own draws.
+    """
 
     number: int
     knobs: dict[str, Any]
@@ -96,7 +101,8 @@ class Search:
         Trial 0 is the default of every knob.
         """
         trials = self._trials()
-        if len({tuple(trial.params.items()) for trial in trials}) >= points(self._space):
+        tried = {tuple(effective(self._space, trial.params).items()) for trial in trials}
+        if len(tried) >= points(self._space):
             return None
         number = len(trials)
         sampler = self._entry.make(self._seed, number)
@@ -104,10 +110,11 @@ class Search:
         if number == 0:
             self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
         elif self._entry.learns_from_trials:
-            knobs = suggested(sampler, self._study.direction, trials, self._distributions)
+            seen = [self._as_set(trial) for trial in trials]
+            knobs = suggested(sampler, self._study.direction, seen, self._distributions)
             self._study.enqueue_trial(knobs)
         trial = self._study.ask(self._distributions)
-        return Suggestion(trial.number, trial.params)
+        return Suggestion(trial.number, effective(self._space, trial.params))
 
     def tell(
         self, number: int, status: str, value: float | None, summary: Mapping[str, Any]
@@ -131,7 +138,7 @@ class Search:
             raise UnknownTrialError(f"trial {number} was never asked for")
         if trials[number].state.is_finished():
             return False
-        if ran := self._rounded(summary):
+        if ran := self._idle(trials[number].params) | self._rounded(summary):
             self._storage.set_trial_user_attr(self._trial_id(number), RAN, ran)
         if value is None or not math.isfinite(value) or status not in ("ok", "pruned"):
             self._study.tell(number, state=TrialState.FAIL)
@@ -144,7 +151,7 @@ class Search:
     def outstanding(self) -> list[Suggestion]:
         """The suggestions without a result, oldest first."""
         running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
-        return [Suggestion(trial.number, trial.params) for trial in running]
+        return [Suggestion(one.number, effective(self._space, one.params)) for one in running]
 
     def best(self) -> tuple[float, int] | None:
         """The best value of a completed trial, with the trial's number; the first of equals."""
@@ -157,6 +164,20 @@ class Search:
         """Optuna reads a pruned trial's worth from its last intermediate value."""
         self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
         self._study.tell(number, state=TrialState.PRUNED)
+
+    def _idle(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """The inactive knobs of a setting, with their defaults."""
+        alive = active(self._space, drawn)
+        return {knob.name: knob.default for knob in self._space if knob.name not in alive}
+
+    def _as_set(self, trial: FrozenTrial) -> FrozenTrial:
+        """The trial as it was suggested: an inactive knob teaches nothing but its default."""
+        idle = self._idle(trial.params)
+        if not idle:
+            return trial
+        shown = copy(trial)
+        shown.params = trial.params | idle
+        return shown
 
     def _rounded(self, summary: Mapping[str, Any]) -> dict[str, float]:
         """The knobs without a grid that a summary names, with the numbers that were run."""

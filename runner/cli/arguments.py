@@ -32,6 +32,12 @@ Data = Annotated[
 ]
 TrialSeconds = Annotated[float | None, typer.Option(help="Training seconds of one trial.")]
 Gpu = Annotated[str | None, typer.Option(help="The GPU for trials, by the engine's number for it.")]
+SpaceFile = Annotated[
+    str | None,
+    typer.Option(
+        "--space", help="Your own search space, a TOML file: see `bakeoff space`.", metavar="FILE"
+    ),
+]
 VerifyTexts = Annotated[
     str, typer.Option("--verify", help="What the referee runs again: best, kept or none.")
 ]

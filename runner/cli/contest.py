@@ -24,6 +24,7 @@ from runner.cli.arguments import (
     RetryDisturbed,
     RunId,
     Seed,
+    SpaceFile,
     TaskName,
     Tokens,
     TrainHours,
@@ -101,6 +102,7 @@ def baseline(
     data_path: Data = None,
     trial_seconds: TrialSeconds = None,
     gpu: Gpu = None,
+    space: SpaceFile = None,
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
     retry_disturbed: RetryDisturbed = False,
@@ -109,7 +111,7 @@ def baseline(
     bounds = budget(hours, train_hours, trials, usd, tokens)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
-        verify=verify, verify_seeds=verify_seeds,
+        space=space, verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed,
     )  # fmt: skip
     _run_to_end(context.obj, options.baseline_run(sampler, asked, bounds))

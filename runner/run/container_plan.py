@@ -17,16 +17,16 @@ from runner.records.journal import Journal
 from runner.records.layout import ROOT
 from runner.run.context import RunContext
 from runner.sandbox.sandbox import ContainerPlan
+from runner.space.asked import knob_range
 from runner.spec import RunSpec, prices
 from runner.task_data import heldout_volume
-from runner.tasks import Knob, Task, load_space
+from runner.tasks import Task, searched_space
 from runner.trials.judge_container import judge_config, judge_plan
 from runner.wire.messages import ScoreEstimated
 from runner.wire.start_config import (
     AgentConfig,
     Caps,
     GatewayConfig,
-    KnobRange,
     OptimizerConfig,
     RehearsalConfig,
     as_config,
@@ -85,20 +85,12 @@ def _optimizer(context: RunContext) -> ContainerPlan:
     config = OptimizerConfig(
         sampler=context.spec.contestant,
         seed=context.spec.seed,
-        space={name: knob_range(knob) for name, knob in load_space(context.task).items()},
+        space={name: knob_range(knob) for name, knob in searched_space(context.spec).items()},
         deadline_seconds=context.deadline_seconds,
         direction=context.spec.metric.direction,
     )
     volumes = {"study": ("/state", False)}
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
-
-
-def knob_range(knob: Knob) -> KnobRange:
-    """A dimension of the search space, as the optimizer is told it."""
-    choices = None if knob.choices is None else tuple(knob.choices)
-    return KnobRange(
-        knob.type, knob.default, knob.low, knob.high, knob.log, knob.step, choices=choices
-    )
 
 
 def _rehearsal(context: RunContext, agent: Agent) -> ContainerPlan:

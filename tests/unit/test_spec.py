@@ -105,6 +105,7 @@ def test_a_space_begins_at_the_tasks_own_train_py(name: str) -> None:
         if knob.type == "categorical":
             assert knob.default in (knob.choices or [])
         else:
+            assert not isinstance(knob.default, str)
             assert knob.low is not None
             assert knob.high is not None
             assert knob.low <= knob.default <= knob.high, knob_name

@@ -13,7 +13,8 @@ from typing import Any
 
 from runner.analysis.report import Context
 from runner.errors import UserError
-from runner.tasks import Knob, load_space, load_task
+from runner.spec import Knob
+from runner.tasks import load_space, load_task
 
 CODE = "other code"  # the part that is no constant of train.py
 KINDS = ("inside", "outside", "both", "unchanged", "unknown")
