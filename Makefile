@@ -16,7 +16,8 @@ flag = $(if $(filter-out 0 no false,$($(1))),$(2))
 
 CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call option,TRAIN_HOURS,--train-hours) $(call option,TRIALS,--trials) \
-	$(call option,USD,--usd) $(call option,TOKENS,--tokens) $(call option,TASK,--task) \
+	$(call option,USD,--usd) $(call option,TOTAL_USD,--total-usd) \
+	$(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour) $(call option,TOKENS,--tokens) $(call option,TASK,--task) \
 	$(call option,DATA,--data) $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu) \
 	$(call option,VERIFY,--verify) $(call option,K,--verify-seeds) \
 	$(call flag,RETRY_DISTURBED,--retry-disturbed)
@@ -33,7 +34,8 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
+	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS TOTAL_USD"
+	@echo "  the price of a device, for TOTAL_USD and the comparison: COMPUTE_USD_PER_HOUR"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
 	@echo "  baselines: SPACE=my_space.toml"
 	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
@@ -75,7 +77,7 @@ noise: ready ## measure the noise of a task over N training seeds: TASK=pystdlib
 	  $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu)
 
 collect: venv ## compare all runs: results/*.csv and results/summary.md
-	@$(BAKEOFF) collect
+	@$(BAKEOFF) collect $(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour)
 
 import: ## bring in results made elsewhere: FROM=path AS=name METRIC=val_bpb DIRECTION=min|max
 	@scripts/setup analysis
@@ -83,10 +85,11 @@ import: ## bring in results made elsewhere: FROM=path AS=name METRIC=val_bpb DIR
 	  $(call option,DIRECTION,--direction) $(call option,CONTESTANT,--contestant) \
 	  $(call option,TASK,--task)
 
-analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_HOUR= TARGET=
+analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= COMPUTE_USD_PER_HOUR= TARGET=
 	@scripts/setup analysis
 	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
-	  $(call option,DOLLARS_PER_HOUR,--dollars-per-hour) $(call option,TARGET,--target)
+	  $(call option,DOLLARS_PER_HOUR,--compute-usd-per-hour) \
+	  $(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour) $(call option,TARGET,--target)
 
 ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps

@@ -95,11 +95,12 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
         UserError: an unknown name, a bad value, or a space that cannot be searched.
     """
     samplers.find(name)
-    if budget.hours is None and budget.train_hours is None and budget.trials is None:
+    devices = budget.total_usd if budget.compute_usd_per_hour else None
+    if not any((budget.hours, budget.train_hours, budget.trials, devices)):
         raise UserError(
             f"setting the budget of {name}: an optimiser spends neither dollars nor tokens, so "
             "nothing bounds this run",
-            hint="set HOURS, TRAIN_HOURS or TRIALS",
+            hint="set HOURS, TRAIN_HOURS or TRIALS, or TOTAL_USD with the price of a device",
         )
     task = tasks.load_task(asked.task)
     made = _common("baseline", name, asked, task, budget)

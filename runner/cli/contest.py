@@ -18,6 +18,7 @@ from runner import options, run_lock, samplers, spec, task_data, tasks
 from runner.agents import agent_names
 from runner.cli.arguments import (
     DEFAULT_HOURS,
+    ComputeUsd,
     Data,
     Gpu,
     Hours,
@@ -27,6 +28,7 @@ from runner.cli.arguments import (
     SpaceFile,
     TaskName,
     Tokens,
+    TotalUsd,
     TrainHours,
     Trials,
     TrialSeconds,
@@ -60,6 +62,8 @@ def run_agent(
     trials: Trials = None,
     usd: Usd = None,
     tokens: Tokens = None,
+    total_usd: TotalUsd = None,
+    compute_usd_per_hour: ComputeUsd = None,
     task: TaskName = "pystdlib",
     data_path: Data = None,
     model: Annotated[str | None, typer.Option(help="A model other than the agent's own.")] = None,
@@ -79,7 +83,7 @@ def run_agent(
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
 ) -> None:
     """Let an agent work on the task until a budget is spent."""
-    bounds = budget(hours, train_hours, trials, usd, tokens)
+    bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
         rehearsal=rehearsal, record=record, base_url=base_url, allow_unpriced=allow_unpriced,
@@ -98,6 +102,8 @@ def baseline(
     trials: Trials = None,
     usd: Usd = None,
     tokens: Tokens = None,
+    total_usd: TotalUsd = None,
+    compute_usd_per_hour: ComputeUsd = None,
     task: TaskName = "pystdlib",
     data_path: Data = None,
     trial_seconds: TrialSeconds = None,
@@ -108,7 +114,7 @@ def baseline(
     retry_disturbed: RetryDisturbed = False,
 ) -> None:
     """Let a classical optimiser work on the task, under the same conditions as an agent."""
-    bounds = budget(hours, train_hours, trials, usd, tokens)
+    bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
         space=space, verify=verify, verify_seeds=verify_seeds,

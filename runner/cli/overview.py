@@ -13,7 +13,7 @@ from rich.markup import escape
 from runner import ps as runs_and_containers
 from runner import results, spec, tasks
 from runner.cli import streams, terminal
-from runner.cli.arguments import RunId, TaskName
+from runner.cli.arguments import ComputeUsd, RunId, TaskName
 from runner.cli.context import Folders, connected_engine
 from runner.cli.printing import print_rows
 from runner.errors import HostError, UserError
@@ -26,11 +26,11 @@ from runner.watch.words import ContainerWords
 from trainer.constants import ConstantsError
 
 
-def collect(context: typer.Context) -> None:
+def collect(context: typer.Context, compute_usd_per_hour: ComputeUsd = None) -> None:
     """Compare all runs: a table here, and CSV files, a page and a plot in results/."""
     folders: Folders = context.obj
-    run_folders = layout.run_folders(folders.runs)
-    rows = results.write_results(run_folders, folders.results)
+    price = spec.price_of_device(compute_usd_per_hour)
+    rows = results.write_results(layout.run_folders(folders.runs), folders.results, price)
     if not rows:
         rich.print("no runs yet: try `make demo`, or `make run AGENT=gpt SEED=1 REHEARSAL=1`")
         return

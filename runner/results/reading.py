@@ -31,6 +31,7 @@ from runner.referee.gain import Gain, gain_of_mean, gain_of_value
 from runner.referee.noise import Conditions, NoiseFile, NoiseFloor
 from runner.results.files import is_there, lines_of, one_record, read_bounded, why_unread
 
+PRICE = "compute_usd_per_hour"  # in the budget of a spec, where it is no bound
 MAX_WORD = 60  # characters of a name
 NAME = re.compile(r"(?P<contestant>.+)-s(?P<seed>\d{1,9})")
 
@@ -42,7 +43,8 @@ T = TypeVar("T")
 class Run:
     """Everything that a run's directory says. Times are in seconds, money is in US dollars.
 
-    `noise` is the noise of its task under its conditions, where it was measured.
+    `noise` is the noise of its task under its conditions, where it was measured, and
+    `compute_usd_per_hour` the price of a device, where one was given.
     """
 
     path: Path
@@ -62,6 +64,8 @@ class Run:
     problems: tuple[str, ...] = ()
     verification: Verification | None = None
     noise: NoiseFloor | None = None
+    compute_usd_per_hour: float | None = None
+    space: Any = None  # of its spec: the search space that a baseline was given
 
     @property
     def run_id(self) -> str:
@@ -155,6 +159,28 @@ class Run:
         return math.fsum(trial.train_seconds for trial in self.own_trials)
 
     @property
+    def device_seconds(self) -> float:
+        """How long its trials and checks held a device; the wait for one is no part of it.
+
+        The result of an earlier version does not have it, and that of a run under way is not there:
+        the trials have it then.
+        """
+        counted = self.result.spent.device_seconds if self.result else 0.0
+        return counted or math.fsum(trial.wall_seconds for trial in self.own_trials)
+
+    @property
+    def compute_usd(self) -> float | None:
+        """What its device hours cost; None where a device has no price."""
+        if self.compute_usd_per_hour is None:
+            return None
+        return self.compute_usd_per_hour * self.device_seconds / 3600
+
+    @property
+    def total_usd(self) -> float | None:
+        """Model and devices together, as `TOTAL_USD` counts them, a rehearsal's dollars too."""
+        return None if self.compute_usd is None else self.cost_usd + self.compute_usd
+
+    @property
     def cost_usd(self) -> float:
         """What the requests cost, or would have cost if nobody had rehearsed them."""
         return math.fsum(record.cost_usd for record in self.usage)
@@ -175,14 +201,17 @@ class Run:
         return sum(trial.status in statuses for trial in self.own_trials)
 
 
-def read_run(path: Path, noise: NoiseFile | None = None) -> Run:
+def read_run(
+    path: Path, noise: NoiseFile | None = None, compute_usd_per_hour: float | None = None
+) -> Run:
     """The run in a directory; never raises for what the directory holds.
 
     Args:
         path: the directory.
         noise: the noise of tasks, as far as it was measured.
+        compute_usd_per_hour: the price of a device, for a run whose spec has none.
     """
-    return _Reader(RunDir(path), noise or NoiseFile()).run()
+    return _Reader(RunDir(path), noise or NoiseFile(), compute_usd_per_hour).run()
 
 
 @dataclass
@@ -191,6 +220,7 @@ class _Reader:
 
     files: RunDir
     noise: NoiseFile
+    price: float | None = None  # of a device
     problems: list[str] = field(default_factory=list)
 
     def run(self) -> Run:
@@ -219,6 +249,8 @@ class _Reader:
             budget=_budget(asked.get("budget")),
             verification=self._read(self.files.verification, Verification.model_validate_json),
             noise=self._floor(spec),
+            compute_usd_per_hour=_price(asked.get("budget"), self.price),
+            space=asked.get("space"),
             problems=tuple(self._complaints()),
         )
 
@@ -310,7 +342,14 @@ def _budget(asked: Any) -> dict[str, float]:
     """The budgets that were set: name → amount."""
     entries = asked.items() if isinstance(asked, dict) else ()
     amounts = {_word(name): _finite(amount) for name, amount in entries}
+    amounts.pop(PRICE, None)
     return {name: amount for name, amount in amounts.items() if amount is not None}
+
+
+def _price(asked: Any, otherwise: float | None) -> float | None:
+    """The price of a device that a run began with, or another one where it has none."""
+    price = _finite(asked.get(PRICE)) if isinstance(asked, dict) else None
+    return otherwise if price is None or price < 0 else price
 
 
 def _whole(seed: Any) -> int:

@@ -18,7 +18,7 @@ from runner.records.layout import ROOT
 from runner.run.context import RunContext
 from runner.sandbox.sandbox import ContainerPlan
 from runner.space.asked import knob_range
-from runner.spec import RunSpec, prices
+from runner.spec import Budget, RunSpec, prices
 from runner.task_data import heldout_volume
 from runner.tasks import Task, searched_space
 from runner.trials.judge_container import judge_config, judge_plan
@@ -116,7 +116,7 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
         models=(agent.spec.model,),
         deadline_seconds=context.deadline_seconds,
         prices={model: price for model, price in prices().items() if model == agent.spec.model},
-        caps=Caps(usd=spec.budget.usd, tokens=spec.budget.tokens),
+        caps=_caps(spec.budget),
         allow_unpriced=spec.allow_unpriced,
         rehearsed=spec.rehearsed,
         record=spec.record,
@@ -128,6 +128,12 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
     network = NO_NETWORK if spec.rehearsed else BRIDGE
     image = context.image("gateway")
     return ContainerPlan("gateway", image, as_config(config), volumes, network=network)
+
+
+def _caps(budget: Budget) -> Caps:
+    """What the model may cost; the loop lowers it while trials spend from the same money."""
+    bounds = [usd for usd in (budget.usd, budget.total_usd) if usd is not None]
+    return Caps(usd=min(bounds, default=None), tokens=budget.tokens)
 
 
 def agent_plan(context: RunContext, agent: Agent) -> ContainerPlan:

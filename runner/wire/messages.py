@@ -287,9 +287,10 @@ class Stop(Message):
 
 @dataclass(frozen=True)
 class Heartbeat(Message):
-    """The runner is there; runner_watch.py says what a container does that hears none."""
+    """The runner is there; runner_watch.py says what happens without. `usd_cap` lowers a cap."""
 
     event: ClassVar[str] = "heartbeat"
+    usd_cap: float | None = None
 
 
 @dataclass(frozen=True)

@@ -201,3 +201,12 @@ def test_a_run_measures_what_its_task_does(here: Path, monkeypatch: pytest.Monke
     made = options.baseline_run("random", RunOptions(task="digits"), BUDGET)
     assert made.metric == Metric(name="accuracy", direction="maximize")
     assert RunSpec.model_validate_json(made.model_dump_json()).metric == made.metric
+
+
+def test_devices_bound_a_baseline_if_they_cost_something() -> None:
+    """TOTAL_USD ends it then; for nothing a device runs for ever."""
+    devices = Budget(total_usd=1, compute_usd_per_hour=2)
+    assert options.baseline_run("random", RunOptions(), devices).budget == devices
+    with pytest.raises(UserError, match="nothing bounds") as caught:
+        options.baseline_run("random", RunOptions(), Budget(total_usd=1, compute_usd_per_hour=0))
+    assert "TOTAL_USD" in caught.value.hint
