@@ -6,7 +6,6 @@ becomes a sentence in `Run.problems`.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable
@@ -25,14 +24,12 @@ from runner.metrics import VAL_BPB, Metric
 from runner.records.best import UNJUDGED, are_judged, best_trial, measured_value, own_trials
 from runner.records.layout import RunDir
 from runner.records.schema import Event, Record, RunResult, TrialRecord, UsageRecord
-from runner.records.upgrade import upgraded
 from runner.records.verification import Verification, Verified
 from runner.referee.gain import Gain, gain_of_mean, gain_of_value
 from runner.referee.noise import Conditions, NoiseFile, NoiseFloor
+from runner.results.asked import bounds_of, fields_of, finite, price_of, whole, word
 from runner.results.files import is_there, lines_of, one_record, read_bounded, why_unread
 
-PRICE = "compute_usd_per_hour"  # in the budget of a spec, where it is no bound
-MAX_WORD = 60  # characters of a name
 NAME = re.compile(r"(?P<contestant>.+)-s(?P<seed>\d{1,9})")
 
 R = TypeVar("R", bound=Record)
@@ -224,7 +221,7 @@ class _Reader:
     problems: list[str] = field(default_factory=list)
 
     def run(self) -> Run:
-        spec = self._read(self.files.spec, _spec) or {}
+        spec = self._read(self.files.spec, fields_of) or {}
         result = self._read(self.files.result, RunResult.model_validate_json)
         metric = self._metric(spec, result)
         usage = self._records(self.files.usage, UsageRecord)
@@ -234,28 +231,28 @@ class _Reader:
         asked: dict[str, Any] = (named.groupdict() if named else {}) | spec
         return Run(
             path=self.files.path,
-            contestant=_word(asked.get("contestant")),
-            seed=_whole(asked.get("seed")),
-            task=_word(asked.get("task")),
+            contestant=word(asked.get("contestant")),
+            seed=whole(asked.get("seed")),
+            task=word(asked.get("task")),
             metric=metric,
-            kind=_word(asked.get("kind")),
+            kind=word(asked.get("kind")),
             rehearsed=asked.get("rehearsed") is True or any(r.rehearsed for r in usage),
             result=result,
             trials=self._records(self.files.trials, TrialRecord),
             usage=usage,
             claims=self._read(self.files.experiments, partial(claims.read, metric=metric)),
             wall_seconds=result.spent.wall_seconds if result else self._seconds_so_far(),
-            trial_seconds=_finite(asked.get("trial_seconds")),
-            budget=_budget(asked.get("budget")),
+            trial_seconds=finite(asked.get("trial_seconds")),
+            budget=bounds_of(asked.get("budget")),
             verification=self._read(self.files.verification, Verification.model_validate_json),
             noise=self._floor(spec),
-            compute_usd_per_hour=_price(asked.get("budget"), self.price),
+            compute_usd_per_hour=price_of(asked.get("budget"), self.price),
             space=asked.get("space"),
             problems=tuple(self._complaints()),
         )
 
     def _floor(self, spec: dict[str, Any]) -> NoiseFloor | None:
-        versions, seconds = spec.get("versions"), _finite(spec.get("trial_seconds"))
+        versions, seconds = spec.get("versions"), finite(spec.get("trial_seconds"))
         if not isinstance(versions, dict) or seconds is None:
             return None
         conditions = Conditions.of_run(spec.get("task"), versions, seconds, spec.get("gpu"))
@@ -317,42 +314,3 @@ class _Reader:
             return (last - first).total_seconds()
         except (IndexError, ValueError, TypeError):
             return 0.0
-
-
-def _spec(content: bytes) -> dict[str, Any]:
-    """The fields of a spec, as the present version names them."""
-    body = upgraded(json.loads(content), {"metric"})
-    if not isinstance(body, dict):
-        raise ValueError("no JSON object")
-    return body
-
-
-def _word(name: Any) -> str:
-    """A name as a table and a figure can show it."""
-    return " ".join(str(name or "?").split())[:MAX_WORD]
-
-
-def _finite(number: Any) -> float | None:
-    """A number as a table can show it, or None."""
-    is_one = isinstance(number, (int, float)) and not isinstance(number, bool)
-    return float(number) if is_one and math.isfinite(number) else None
-
-
-def _budget(asked: Any) -> dict[str, float]:
-    """The budgets that were set: name → amount."""
-    entries = asked.items() if isinstance(asked, dict) else ()
-    amounts = {_word(name): _finite(amount) for name, amount in entries}
-    amounts.pop(PRICE, None)
-    return {name: amount for name, amount in amounts.items() if amount is not None}
-
-
-def _price(asked: Any, otherwise: float | None) -> float | None:
-    """The price of a device that a run began with, or another one where it has none."""
-    price = _finite(asked.get(PRICE)) if isinstance(asked, dict) else None
-    return otherwise if price is None or price < 0 else price
-
-
-def _whole(seed: Any) -> int:
-    """A seed; anything else counts as 0."""
-    digits = str(seed)[:18]
-    return int(digits) if digits.isascii() and digits.isdecimal() else 0
