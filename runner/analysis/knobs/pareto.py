@@ -24,7 +24,7 @@ def costs(context: Context) -> pd.DataFrame:
         {
             "run": runs["run"],
             "contestant": runs["contestant"],
-            "dollars": dollars(runs["usd"], device_seconds(runs), runs["run"].map(prices(context))),
+            "dollars": dollars(runs["usd"], device_seconds(runs), prices(context, runs["run"])),
             "value": runs["best"],
         }
     ).dropna(subset=["dollars", "value"])

@@ -68,7 +68,7 @@ def used(context: Context) -> pd.DataFrame:
     trials[DOLLARS.column] = dollars(
         found["usd_so_far"],
         found["device_seconds_so_far"].fillna(found["train_seconds_so_far"]),
-        found["run"].map(prices(context)),
+        prices(context, found["run"]),
     )
     # Trials that ran side by side are in the order of their numbers, not of their ends.
     columns = [unit.column for unit in UNITS]
@@ -76,11 +76,14 @@ def used(context: Context) -> pd.DataFrame:
     return trials
 
 
-def prices(context: Context) -> pd.Series:
-    """Run → US dollars an hour of a device: its own, else what was set; 0 leaves compute out."""
-    runs = context.frames.runs
-    own = runs.set_index("run")["compute_usd_per_hour"]
-    return own[~own.index.duplicated()].fillna(context.settings.compute_usd_per_hour)
+def prices(context: Context, names: pd.Series) -> pd.Series:
+    """US dollars an hour of a device, for each of these runs; 0 leaves devices out.
+
+    A run's own price goes before the one that was set.
+    """
+    own = context.frames.runs.drop_duplicates("run").set_index("run")["compute_usd_per_hour"]
+    known = names.map(own).astype("float64")
+    return known.fillna(context.settings.compute_usd_per_hour)
 
 
 def device_seconds(runs: pd.DataFrame) -> pd.Series:

@@ -42,7 +42,7 @@ def contestants(context: Context, trials: pd.DataFrame) -> Table:
     agent, settings = best_agent(context), context.settings
     runs = context.frames.runs.assign(gain=_gains(context.frames.runs, context.sign))
     hours_held = effort.device_seconds(runs) / effort.SECONDS_PER_HOUR
-    runs["compute"] = hours_held * runs["run"].map(effort.prices(context))
+    runs["compute"] = hours_held * effort.prices(context, runs["run"])
     of_runs, of_trials = runs.groupby("contestant"), trials.groupby("contestant")
     names = pd.Index(context.contestants, name="contestant")
     sums = (
