@@ -101,8 +101,7 @@ class Search:
         Trial 0 is the default of every knob.
         """
         trials = self._trials()
-        tried = {tuple(effective(self._space, trial.params).items()) for trial in trials}
-        if len(tried) >= points(self._space):
+        if self._is_used_up(trials):
             return None
         number = len(trials)
         sampler = self._entry.make(self._seed, number)
@@ -164,6 +163,13 @@ class Search:
         """Optuna reads a pruned trial's worth from its last intermediate value."""
         self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
         self._study.tell(number, state=TrialState.PRUNED)
+
+    def _is_used_up(self, trials: list[FrozenTrial]) -> bool:
+        """Whether every setting that can be run has been suggested."""
+        size = points(self._space)
+        if size == math.inf:
+            return False
+        return len({tuple(effective(self._space, t.params).items()) for t in trials}) >= size
 
     def _idle(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """The inactive knobs of a setting, with their defaults."""
