@@ -116,7 +116,7 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
         models=(agent.spec.model,),
         deadline_seconds=context.deadline_seconds,
         prices={model: price for model, price in prices().items() if model == agent.spec.model},
-        caps=_caps(spec.budget),
+        caps=caps_of(spec.budget),
         allow_unpriced=spec.allow_unpriced,
         rehearsed=spec.rehearsed,
         record=spec.record,
@@ -130,7 +130,7 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
     return ContainerPlan("gateway", image, as_config(config), volumes, network=network)
 
 
-def _caps(budget: Budget) -> Caps:
+def caps_of(budget: Budget) -> Caps:
     """What the model may cost; the loop lowers it while trials spend from the same money."""
     bounds = [usd for usd in (budget.usd, budget.total_usd) if usd is not None]
     return Caps(usd=min(bounds, default=None), tokens=budget.tokens)
