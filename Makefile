@@ -62,7 +62,7 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
 	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(call option,SPACE,--space)
 
-space: venv ## propose a search space to edit: TASK=pystdlib OUT=my_space.toml, then SPACE=my_space.toml
+space: venv ## propose a search space to edit: TASK=pystdlib OUT=my_space.toml
 	@$(BAKEOFF) space $(call option,TASK,--task) $(call option,TRAIN_PY,--train-py) \
 	  $(call option,OUT,--out)
 
