@@ -16,7 +16,8 @@ flag = $(if $(filter-out 0 no false,$($(1))),$(2))
 
 CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call option,TRAIN_HOURS,--train-hours) $(call option,TRIALS,--trials) \
-	$(call option,USD,--usd) $(call option,TOKENS,--tokens) $(call option,TASK,--task) \
+	$(call option,USD,--usd) $(call option,TOTAL_USD,--total-usd) \
+	$(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour) $(call option,TOKENS,--tokens) $(call option,TASK,--task) \
 	$(call option,DATA,--data) $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu) \
 	$(call option,GPUS,--gpus) $(call option,CPU_SETS,--cpu-sets) \
 	$(call option,VERIFY,--verify) $(call option,K,--verify-seeds) \
@@ -28,7 +29,7 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
+.PHONY: help setup ready venv demo run baseline space verify retest noise collect analyse import ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
 	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines
@@ -36,9 +37,11 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
-	@echo "  devices: GPU=0, GPUS=0,1 or CPU_SETS=2; optimisers: WORKERS=2 ASK_AHEAD=0|1"
+	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS TOTAL_USD"
+	@echo "  the price of a device, for TOTAL_USD and the comparison: COMPUTE_USD_PER_HOUR"
+	@echo "  devices: GPU=0, GPUS=0,1 or CPU_SETS=2"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
+	@echo "  baselines: SPACE=my_space.toml PRUNER=median WORKERS=2 ASK_AHEAD=0|1"
 	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
 	@echo "  how a run is shown: LOG=view (live) | lines | json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
@@ -63,6 +66,10 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|… or ./my.py:Factory PRUNER=median SEED=1
 	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS)
 
+space: venv ## propose a search space to edit: TASK=pystdlib OUT=my_space.toml
+	@$(BAKEOFF) space $(call option,TASK,--task) $(call option,TRAIN_PY,--train-py) \
+	  $(call option,OUT,--out)
+
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)
 
@@ -75,7 +82,7 @@ noise: ready ## measure the noise of a task over N training seeds: TASK=pystdlib
 	  $(call option,CPU_SETS,--cpu-sets)
 
 collect: venv ## compare all runs: results/*.csv and results/summary.md
-	@$(BAKEOFF) collect
+	@$(BAKEOFF) collect $(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour)
 
 import: ## bring in results made elsewhere: FROM=path AS=name METRIC=val_bpb DIRECTION=min|max
 	@scripts/setup analysis
@@ -83,10 +90,11 @@ import: ## bring in results made elsewhere: FROM=path AS=name METRIC=val_bpb DIR
 	  $(call option,DIRECTION,--direction) $(call option,CONTESTANT,--contestant) \
 	  $(call option,TASK,--task)
 
-analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_HOUR= TARGET=
+analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= COMPUTE_USD_PER_HOUR= TARGET=
 	@scripts/setup analysis
 	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
-	  $(call option,DOLLARS_PER_HOUR,--dollars-per-hour) $(call option,TARGET,--target)
+	  $(call option,DOLLARS_PER_HOUR,--compute-usd-per-hour) \
+	  $(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour) $(call option,TARGET,--target)
 
 ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps

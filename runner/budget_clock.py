@@ -81,6 +81,7 @@ class BudgetClock:
         self._before = before or Spent()
         self._began = now()
         self._train_seconds = self._before.train_seconds
+        self._device_seconds = self._before.device_seconds
         self._trials = self._before.trials
         self._usd = self._before.usd
         self._tokens = self._before.tokens
@@ -111,14 +112,16 @@ class BudgetClock:
         """How many turns the agent has begun, which is the number of its last one."""
         return self._turns
 
-    def count_trial(self, train_seconds: float) -> None:
-        """A trial has ended and is charged for so many seconds of training."""
+    def count_trial(self, train_seconds: float, device_seconds: float = 0.0) -> None:
+        """A trial has ended and is charged for so many seconds of training, and of its device."""
         self._trials += 1
         self._train_seconds += train_seconds
+        self._device_seconds += device_seconds
 
     def count_check(self, seconds: float) -> None:
         """A check has ended: it is charged for its time, and is no trial."""
         self._train_seconds += seconds
+        self._device_seconds += seconds
 
     def count_request(self, record: UsageRecord) -> None:
         """The gateway has settled a request to the model."""
@@ -212,6 +215,7 @@ class BudgetClock:
             lease_wait_seconds=self._before.lease_wait_seconds + waited,
             outage_seconds=self._before.outage_seconds + outage,
             train_seconds=self._train_seconds,
+            device_seconds=self._device_seconds + self._under_way(moment),
             trials=self._trials,
             usd=self._usd,
             tokens=self._tokens,
@@ -225,6 +229,10 @@ class BudgetClock:
         training = [(began, moment) for began in self._attempts.values()]
         stopped = minus(self._lease_waits + waiting, self._trained + training)
         return minus(stopped + self._lost, self._worked)
+
+    def _under_way(self, moment: float) -> float:
+        """What the trials under way have had of their devices, in seconds."""
+        return sum(max(0.0, moment - began) for began in self._attempts.values())
 
     def reading(self) -> ClockReading:
         """What is spent, and what each attempt under way has cost beside what counts anyhow.
@@ -250,6 +258,7 @@ class BudgetClock:
             "usd": spent.usd,
             "tokens": spent.tokens,
             "hours": spent.wall_seconds / 3600,
+            "total_usd": spent.usd + self.budget.compute_usd(spent.device_seconds),
         }
         bounds = self.budget.as_dict()
         for name, value in used.items():
@@ -257,6 +266,22 @@ class BudgetClock:
             if bound is not None and value >= bound:
                 return name
         return None
+
+    def usd_cap(self) -> float | None:
+        """The most that the model may cost, over all requests, so that every budget holds."""
+        bounds, total = [], self.budget.total_usd
+        if self.budget.usd is not None:
+            bounds.append(self.budget.usd)
+        if total is not None:
+            compute = self.budget.compute_usd(self.spent().device_seconds)
+            bounds.append(max(0.0, total - compute))
+        return min(bounds, default=None)
+
+    def cap_named(self, budget: str) -> str:
+        """The budget that a cap of the gateway's stands for: its dollars may be those of all."""
+        own = self.budget.usd
+        is_total = self.budget.total_usd is not None and (own is None or self.usd_cap() != own)
+        return "total_usd" if budget == "usd" and is_total else budget
 
     def left(self) -> str:
         """What is left of each budget, for the contestant and for people."""
@@ -273,4 +298,8 @@ class BudgetClock:
             parts.append(f"{max(0.0, budget.usd - spent.usd):.2f} US dollars")
         if budget.tokens is not None:
             parts.append(f"{max(0, budget.tokens - spent.tokens)} tokens")
+        if budget.total_usd is not None:
+            total = spent.usd + budget.compute_usd(spent.device_seconds)
+            left = max(0.0, budget.total_usd - total)
+            parts.append(f"{left:.2f} US dollars for model and devices together")
         return ", ".join(parts)

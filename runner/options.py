@@ -24,6 +24,7 @@ from runner import samplers, spec, tasks
 from runner.agents import AgentSpec, agent_names, load_agent
 from runner.devices import choice
 from runner.errors import UserError, unknown_name
+from runner.space.asked import read_space
 from runner.spec import Budget, Pruner, RunSpec, Texts, Verify
 from runner.tasks import Task
 
@@ -39,8 +40,9 @@ MOST_TIMES = 100  # the run's training time, for a retest
 class RunOptions:
     """The options of `bakeoff run` and `bakeoff baseline`, as the user gave them.
 
-    `trial_seconds` is the training time of one trial; None stands for the task's own. `ask_ahead`
-    is None where the number of workers decides.
+    `trial_seconds` is the training time of one trial, and `space` the file of the knobs that a
+    baseline searches; None stands for the task's own. `ask_ahead` is None where the number of
+    workers decides.
     """
 
     seed: int = 1
@@ -53,6 +55,7 @@ class RunOptions:
     cpu_sets: int = 1
     workers: int = 1
     ask_ahead: bool | None = None
+    space: str | None = None
     rehearsal: bool = False
     record: bool = False
     base_url: str | None = None
@@ -96,21 +99,26 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
     """The spec of a baseline's run. `name` is a sampler's, or `path.py:Factory` of the user's own.
 
     Raises:
-        UserError: an unknown name, a bad value, or a file that is no sampler.
+        UserError: an unknown name, a bad value, a file that is no sampler, or a space that cannot
+            be searched.
     """
     task = tasks.load_task(asked.task)
     own = samplers.read_own(name) if samplers.is_own(name) else None
+    space = None
+    if asked.space is not None:
+        space = read_space(Path(asked.space).expanduser(), tasks.pristine_text(task))
     if own is None:
-        samplers.check_space(samplers.find(name), tasks.load_space(task))
+        samplers.check_space(samplers.find(name), space or tasks.load_space(task))
     else:
         taken = dict.fromkeys([*samplers.load(), *agent_names()])
         name = samplers.own_name(own, taken)
     pruner = pruner_of(asked.pruner)
-    if budget.hours is None and budget.train_hours is None and budget.trials is None:
+    devices = budget.total_usd if budget.compute_usd_per_hour else None
+    if not any((budget.hours, budget.train_hours, budget.trials, devices)):
         raise UserError(
             f"setting the budget of {name}: an optimiser spends neither dollars nor tokens, so "
             "nothing bounds this run",
-            hint="set HOURS, TRAIN_HOURS or TRIALS",
+            hint="set HOURS, TRAIN_HOURS or TRIALS, or TOTAL_USD with the price of a device",
         )
     if asked.workers < 1:
         raise UserError(
@@ -124,7 +132,8 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
     }
     contestant = name if pruner == "none" else f"{name}-{pruner}"
     run_spec = _common("baseline", contestant, asked, task, budget)
-    return run_spec.model_copy(update={**parallel, "own_sampler": own, "pruner": pruner})
+    asked_for = {"own_sampler": own, "pruner": pruner, "space": space}
+    return run_spec.model_copy(update={**parallel, **asked_for})
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:

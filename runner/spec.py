@@ -14,7 +14,18 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from runner.errors import HostError, UserError
 from runner.metrics import Metric
@@ -24,7 +35,9 @@ from runner.wire.config_reader import ConfigError, read_config
 from runner.wire.start_config import PriceOverride
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
+Value = StrictBool | StrictInt | StrictFloat | StrictStr  # of a knob
 
 GRACE_SECONDS = 120.0  # for STATUS.md, after a budget is spent
 ORPHAN_MINUTES = 10.0  # without a word of its runner, after which an agent stops
@@ -49,9 +62,40 @@ class Budget(Frozen):
     trials: PositiveInt | None = None
     usd: Positive | None = None
     tokens: PositiveInt | None = None
+    total_usd: Positive | None = None  # of the model and of the devices together
+    compute_usd_per_hour: NotNegative | None = None  # the price of a device; no bound by itself
 
     def as_dict(self) -> dict[str, float | None]:
-        return dict(self.model_dump())
+        """The bounds."""
+        return self.model_dump(exclude={"compute_usd_per_hour"})
+
+    def compute_usd(self, device_seconds: float) -> float:
+        """What devices cost for so many seconds, in US dollars; 0 where no price was given."""
+        return (self.compute_usd_per_hour or 0.0) * device_seconds / 3600
+
+
+class Condition(Frozen):
+    """`when` of a knob: it is active only while its parent is, and has one of these values."""
+
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    knob: str
+    values: tuple[Value, ...] = Field(alias="is")
+
+
+class Knob(Frozen):
+    """One dimension of a search space, in the units of the constant in train.py."""
+
+    type: Literal["int", "float", "categorical"]
+    low: StrictFloat | None = None
+    high: StrictFloat | None = None
+    log: StrictBool = False
+    step: StrictFloat | None = None
+    choices: list[Value] | None = None
+    default: Value
+    when: Condition | None = None
 
 
 class OwnSampler(Frozen):
@@ -103,6 +147,7 @@ class RunSpec(Frozen):
     cpu_sets: PositiveInt = 1
     workers: PositiveInt = 1
     ask_ahead: bool = False
+    space: dict[str, Knob] | None = None  # of a baseline; None: the task's own
     rehearsed: bool = False
     rehearsal_plan: tuple[str, ...] = ()
     record: bool = False
@@ -218,11 +263,13 @@ def read_price(model: str, fields: Mapping[str, Any]) -> PriceOverride:
 
 
 def budget(**asked: float | str | None) -> Budget:
-    """The budget, checked: hours, train_hours, trials, usd, tokens.
+    """The budget, checked: hours, train_hours, trials, usd, tokens, total_usd.
 
     Raises:
-        UserError: a value is not a number above 0, or nothing bounds the run.
+        UserError: a value is not a number above 0 (for the price of a device: below 0), nothing
+            bounds the run, or `total_usd` comes without that price.
     """
+    price_of_device(asked.get("compute_usd_per_hour"))
     try:
         bounds = Budget.model_validate(asked)
     except ValidationError as error:
@@ -236,9 +283,29 @@ def budget(**asked: float | str | None) -> Budget:
     if all(value is None for value in bounds.as_dict().values()):
         raise UserError(
             "setting the budget: nothing bounds this run",
-            hint="set at least one of HOURS, TRAIN_HOURS, TRIALS, USD, TOKENS",
+            hint="set at least one of HOURS, TRAIN_HOURS, TRIALS, USD, TOKENS, TOTAL_USD",
+        )
+    if bounds.total_usd is not None and bounds.compute_usd_per_hour is None:
+        raise UserError(
+            "setting the budget: TOTAL_USD counts what devices cost, and their price is not set",
+            hint="set COMPUTE_USD_PER_HOUR, what an hour of one device costs in US dollars",
         )
     return bounds
+
+
+def price_of_device(asked: float | str | None) -> float | None:
+    """COMPUTE_USD_PER_HOUR, checked.
+
+    Raises:
+        UserError: it is no number, or below 0.
+    """
+    try:
+        return Budget.model_validate({"compute_usd_per_hour": asked}).compute_usd_per_hour
+    except ValidationError as error:
+        raise UserError(
+            f"setting the price of a device: COMPUTE_USD_PER_HOUR is {asked!r}",
+            hint="give it the US dollars that an hour of one device costs, 0 or more",
+        ) from error
 
 
 def run_id(contestant: str, seed: int) -> str:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from runner.errors import unknown_name
 from runner.metrics import Metric
 from runner.records.layout import ROOT
-from runner.spec import Frozen, Positive, PositiveInt, read_table
-
-
-class Knob(Frozen):
-    """One dimension of the search space, in the units of the constant in train.py."""
-
-    type: Literal["int", "float", "categorical"]
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    step: float | None = None
-    choices: list[Any] | None = None
-    default: Any
+from runner.spec import Frozen, Knob, Positive, PositiveInt, RunSpec, read_table
+from trainer import constants
 
 
 class Task(Frozen):
@@ -63,6 +52,12 @@ def load_task(name: str) -> Task:
     return Task.model_validate({**task, "name": name, "knobs": table.get("knobs", {})})
 
 
+def pristine_text(task: Task) -> str:
+    """The train.py with which every contestant of a task begins."""
+    source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
+    return constants.rewrite(source, task.knobs)
+
+
 def load_space(task: Task) -> dict[str, Knob]:
     """The knobs that baselines search on this task; defaults are the task's own train.py's."""
     table = read_table(ROOT / "trainer" / "search_space.toml")[task.space]
@@ -71,3 +66,8 @@ def load_space(task: Task) -> dict[str, Knob]:
         name: knob.model_copy(update={"default": task.knobs.get(name, knob.default)})
         for name, knob in space.items()
     }
+
+
+def searched_space(spec: RunSpec) -> dict[str, Knob]:
+    """The knobs that a baseline's run searches: those it was given, or its task's own."""
+    return load_space(load_task(spec.task)) if spec.space is None else spec.space

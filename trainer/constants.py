@@ -83,6 +83,18 @@ def read(source: str) -> dict[str, Any]:
     return {name: found.value for name, found in _constants(_parse(source)).items()}
 
 
+def lines(source: str) -> dict[str, tuple[int, int]]:
+    """The first and the last line of each constant's statement, counted from 1.
+
+    Raises:
+        ConstantsError: the text does not parse.
+    """
+    return {
+        name: (found.statement.lineno, found.statement.end_lineno or found.statement.lineno)
+        for name, found in _constants(_parse(source)).items()
+    }
+
+
 def rewrite(source: str, values: Mapping[str, Any]) -> str:
     """The text with new values for some constants; every other byte stays as it was.
 

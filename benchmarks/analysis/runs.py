@@ -20,7 +20,8 @@ from typing import Any
 
 from runner.records.layout import ROOT, RunDir
 from runner.records.schema import Record, RunResult, Spent, TrialRecord, UsageRecord
-from runner.tasks import Knob, load_space, load_task
+from runner.spec import Knob
+from runner.tasks import load_space, load_task
 from trainer import constants
 
 TRIALS, SEEDS = 10_469, 10  # of the 10,000-experiment study; runs of each contestant

@@ -5,7 +5,7 @@ The kinds of samplers, and why they see failures as they do, are in samplers/__i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -18,6 +18,7 @@ from samplers.grid import is_grid, next_of_grid, only_repeated
 from samplers.replay import Replayed, Told
 
 RAN = "bakeoff.ran"  # the values that train.py rounded to
+AsRun = Callable[[Mapping[str, Any]], Knobs]
 ORDER = "bakeoff.order"  # of a result: how many trials were asked for, and how many told, before it
 
 
@@ -29,6 +30,7 @@ class Proposals:
         seed: the run's seed.
         direction: the study's.
         distributions: the space, knob by knob.
+        as_run: of a setting, the one that is run: an inactive knob has its default.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Proposals:
         seed: int,
         direction: StudyDirection,
         distributions: Mapping[str, BaseDistribution],
+        as_run: AsRun = dict,
     ) -> None:
         self._entry = entry
         self._seed = seed
         self._direction = direction
         self._distributions = dict(distributions)
+        self._as_run = as_run
         self._has_end = is_grid(self._distributions)
         self._replayed = (
             Replayed(entry.ask_tell, self._distributions, seed) if entry.ask_tell else None
@@ -65,22 +69,22 @@ class Proposals:
             number: the trial's, from 1.
             trials: those of the study so far.
         """
-        shown = seen(trials, self._direction)
-        tired = only_repeated([trial.params for trial in trials])
-        if self._has_end and tired[number]:
-            return next_of_grid(self._seed, number, self._distributions, shown)
+        shown = seen(trials, self._direction, self._as_run)
+        tired = only_repeated([self._as_run(trial.params) for trial in trials])
+        if self._entry.tries_all or (self._has_end and tired[number]):
+            return next_of_grid(self._seed, self._distributions, shown, self._as_run)
         if self._replayed:
             asked = [
                 None if trial.number == 0 or (self._has_end and tired[trial.number])
                 else trial.params
                 for trial in trials
             ]  # fmt: skip
-            return self._replayed.ask(number, asked, told(trials, self._direction))
+            return self._replayed.ask(number, asked, told(trials, self._direction, self._as_run))
         if self._entry.suggest:
             return self._entry.suggest(self._seed, number, self._distributions, shown)
         if self._entry.learns_from_trials:
             return suggested(
-                self.sampler(number), self._direction, trials, self._distributions,
+                self.sampler(number), self._direction, trials, self._distributions, self._as_run,
                 ranks_pruned=self._entry.ranks_pruned,
             )  # fmt: skip
         return None
@@ -91,6 +95,7 @@ def suggested(
     direction: StudyDirection,
     trials: Sequence[FrozenTrial],
     distributions: dict[str, BaseDistribution],
+    as_run: AsRun,
     *,
     ranks_pruned: bool,
 ) -> Knobs:
@@ -100,11 +105,11 @@ def suggested(
     """
     study = optuna.create_study(sampler=sampler, direction=direction)
     worst = _worst(trials, direction)
-    study.add_trials(_as_run(trial, worst, direction, ranks_pruned) for trial in trials)
+    study.add_trials(_shown(trial, worst, direction, as_run, ranks_pruned) for trial in trials)
     return dict(study.ask(distributions).params)
 
 
-def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Seen]:
+def seen(trials: Sequence[FrozenTrial], direction: StudyDirection, as_run: AsRun) -> list[Seen]:
     """The trials as they were run, with values to be minimised.
 
     A failure has the worst of the whole trials' values, and a pruned one its last estimate, if that
@@ -112,19 +117,19 @@ def seen(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Seen]
     """
     worst = _worst(trials, direction)
     return [
-        Seen(_run_knobs(trial), _minimised(_value(trial, worst, direction), direction))
+        Seen(_run_knobs(trial, as_run), _minimised(_value(trial, worst, direction), direction))
         for trial in trials
     ]
 
 
-def told(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[Told]:
+def told(trials: Sequence[FrozenTrial], direction: StudyDirection, as_run: AsRun) -> list[Told]:
     """The results, with the order of their telling; a failure and a pruned one have no value."""
     return [
         Told(
             number=trial.number,
             asked=trial.user_attrs[ORDER][0],
             told=trial.user_attrs[ORDER][1],
-            knobs=_run_knobs(trial),
+            knobs=_run_knobs(trial, as_run),
             value=_minimised(_whole_value(trial), direction),
         )
         for trial in trials
@@ -136,10 +141,10 @@ def _minimised(value: float | None, direction: StudyDirection) -> float | None:
     return -value if value is not None and direction == StudyDirection.MAXIMIZE else value
 
 
-def _run_knobs(trial: FrozenTrial) -> Knobs:
-    """The values that were run: those asked for, but for what train.py rounded."""
+def _run_knobs(trial: FrozenTrial, as_run: AsRun) -> Knobs:
+    """The values that were run: those asked for, but for idle knobs and what train.py rounded."""
     ran: dict[str, Any] = trial.user_attrs.get(RAN, {})
-    return trial.params | ran
+    return as_run(trial.params) | ran
 
 
 def _worst(trials: Sequence[FrozenTrial], direction: StudyDirection) -> float | None:
@@ -162,8 +167,12 @@ def _value(trial: FrozenTrial, worst: float | None, direction: StudyDirection) -
     return worst if trial.state == TrialState.FAIL else _whole_value(trial)
 
 
-def _as_run(
-    trial: FrozenTrial, worst: float | None, direction: StudyDirection, ranks_pruned: bool
+def _shown(
+    trial: FrozenTrial,
+    worst: float | None,
+    direction: StudyDirection,
+    as_run: AsRun,
+    ranks_pruned: bool,
 ) -> FrozenTrial:
     """The trial with the values that train.py rounded to, and a value for what has none itself."""
     replaced = trial.state == TrialState.FAIL or (
@@ -173,7 +182,7 @@ def _as_run(
     return create_trial(
         state=TrialState.COMPLETE if replaced else trial.state,
         value=_value(trial, worst, direction) if replaced else trial.value,
-        params=_run_knobs(trial),
+        params=_run_knobs(trial, as_run),
         distributions=trial.distributions,
         intermediate_values=trial.intermediate_values,
     )

@@ -29,7 +29,7 @@ from proposals import ORDER, RAN, Proposals
 from pruners import PRUNERS, as_reported, gives_up
 from samplers import SAMPLERS
 from samplers.own import own_entry
-from space import Knob, points
+from space import Knob, active, effective, points
 from start_config import OwnSampler
 
 STUDY = "bakeoff"
@@ -46,7 +46,11 @@ class UnknownTrialError(Exception):
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A setting that Optuna suggests: its trial number and a value for every knob."""
+    """A setting that Optuna suggests: its trial number and a value for every knob.
+
+    Inactive knobs have their defaults here. The study keeps what was drawn for them: CMA-ES tells
+    its covariance from its own draws.
+    """
 
     number: int
     knobs: dict[str, Any]
@@ -92,7 +96,9 @@ class Search:
         else:
             raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
         toward = StudyDirection[direction.upper()]
-        self._proposals = Proposals(entry, seed, toward, self._distributions)
+        self._proposals = Proposals(
+            entry, seed, toward, self._distributions, lambda knobs: effective(space, knobs)
+        )
         self._journal = state / "journal.log"
         owner = f"{sampler}, seed {seed}, {direction}, space {space!r}"
         owner += "" if pruner == "none" else f", pruner {pruner}"
@@ -117,7 +123,7 @@ class Search:
         Trial 0 is the default of every knob.
         """
         trials = self._trials()
-        if len({tuple(trial.params.items()) for trial in trials}) >= points(self._space):
+        if self._is_used_up(trials):
             return None
         number = len(trials)
         self._study.sampler = self._proposals.sampler(number)
@@ -126,7 +132,7 @@ class Search:
         elif knobs := self._proposals.propose(number, trials):
             self._study.enqueue_trial(knobs)
         trial = self._study.ask(self._distributions)
-        return Suggestion(trial.number, trial.params)
+        return Suggestion(trial.number, effective(self._space, trial.params))
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Record what was measured of a running trial on its way; whether it is to be pruned.
@@ -175,7 +181,7 @@ class Search:
             finished = sum(trial.state.is_finished() for trial in trials)
             order = [len(trials), finished]
             self._storage.set_trial_user_attr(self._trial_id(number), ORDER, order)
-        if ran := self._rounded(summary):
+        if ran := self._idle(self._known(number).params) | self._rounded(summary):
             self._storage.set_trial_user_attr(self._trial_id(number), RAN, ran)
         if value is None or not math.isfinite(value) or status not in ("ok", "pruned"):
             self._study.tell(number, state=TrialState.FAIL)
@@ -188,7 +194,7 @@ class Search:
     def outstanding(self) -> list[Suggestion]:
         """The suggestions without a result, oldest first."""
         running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
-        return [Suggestion(trial.number, trial.params) for trial in running]
+        return [Suggestion(one.number, effective(self._space, one.params)) for one in running]
 
     def best(self) -> tuple[float, int] | None:
         """The best value of a completed trial, with the trial's number; the first of equals."""
@@ -202,6 +208,18 @@ class Search:
         if not self._known(number).intermediate_values:
             self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
         self._study.tell(number, state=TrialState.PRUNED)
+
+    def _is_used_up(self, trials: list[FrozenTrial]) -> bool:
+        """Whether every setting that can be run has been suggested."""
+        size = points(self._space)
+        if size == math.inf:
+            return False
+        return len({tuple(effective(self._space, t.params).items()) for t in trials}) >= size
+
+    def _idle(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """The inactive knobs of a setting, with their defaults."""
+        alive = active(self._space, drawn)
+        return {knob.name: knob.default for knob in self._space if knob.name not in alive}
 
     def _rounded(self, summary: Mapping[str, Any]) -> dict[str, float]:
         """The knobs without a grid that a summary names, with the numbers that were run."""

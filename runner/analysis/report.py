@@ -19,13 +19,14 @@ class Settings:
     """What a person may set.
 
     Attributes:
-        dollars_per_hour: what an hour of training costs, in US dollars; 0 leaves compute out.
+        compute_usd_per_hour: what an hour of a device costs, in US dollars, for runs that began
+            without a price; 0 leaves it out.
         target: a value whose reaching is timed; None takes the worst of the contestants' bests.
         resamples: of a bootstrap or a permutation.
         seed: of their random numbers.
     """
 
-    dollars_per_hour: float = 0.0
+    compute_usd_per_hour: float = 0.0
     target: float | None = None
     resamples: int = 10_000
     seed: int = 0

@@ -42,9 +42,14 @@ def analyse(
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder to write to; else results/analysis.")
     ] = None,
-    dollars_per_hour: Annotated[
+    compute_usd_per_hour: Annotated[
         float,
-        typer.Option("--dollars-per-hour", min=0, help="What an hour of training costs, in USD."),
+        typer.Option(
+            "--compute-usd-per-hour",
+            "--dollars-per-hour",
+            min=0,
+            help="What an hour of one device costs, in US dollars, for runs without a price.",
+        ),
     ] = 0.0,
     target: Annotated[
         float | None, typer.Option("--target", help="A value whose reaching is timed.")
@@ -64,7 +69,7 @@ def analyse(
         reporters = run.load_reporters()
     except ModuleNotFoundError as error:
         raise UserError(f"analysing: there is no {error.name}", hint=INSTALL) from error
-    settings = Settings(dollars_per_hour=dollars_per_hour, target=target)
+    settings = Settings(compute_usd_per_hour=compute_usd_per_hour, target=target)
     with _progress() as progress:
         analysis = run.analyse(
             paths,

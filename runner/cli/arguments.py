@@ -23,6 +23,13 @@ TrainHours = Annotated[float | None, typer.Option(help="Hours of training, over 
 Trials = Annotated[int | None, typer.Option(help="Number of trials.")]
 Usd = Annotated[float | None, typer.Option(help="US dollars for model requests.")]
 Tokens = Annotated[int | None, typer.Option(help="Tokens of model requests, cached ones too.")]
+TotalUsd = Annotated[
+    float | None, typer.Option(help="US dollars for the model and for devices together.")
+]
+ComputeUsd = Annotated[
+    float | None,
+    typer.Option("--compute-usd-per-hour", help="What an hour of one device costs, in US dollars."),
+]
 TaskName = Annotated[str, typer.Option(help="pystdlib, text, tinystories, …: see trainer/tasks.")]
 Data = Annotated[
     str | None,
@@ -45,6 +52,12 @@ AskAhead = Annotated[
     bool | None,
     typer.Option(
         help="Choose one more setting while trials train; by default with several workers."
+    ),
+]
+SpaceFile = Annotated[
+    str | None,
+    typer.Option(
+        "--space", help="Your own search space, a TOML file: see `bakeoff space`.", metavar="FILE"
     ),
 ]
 VerifyTexts = Annotated[
@@ -78,6 +91,8 @@ def budget(
     trials: int | None,
     usd: float | None,
     tokens: int | None,
+    total_usd: float | None,
+    compute_usd_per_hour: float | None,
 ) -> Budget:
     """The budget of the options; `none` hours set no bound on the clock.
 
@@ -85,4 +100,7 @@ def budget(
         UserError: a value is not above 0, or nothing bounds the run.
     """
     wall = None if hours.strip().lower() == NO_BOUND else hours
-    return spec.budget(hours=wall, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens)
+    return spec.budget(
+        hours=wall, train_hours=train_hours, trials=trials, usd=usd, tokens=tokens,
+        total_usd=total_usd, compute_usd_per_hour=compute_usd_per_hour,
+    )  # fmt: skip

@@ -19,6 +19,7 @@ from runner.agents import agent_names
 from runner.cli.arguments import (
     DEFAULT_HOURS,
     AskAhead,
+    ComputeUsd,
     CpuSets,
     Data,
     Gpu,
@@ -28,8 +29,10 @@ from runner.cli.arguments import (
     RetryDisturbed,
     RunId,
     Seed,
+    SpaceFile,
     TaskName,
     Tokens,
+    TotalUsd,
     TrainHours,
     Trials,
     TrialSeconds,
@@ -64,6 +67,8 @@ def run_agent(
     trials: Trials = None,
     usd: Usd = None,
     tokens: Tokens = None,
+    total_usd: TotalUsd = None,
+    compute_usd_per_hour: ComputeUsd = None,
     task: TaskName = "pystdlib",
     data_path: Data = None,
     model: Annotated[str | None, typer.Option(help="A model other than the agent's own.")] = None,
@@ -85,7 +90,7 @@ def run_agent(
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
 ) -> None:
     """Let an agent work on the task until a budget is spent."""
-    bounds = budget(hours, train_hours, trials, usd, tokens)
+    bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
         gpus=gpus, cpu_sets=cpu_sets, rehearsal=rehearsal, record=record, base_url=base_url,
@@ -108,10 +113,13 @@ def baseline(
     trials: Trials = None,
     usd: Usd = None,
     tokens: Tokens = None,
+    total_usd: TotalUsd = None,
+    compute_usd_per_hour: ComputeUsd = None,
     task: TaskName = "pystdlib",
     data_path: Data = None,
     trial_seconds: TrialSeconds = None,
     gpu: Gpu = None,
+    space: SpaceFile = None,
     gpus: Gpus = None,
     cpu_sets: CpuSets = 1,
     workers: Workers = 1,
@@ -122,10 +130,10 @@ def baseline(
     pruner: PrunerName = "none",
 ) -> None:
     """Let a classical optimiser work on the task, under the same conditions as an agent."""
-    bounds = budget(hours, train_hours, trials, usd, tokens)
+    bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
-        gpus=gpus, cpu_sets=cpu_sets, workers=workers, ask_ahead=ask_ahead,
+        space=space, gpus=gpus, cpu_sets=cpu_sets, workers=workers, ask_ahead=ask_ahead,
         verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed, pruner=pruner,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The commands that show what there is: collect, ps, watch, logs."""
+"""The commands that show what there is: collect, ps, watch, logs, space."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ import typer
 from rich.markup import escape
 
 from runner import ps as runs_and_containers
-from runner import results, spec
+from runner import results, spec, tasks
 from runner.cli import streams, terminal
-from runner.cli.arguments import RunId
+from runner.cli.arguments import ComputeUsd, RunId, TaskName
 from runner.cli.context import Folders, connected_engine
 from runner.cli.printing import print_rows
-from runner.errors import UserError
+from runner.errors import HostError, UserError
 from runner.records import layout
 from runner.records.layout import RunDir
 from runner.results import FIGURE
+from runner.space.written import proposed_space
 from runner.watch import ages, live
 from runner.watch.words import ContainerWords
+from trainer.constants import ConstantsError
 
 
-def collect(context: typer.Context) -> None:
+def collect(context: typer.Context, compute_usd_per_hour: ComputeUsd = None) -> None:
     """Compare all runs: a table here, and CSV files, a page and a plot in results/."""
     folders: Folders = context.obj
-    run_folders = layout.run_folders(folders.runs)
-    rows = results.write_results(run_folders, folders.results)
+    price = spec.price_of_device(compute_usd_per_hour)
+    rows = results.write_results(layout.run_folders(folders.runs), folders.results, price)
     if not rows:
         rich.print("no runs yet: try `make demo`, or `make run AGENT=gpt SEED=1 REHEARSAL=1`")
         return
@@ -91,3 +93,60 @@ def logs(
             rich.get_console().print(escape(line), highlight=False, soft_wrap=True)
             if streams.reader_left():
                 return
+
+
+def space(
+    task: TaskName = "pystdlib",
+    train_py: Annotated[
+        Path | None,
+        typer.Option("--train-py", help="Another train.py than the task's.", metavar="FILE"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A new file to write it to.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Propose a search space for baselines: the knobs of a train.py, as TOML to edit."""
+    chosen = tasks.load_task(task)
+    name = "the task's train.py" if train_py is None else str(train_py)
+    text = tasks.pristine_text(chosen) if train_py is None else _text_of(train_py)
+    try:
+        proposed = proposed_space(chosen, text, name)
+    except ConstantsError as error:
+        raise UserError(
+            f"looking for knobs in {name}: {error}", hint="give it a train.py that Python can read"
+        ) from error
+    if out is None:
+        print(proposed, end="")
+        return
+    _write_new(out, proposed)
+    rich.print(f"{escape(str(out))}: edit it, then `make baseline SAMPLER=tpe SPACE=…` with it")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(
+            f"reading {path}: {why}", hint="--train-py is the path of a train.py"
+        ) from error
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that was not there: nobody's edits are lost.
+
+    Raises:
+        UserError: it is there already.
+        HostError: it cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UserError(
+            f"writing {path}: it is there already", hint="name a new file, or remove that one"
+        ) from None
+    except OSError as error:
+        raise HostError(
+            f"writing {path}: {error.strerror or error}", hint="name a file that can be written"
+        ) from error

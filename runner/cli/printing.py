@@ -55,6 +55,8 @@ def print_rows(rows: list[Row]) -> None:
     metrics = ", ".join(dict.fromkeys(row.metric for row in rows))
     rich.print(f"trials: all (ok/failed); {metrics}: best measured; claimed: best the agent wrote")
     rich.print("verified: the referee's mean over held-out seeds; gain: over the pristine train.py")
+    if any(row.compute_usd is not None for row in rows):
+        rich.print("cost: of the model, if there is one, + of the devices")
     if any(row.rehearsed and row.cost_usd is not None for row in rows):
         rich.print("* rehearsed: what a scripted model would have cost; no money was spent")
 
@@ -123,6 +125,13 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.best_verified.split(" ")[0],
         row.gain.split(",")[0],
         short_duration(row.wall_seconds),
-        NOTHING if row.cost_usd is None else f"${row.cost_usd:.2f}{'*' * row.rehearsed}",
+        _cost(row),
         row.ended_by,
     )
+
+
+def _cost(row: Row) -> str:
+    """The model's dollars, marked if nobody paid them, and those of devices; a dash for neither."""
+    model = "" if row.cost_usd is None else f"${row.cost_usd:.2f}{'*' * row.rehearsed}"
+    compute = "" if row.compute_usd is None else f"${row.compute_usd:.2f}"
+    return "+".join(filter(None, (model, compute))) or NOTHING

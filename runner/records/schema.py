@@ -242,13 +242,18 @@ class Best(Record):
 
 
 class Spent(Record):
-    """What a run used of each budget, and the time that was given back to it."""
+    """What a run used of each budget, and the time that was given back to it.
+
+    `device_seconds` is the time in which its trials and checks held a device, from the making of a
+    container to the judge's last word; a wait for the device is no part of it.
+    """
 
     wall_seconds: float = 0.0
     elapsed_seconds: float = 0.0
     lease_wait_seconds: float = 0.0
     outage_seconds: float = 0.0
     train_seconds: float = 0.0
+    device_seconds: float = 0.0
     trials: int = 0
     usd: float = 0.0
     tokens: int = 0

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["FIGURE", "Row", "frames", "headings", "write_results"]
 
 
-def write_results(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
+def write_results(
+    run_dirs: Iterable[Path], folder: Path, compute_usd_per_hour: float | None = None
+) -> list[Row]:
     """Compare the runs: write the files of `folder` and return the table's rows, best first.
 
     Args:
         run_dirs: directories of runs, whether ended, running or broken.
         folder: `results/`. It is made if need be, and its files are replaced.
+        compute_usd_per_hour: the price of a device, for runs that began without one.
 
     Raises:
         HostError: the folder cannot be written.
@@ -41,7 +44,7 @@ def write_results(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
     noise = read_noise(folder)
     try:
         with _no_search_for_garbage():
-            runs = ordered([read_run(path, noise) for path in run_dirs])
+            runs = ordered([read_run(path, noise, compute_usd_per_hour) for path in run_dirs])
             folder.mkdir(parents=True, exist_ok=True)
             write_tables(runs, folder)
             figure = write_figure(runs, folder / FIGURE)

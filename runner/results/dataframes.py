@@ -42,7 +42,8 @@ RUN_DTYPES = {
     "comparison": "string", "judged": "boolean", "rehearsed": "boolean", "ended_by": "string",
     "cause": "string", "began_at": "string", "trial_seconds": "float64", "budget": "string",
     "budget_share": "float64", "trials": "Int64", "wall_seconds": "float64",
-    "train_seconds": "float64", "usd": "float64", "tokens": "Int64", "requests": "Int64",
+    "train_seconds": "float64", "device_seconds": "float64", "compute_usd_per_hour": "float64",
+    "usd": "float64", "tokens": "Int64", "requests": "Int64",
     "turns": "Int64", "first": "float64", "best": "float64", "claimed": "float64",
     "verified": "float64", "verified_sd": "float64", "noise_sd": "float64", "problems": "Int64",
     "path": "string",
@@ -53,7 +54,8 @@ TRIAL_DTYPES = {
     "is_best": "boolean", "kept": "boolean", "parent": "Int64", "change": "string",
     "category": "string", "knobs_changed": "string", "other_changes": "boolean",
     "commit": "string", "sha256": "string", "elapsed_seconds": "float64",
-    "train_seconds": "float64", "train_seconds_so_far": "float64", "usd_so_far": "float64",
+    "train_seconds": "float64", "train_seconds_so_far": "float64",
+    "device_seconds_so_far": "float64", "usd_so_far": "float64",
     "disturbed": "boolean", "text": "string",
 }  # fmt: skip
 KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
@@ -157,6 +159,8 @@ class _Rows:
                 "trial_seconds": run.trial_seconds, "budget": json.dumps(run.budget),
                 "budget_share": budget_share(run), "trials": len(trials),
                 "wall_seconds": run.wall_seconds, "train_seconds": run.train_seconds,
+                "device_seconds": run.device_seconds,
+                "compute_usd_per_hour": run.compute_usd_per_hour,
                 "usd": run.cost_usd, "tokens": sum(one.tokens for one in run.usage),
                 "requests": len(run.usage), "turns": spent.turns if spent else None,
                 "first": next((value for value in values if value is not None), None),
@@ -170,12 +174,13 @@ class _Rows:
         self._add_requests(run, run_name, began)
         self._add_retests(run, run_name)
         said, knobs = kept_by_row(run), settings(run.task, trials)
-        best, seconds = None, 0.0
+        best, seconds, held = None, 0.0, 0.0
         usd, folder = CostSoFar(run), RunDir(run.path)
         for trial, value in zip(trials, values, strict=True):
             is_best = value is not None and (best is None or run.metric.better(value, best))
             best = value if is_best else best
             seconds += trial.train_seconds
+            held += trial.wall_seconds
             self.trials.append(
                 {
                     "run": run_name, "contestant": run.contestant, "seed": run.seed,
@@ -188,6 +193,7 @@ class _Rows:
                     "sha256": trial.sha256,
                     "elapsed_seconds": _since(began, trial.ended_at),
                     "train_seconds": trial.train_seconds, "train_seconds_so_far": seconds,
+                    "device_seconds_so_far": held,
                     "usd_so_far": usd.until(trial.ended_at), "disturbed": trial.disturbed,
                     "text": str(folder.trial(trial.trial) / "train.py"),
                 }

@@ -44,6 +44,7 @@ def budget_share(run: Run) -> float | None:
         "trials": spent.trials,
         "usd": spent.usd,
         "tokens": spent.tokens,
+        "total_usd": spent.usd + (run.compute_usd or 0.0),
     }
     shares = [
         used[name] / amount for name, amount in run.budget.items() if name in used and amount > 0

@@ -6,7 +6,6 @@ becomes a sentence in `Run.problems`.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable
@@ -25,13 +24,12 @@ from runner.metrics import VAL_BPB, Metric
 from runner.records.best import UNJUDGED, are_judged, best_trial, measured_value, own_trials
 from runner.records.layout import RunDir
 from runner.records.schema import Event, Record, RunResult, TrialRecord, UsageRecord
-from runner.records.upgrade import upgraded
 from runner.records.verification import Verification, Verified
 from runner.referee.gain import Gain, gain_of_mean, gain_of_value
 from runner.referee.noise import Conditions, NoiseFile, NoiseFloor
+from runner.results.asked import bounds_of, fields_of, finite, price_of, whole, word
 from runner.results.files import is_there, lines_of, one_record, read_bounded, why_unread
 
-MAX_WORD = 60  # characters of a name
 NAME = re.compile(r"(?P<contestant>.+)-s(?P<seed>\d{1,9})")
 
 R = TypeVar("R", bound=Record)
@@ -42,7 +40,8 @@ T = TypeVar("T")
 class Run:
     """Everything that a run's directory says. Times are in seconds, money is in US dollars.
 
-    `noise` is the noise of its task under its conditions, where it was measured.
+    `noise` is the noise of its task under its conditions, where it was measured, and
+    `compute_usd_per_hour` the price of a device, where one was given.
     """
 
     path: Path
@@ -62,6 +61,8 @@ class Run:
     problems: tuple[str, ...] = ()
     verification: Verification | None = None
     noise: NoiseFloor | None = None
+    compute_usd_per_hour: float | None = None
+    space: Any = None  # of its spec: the search space that a baseline was given
 
     @property
     def run_id(self) -> str:
@@ -155,6 +156,28 @@ class Run:
         return math.fsum(trial.train_seconds for trial in self.own_trials)
 
     @property
+    def device_seconds(self) -> float:
+        """How long its trials and checks held a device; the wait for one is no part of it.
+
+        The result of an earlier version does not have it, and that of a run under way is not there:
+        the trials have it then.
+        """
+        counted = self.result.spent.device_seconds if self.result else 0.0
+        return counted or math.fsum(trial.wall_seconds for trial in self.own_trials)
+
+    @property
+    def compute_usd(self) -> float | None:
+        """What its device hours cost; None where a device has no price."""
+        if self.compute_usd_per_hour is None:
+            return None
+        return self.compute_usd_per_hour * self.device_seconds / 3600
+
+    @property
+    def total_usd(self) -> float | None:
+        """Model and devices together, as `TOTAL_USD` counts them, a rehearsal's dollars too."""
+        return None if self.compute_usd is None else self.cost_usd + self.compute_usd
+
+    @property
     def cost_usd(self) -> float:
         """What the requests cost, or would have cost if nobody had rehearsed them."""
         return math.fsum(record.cost_usd for record in self.usage)
@@ -175,14 +198,17 @@ class Run:
         return sum(trial.status in statuses for trial in self.own_trials)
 
 
-def read_run(path: Path, noise: NoiseFile | None = None) -> Run:
+def read_run(
+    path: Path, noise: NoiseFile | None = None, compute_usd_per_hour: float | None = None
+) -> Run:
     """The run in a directory; never raises for what the directory holds.
 
     Args:
         path: the directory.
         noise: the noise of tasks, as far as it was measured.
+        compute_usd_per_hour: the price of a device, for a run whose spec has none.
     """
-    return _Reader(RunDir(path), noise or NoiseFile()).run()
+    return _Reader(RunDir(path), noise or NoiseFile(), compute_usd_per_hour).run()
 
 
 @dataclass
@@ -191,10 +217,11 @@ class _Reader:
 
     files: RunDir
     noise: NoiseFile
+    price: float | None = None  # of a device
     problems: list[str] = field(default_factory=list)
 
     def run(self) -> Run:
-        spec = self._read(self.files.spec, _spec) or {}
+        spec = self._read(self.files.spec, fields_of) or {}
         result = self._read(self.files.result, RunResult.model_validate_json)
         metric = self._metric(spec, result)
         usage = self._records(self.files.usage, UsageRecord)
@@ -204,26 +231,28 @@ class _Reader:
         asked: dict[str, Any] = (named.groupdict() if named else {}) | spec
         return Run(
             path=self.files.path,
-            contestant=_word(asked.get("contestant")),
-            seed=_whole(asked.get("seed")),
-            task=_word(asked.get("task")),
+            contestant=word(asked.get("contestant")),
+            seed=whole(asked.get("seed")),
+            task=word(asked.get("task")),
             metric=metric,
-            kind=_word(asked.get("kind")),
+            kind=word(asked.get("kind")),
             rehearsed=asked.get("rehearsed") is True or any(r.rehearsed for r in usage),
             result=result,
             trials=self._records(self.files.trials, TrialRecord),
             usage=usage,
             claims=self._read(self.files.experiments, partial(claims.read, metric=metric)),
             wall_seconds=result.spent.wall_seconds if result else self._seconds_so_far(),
-            trial_seconds=_finite(asked.get("trial_seconds")),
-            budget=_budget(asked.get("budget")),
+            trial_seconds=finite(asked.get("trial_seconds")),
+            budget=bounds_of(asked.get("budget")),
             verification=self._read(self.files.verification, Verification.model_validate_json),
             noise=self._floor(spec),
+            compute_usd_per_hour=price_of(asked.get("budget"), self.price),
+            space=asked.get("space"),
             problems=tuple(self._complaints()),
         )
 
     def _floor(self, spec: dict[str, Any]) -> NoiseFloor | None:
-        versions, seconds = spec.get("versions"), _finite(spec.get("trial_seconds"))
+        versions, seconds = spec.get("versions"), finite(spec.get("trial_seconds"))
         if not isinstance(versions, dict) or seconds is None:
             return None
         conditions = Conditions.of_run(
@@ -287,35 +316,3 @@ class _Reader:
             return (last - first).total_seconds()
         except (IndexError, ValueError, TypeError):
             return 0.0
-
-
-def _spec(content: bytes) -> dict[str, Any]:
-    """The fields of a spec, as the present version names them."""
-    body = upgraded(json.loads(content), {"metric"})
-    if not isinstance(body, dict):
-        raise ValueError("no JSON object")
-    return body
-
-
-def _word(name: Any) -> str:
-    """A name as a table and a figure can show it."""
-    return " ".join(str(name or "?").split())[:MAX_WORD]
-
-
-def _finite(number: Any) -> float | None:
-    """A number as a table can show it, or None."""
-    is_one = isinstance(number, (int, float)) and not isinstance(number, bool)
-    return float(number) if is_one and math.isfinite(number) else None
-
-
-def _budget(asked: Any) -> dict[str, float]:
-    """The budgets that were set: name → amount."""
-    entries = asked.items() if isinstance(asked, dict) else ()
-    amounts = {_word(name): _finite(amount) for name, amount in entries}
-    return {name: amount for name, amount in amounts.items() if amount is not None}
-
-
-def _whole(seed: Any) -> int:
-    """A seed; anything else counts as 0."""
-    digits = str(seed)[:18]
-    return int(digits) if digits.isascii() and digits.isdecimal() else 0

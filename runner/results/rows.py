@@ -29,11 +29,15 @@ class Row:
     gain: str
     wall_time: str
     train_time: str
+    device_time: str
     cost: str
+    compute: str
+    total: str
     ended_by: str
     files: str
-    wall_seconds: float  # this and the next two: for outputs that format them in another way
+    wall_seconds: float  # this and the next three: for outputs that format them in another way
     cost_usd: float | None  # None if no model was asked
+    compute_usd: float | None  # None where a device has no price
     rehearsed: bool
     task: str
     metric: str  # its name
@@ -61,7 +65,10 @@ def headings(metric: str) -> tuple[str, ...]:
         "gain",
         "wall time",
         "training time",
-        "cost",
+        "device time",
+        "model cost",
+        "compute cost",
+        "total cost",
         "ended by",
         "files",
     )
@@ -79,11 +86,15 @@ def to_row(run: Run, seen_from: Path) -> Row:
         gain=NOTHING if run.gain is None else str(run.gain),
         wall_time=duration(run.wall_seconds),
         train_time=duration(run.train_seconds),
+        device_time=duration(run.device_seconds),
         cost=cost(run),
+        compute=NOTHING if run.compute_usd is None else f"${run.compute_usd:.2f}",
+        total=total_cost(run),
         ended_by=run.ended_by,
         files=os.path.relpath(run.path, seen_from),
         wall_seconds=run.wall_seconds,
         cost_usd=run.cost_usd if run.usage else None,
+        compute_usd=run.compute_usd,
         rehearsed=run.rehearsed,
         task=run.task,
         metric=run.metric.name,
@@ -118,6 +129,14 @@ def cost(run: Run) -> str:
     if not run.usage:
         return NOTHING
     return f"${run.cost_usd:.2f} rehearsed, not spent" if run.rehearsed else f"${run.cost_usd:.2f}"
+
+
+def total_cost(run: Run) -> str:
+    """The dollars of model and devices together; a dash where a device has no price."""
+    if run.total_usd is None:
+        return NOTHING
+    rehearsed = " with what was not spent" if run.rehearsed and run.cost_usd else ""
+    return f"${run.total_usd:.2f}{rehearsed}"
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ Names that a directory or an agent can have chosen are made harmless for Markdow
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -54,6 +55,8 @@ def _explanation(metric: Metric) -> str:
         "wrote in its experiments.csv; verified is the mean of the referee's own runs of the best "
         "text, over training seeds that no contestant saw. A gain is over the pristine train.py, "
         f"in standard deviations of the task (`make noise`). {metric.lower.capitalize()} is better."
+        " Device time is that of a run's trials on their device, with scoring, without waits; at "
+        "`COMPUTE_USD_PER_HOUR` it makes the compute cost, and the total is that and the model's."
     )
 
 
@@ -79,6 +82,9 @@ def _unequal_conditions(runs: Sequence[Run]) -> Iterator[str]:
     if len(seconds) > 1:
         words = ", ".join(f"{each:g}" for each in seconds)
         yield from (f"**Not comparable**: their trials trained for {words} seconds.", "")
+    spaces = {json.dumps(run.space, sort_keys=True) for run in runs if run.kind == "baseline"}
+    if len(spaces) > 1:
+        yield from ("**Search spaces differ** between these baselines: see their spec.json.", "")
     if len(budgets) > 1:
         yield from ("**Budgets differ** between these runs: see `budget` in `runs.csv`.", "")
 

@@ -40,11 +40,13 @@ RUN_COLUMNS = (
         "without_memory",
         "wall_seconds",
         "train_seconds",
+        "device_seconds",
         "requests",
         "tokens",
         "spent_usd",
     ),
-    *("rehearsed_usd", "self_reports", "problems"),
+    *("rehearsed_usd", "compute_usd_per_hour", "compute_usd", "total_usd"),
+    *("self_reports", "problems"),
 )
 TRIAL_COLUMNS = (
     *("run_id", "contestant", "seed", "trial", "source", "status", "reason", "metric"),
@@ -124,13 +126,21 @@ def _run_row(run: Run) -> dict[str, Any]:
         **_referee_cells(run),
         "wall_seconds": round(run.wall_seconds, 3),
         "train_seconds": round(run.train_seconds, 3),
+        "device_seconds": round(run.device_seconds, 3),
         "requests": len(run.usage),
         "tokens": sum(record.tokens for record in run.usage),
         "spent_usd": 0.0 if run.rehearsed else round(run.cost_usd, 6),
         "rehearsed_usd": round(run.cost_usd, 6) if run.rehearsed else 0.0,
+        "compute_usd_per_hour": _dollars(run.compute_usd_per_hour),
+        "compute_usd": _dollars(run.compute_usd),
+        "total_usd": _dollars(run.total_usd),
         "self_reports": len(run.claims.rows) if run.claims else 0,
         "problems": "; ".join(run.all_problems),
     }
+
+
+def _dollars(usd: float | None) -> float | str:
+    return "" if usd is None else round(usd, 6)
 
 
 def _referee_cells(run: Run) -> dict[str, Any]:

@@ -18,16 +18,16 @@ from runner.records.journal import Journal
 from runner.records.layout import ROOT
 from runner.run.context import RunContext
 from runner.sandbox.sandbox import ContainerPlan
-from runner.spec import RunSpec, prices
+from runner.space.asked import knob_range
+from runner.spec import Budget, RunSpec, prices
 from runner.task_data import heldout_volume
-from runner.tasks import Knob, Task, load_space
+from runner.tasks import Task, searched_space
 from runner.trials.judge_container import judge_config, judge_plan
 from runner.wire.messages import ScoreEstimated
 from runner.wire.start_config import (
     AgentConfig,
     Caps,
     GatewayConfig,
-    KnobRange,
     OptimizerConfig,
     OwnSampler,
     RehearsalConfig,
@@ -97,7 +97,7 @@ def _optimizer(context: RunContext) -> ContainerPlan:
     config = OptimizerConfig(
         sampler=context.spec.sampler,
         seed=context.spec.seed,
-        space={name: knob_range(knob) for name, knob in load_space(context.task).items()},
+        space={name: knob_range(knob) for name, knob in searched_space(context.spec).items()},
         deadline_seconds=context.deadline_seconds,
         direction=context.spec.metric.direction,
         parallel=context.spec.workers + context.spec.ask_ahead,
@@ -106,14 +106,6 @@ def _optimizer(context: RunContext) -> ContainerPlan:
     )
     volumes = {"study": ("/state", False)}
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
-
-
-def knob_range(knob: Knob) -> KnobRange:
-    """A dimension of the search space, as the optimizer is told it."""
-    choices = None if knob.choices is None else tuple(knob.choices)
-    return KnobRange(
-        knob.type, knob.default, knob.low, knob.high, knob.log, knob.step, choices=choices
-    )
 
 
 def _rehearsal(context: RunContext, agent: Agent) -> ContainerPlan:
@@ -139,7 +131,7 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
         models=(agent.spec.model,),
         deadline_seconds=context.deadline_seconds,
         prices={model: price for model, price in prices().items() if model == agent.spec.model},
-        caps=Caps(usd=spec.budget.usd, tokens=spec.budget.tokens),
+        caps=caps_of(spec.budget),
         allow_unpriced=spec.allow_unpriced,
         rehearsed=spec.rehearsed,
         record=spec.record,
@@ -151,6 +143,12 @@ def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
     network = NO_NETWORK if spec.rehearsed else BRIDGE
     image = context.image("gateway")
     return ContainerPlan("gateway", image, as_config(config), volumes, network=network)
+
+
+def caps_of(budget: Budget) -> Caps:
+    """What the model may cost; the loop lowers it while trials spend from the same money."""
+    bounds = [usd for usd in (budget.usd, budget.total_usd) if usd is not None]
+    return Caps(usd=min(bounds, default=None), tokens=budget.tokens)
 
 
 def agent_plan(context: RunContext, agent: Agent) -> ContainerPlan:

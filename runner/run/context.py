@@ -21,10 +21,9 @@ from runner.records.layout import ROOT, RunDir
 from runner.sandbox.peer import Inbox, Show
 from runner.sandbox.sandbox import new_token
 from runner.spec import RunSpec
-from runner.tasks import Task
+from runner.tasks import Task, pristine_text
 from runner.trials.judging import Judging
 from runner.trials.ledger import Ledger
-from trainer import constants
 
 # If no runner comes back, containers end by themselves after the wall budget several times over:
 # runs that share a device take turns, and the time that they wait is given back to them.
@@ -124,12 +123,6 @@ def open_context(
         token=new_token(),
         resumed=resumed,
     )
-
-
-def pristine_text(task: Task) -> str:
-    """The train.py with which every contestant of a task begins."""
-    source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
-    return constants.rewrite(source, task.knobs)
 
 
 def _pristine(run_dir: RunDir, task: Task) -> str:

@@ -29,7 +29,7 @@ from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import RunResult, Spent
 from runner.run.container_plan import agent_plan, provider_url
-from runner.run.context import image_names, open_context, pristine_text, versions
+from runner.run.context import image_names, open_context, versions
 from runner.run.lives import journal_finish, see_through, was_opened, write_result
 from runner.run.loop_parts import Ending
 from runner.run.settlement import UsageLog, settle_abandoned
@@ -38,7 +38,7 @@ from runner.run_lock import held, interrupted_by_signals
 from runner.sandbox.peer import Show
 from runner.sandbox.removal import remove_run
 from runner.spec import RunSpec, read_spec
-from runner.tasks import Task, load_task
+from runner.tasks import Task, load_task, pristine_text
 from runner.trials.orders.pending import end_pending
 
 

@@ -42,7 +42,7 @@ READING_SECONDS = 15.0  # from one reading of the clock in the journal to the ne
 SIGN_OF_LIFE_SECONDS = 1.0  # from one reading of the clock in a file of its own to the next
 FIRST_BAD_STATUS = 400
 NOT_FOUND = 404
-MODEL_BUDGETS = ("usd", "tokens", "requests")
+MODEL_BUDGETS = ("usd", "tokens", "requests", "total_usd")
 MAX_DETAIL_CHARS = 500
 MAX_PROBLEM_CHARS = 1000
 # Of a run that is suspended: what the gateway's open answers and an agent's turn are given.
@@ -98,12 +98,12 @@ class RunLoop:
         killed. An agent's turn begins after the trials that were taken up, and is told of them.
         """
         self._check_wish()
+        self._parts.tell_cap()
         self._parts.collector.cut_turns()
         self._parts.trials.take_up()
         spent = self._parts.clock.spent_budget()
         if spent is not None:
-            left = self._parts.clock.left()
-            self._end(Ending(spent, "budget", f"left: {left}"), may_think=False)
+            self._end(Ending(spent, "budget", f"left: {self._parts.clock.left()}"), may_think=False)
         elif not self._parts.trials.in_flight():
             self._parts.driver.begin()
 
@@ -152,8 +152,7 @@ class RunLoop:
 
     def _tick(self) -> None:
         if self._ending is None:
-            ending = self._reason_to_end()
-            if ending is not None:
+            if (ending := self._reason_to_end()) is not None:
                 self._end(ending)
         else:
             self._check_wish()
@@ -166,6 +165,7 @@ class RunLoop:
 
     def _keep_clock(self) -> Spent:
         """Keep what is spent as a sign of life, which a restart goes on from."""
+        self._parts.tell_cap()
         self._clock_kept_at = self._parts.clock.now()
         reading = self._parts.clock.reading()
         keep_reading(self._parts.run_dir, reading)
@@ -274,7 +274,7 @@ class RunLoop:
                 journal.write("gateway.outage_ended", seconds=ended - began, reason=reason)
             case CapReached(budget=budget, detail=detail):
                 journal.write("gateway.cap_reached", budget=budget, detail=detail)
-                self._cap_reached = budget
+                self._cap_reached = self._parts.clock.cap_named(budget)
             case Problem():
                 self._journal_problem("gateway", message)
 

@@ -17,6 +17,7 @@ from runner.run.settlement import UsageLog
 from runner.sandbox.peer import Inbox, Peer
 from runner.trials.judging import Judging
 from runner.trials.queue import TrialQueue
+from runner.wire.messages import Heartbeat
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,12 @@ class LoopParts:
     inbox: Inbox
     wish: Callable[[], Wish | None]
     judging: Judging
+
+    def tell_cap(self) -> None:
+        """Tell the gateway what the model may still cost, where trials spend from the same money.
+
+        It is told every second, so that a gateway which was started again knows it as well.
+        """
+        cap = self.clock.usd_cap()
+        if self.gateway is not None and self.clock.budget.total_usd is not None:
+            self.gateway.send(Heartbeat(usd_cap=cap))

@@ -27,12 +27,15 @@ def last_spent(run_dir: RunDir) -> Spent:
     trials = list(read_lines(run_dir.trials, TrialRecord))
     usage = list(read_lines(run_dir.usage, UsageRecord))
     events = Journal(run_dir).events()
-    trained = [*(trial.train_seconds for trial in trials), seconds_of_checks(events)]
+    checked = seconds_of_checks(events)
+    trained = [*(trial.train_seconds for trial in trials), checked]
+    held = [*(trial.wall_seconds for trial in trials), checked]
     spent = _time_spent(run_dir, events)
     return spent.model_copy(
         update={
             "trials": len(trials),
             "train_seconds": math.fsum(trained),
+            "device_seconds": math.fsum(held),
             "usd": math.fsum(request.cost_usd for request in usage),
             "tokens": sum(request.tokens for request in usage),
             "requests": len(usage),

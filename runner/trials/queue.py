@@ -303,7 +303,7 @@ class TrialQueue:
             self._checks.finished(record)
             self._answer(record)
             return
-        self._clock.count_trial(record.train_seconds)
+        self._clock.count_trial(record.train_seconds, record.wall_seconds)
         self._ledger.append(record)
         self._journal.write(
             "trial.finished",

@@ -8,7 +8,7 @@ from runner.records.schema import Spent
 from runner.spec import Budget
 
 FULL, EMPTY = "█", "░"
-SHORT_NAMES = {"train_hours": "train"}
+SHORT_NAMES = {"train_hours": "train", "total_usd": "total"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def shares(budget: Budget, spent: Spent) -> list[Share]:
         "trials": spent.trials,
         "usd": spent.usd,
         "tokens": spent.tokens,
+        "total_usd": spent.usd + budget.compute_usd(spent.device_seconds),
     }
     found = [
         Share(name, float(used[name]), bound)

@@ -82,10 +82,18 @@ class Glance:
 
     @property
     def usd(self) -> str:
-        """The dollars that are spent, marked if nobody pays them; a dash where no model is used."""
-        if self.spent is None or self.asked is None or self.asked.kind == "baseline":
+        """The dollars that are spent on the model, then those on devices where they have a price.
+
+        A rehearsal's are marked, as nobody pays them; a dash where there is nothing to pay.
+        """
+        if self.spent is None or self.asked is None:
             return "–"
-        return f"${self.spent.usd:.2f}{'*' * self.asked.rehearsed}"
+        is_agent = self.asked.kind == "agent"
+        model = [f"${self.spent.usd:.2f}{'*' * self.asked.rehearsed}"] if is_agent else []
+        budget = budget_of(self.asked)
+        compute = budget.compute_usd(self.spent.device_seconds)
+        has_price = budget.compute_usd_per_hour is not None
+        return " + ".join([*model, *([f"${compute:.2f} compute"] if has_price else [])]) or "–"
 
 
 def glances(runs: Path, now: datetime) -> list[Glance]:

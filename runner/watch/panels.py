@@ -18,6 +18,7 @@ from runner.watch import ages
 from runner.watch.budgets import bar
 from runner.watch.curve import plot
 from runner.watch.followed import Followed, UnderWay
+from runner.watch.glance import budget_of
 
 WIDE = 120  # columns, from which on there are two columns of text
 BAR_CELLS = 20
@@ -113,6 +114,9 @@ def _head(run: Followed, now: datetime) -> list[Text]:
     if spent is not None and spent.requests:
         rehearsed = " rehearsed" if asked and asked.rehearsed else ""
         second.append(f"   ${spent.usd:.2f}{rehearsed}")
+    if spent is not None and asked and budget_of(asked).compute_usd_per_hour is not None:
+        compute = budget_of(asked).compute_usd(spent.device_seconds)
+        second.append(f"   ${compute:.2f} compute")
     return [first, *advice, second]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-VERSION = 3  # since 2 a container knows `Heartbeat`, and since 3 `TrialEstimated`
+VERSION = 3  # since 2 a container knows `Heartbeat`; since 3 `TrialEstimated`, conditions, caps
 MAX_TRAIN_PY_BYTES = 1024 * 1024
 MAX_HYPOTHESIS_CHARS = 2000
 CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")
@@ -294,9 +294,10 @@ class Stop(Message):
 
 @dataclass(frozen=True)
 class Heartbeat(Message):
-    """The runner is there; runner_watch.py says what a container does that hears none."""
+    """The runner is there; runner_watch.py says what happens without. `usd_cap` lowers a cap."""
 
     event: ClassVar[str] = "heartbeat"
+    usd_cap: float | None = None
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,19 @@ class AgentConfig:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """When a knob is active: its parent is, and has one of these values.
+
+    Attributes:
+        knob: the parent, another knob of the space that is an int or categorical.
+        values: values of it.
+    """
+
+    knob: str
+    values: tuple[KnobValue, ...]
+
+
+@dataclass(frozen=True)
 class KnobRange:
     """One ALL_CAPS constant of train.py, and the values that a sampler may give it.
 
@@ -80,6 +93,7 @@ class KnobRange:
         log: search the logarithm of the value; `low` is above 0 then.
         step: the distance of neighbouring values; None for every int, or every float.
         choices: the values of a categorical knob.
+        when: the knob keeps its default unless this holds; None: it is always active.
     """
 
     type: Literal["int", "float", "categorical"]
@@ -89,6 +103,7 @@ class KnobRange:
     log: bool = False
     step: float | None = None
     choices: tuple[KnobValue, ...] | None = None
+    when: Condition | None = None
 
 
 @dataclass(frozen=True)
@@ -308,12 +323,16 @@ StartConfig = (
 
 # The version of the messages since which a container knows a field. A resumed run has the images
 # with which it began.
-KNOWN_SINCE = {"orphan_seconds": 2, "pruner": 3, "estimate_at": 3}
+KNOWN_SINCE = {"orphan_seconds": 2, "pruner": 3, "estimate_at": 3, "when": 3}
 
 
 def known_config(config: Mapping[str, Any], version: int) -> dict[str, Any]:
-    """A config without what a container of that version would refuse."""
-    return {name: it for name, it in config.items() if KNOWN_SINCE.get(name, 1) <= version}
+    """A config, its tables included, without what a container of that version would refuse."""
+    return {
+        name: known_config(it, version) if isinstance(it, Mapping) else it
+        for name, it in config.items()
+        if KNOWN_SINCE.get(name, 1) <= version
+    }
 
 
 def as_config(config: StartConfig) -> dict[str, Any]:

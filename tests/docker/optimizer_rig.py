@@ -23,9 +23,12 @@ SPACE: dict[str, Any] = {
     "DEPTH": {"type": "int", "low": 2, "high": 8, "default": 4},
     "TOTAL_BATCH_SIZE": {"type": "int", "low": 4096, "high": 65536, "log": True, "default": 16384},
     "MATRIX_LR": {"type": "float", "low": 0.005, "high": 0.2, "log": True, "default": 0.04},
-    "WARMUP_RATIO": {"type": "float", "low": 0.0, "high": 0.3, "default": 0.0},
+    "WARMUP_RATIO": {
+        "type": "float", "low": 0.0, "high": 0.3, "default": 0.0,
+        "when": {"knob": "WINDOW_PATTERN", "values": ["SL", "SSSL"]},
+    },
     "WINDOW_PATTERN": {"type": "categorical", "choices": ["SL", "L", "SSSL"], "default": "L"},
-}
+}  # fmt: skip
 DEFAULTS = {name: knob["default"] for name, knob in SPACE.items()}
 CRASHED, PRUNED = 3, 6  # two trials of every history, so that their telling is replayed as well
 M = TypeVar("M", bound=Message)

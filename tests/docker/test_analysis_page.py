@@ -67,7 +67,7 @@ HARM = (
 def analysed(folder: Path) -> Path:
     """The analysis of the runs in a folder, by the command."""
     paths = [str(folder / name) for name in ("runs", "out")]
-    command = [str(BAKEOFF), "analyse", paths[0], "--out", paths[1], "--dollars-per-hour", "2"]
+    command = [str(BAKEOFF), "analyse", paths[0], "--out", paths[1], "--compute-usd-per-hour", "2"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "out"

@@ -101,6 +101,42 @@ def test_a_users_own_sampler_is_a_contestant(engine: Engine, tmp_path: Path) -> 
     assert kept.text == LOWEST
 
 
+SPACE = """
+DEPTH = { type = "int", low = 1, high = 4, step = 3 }
+WINDOW_PATTERN = { type = "categorical", choices = ["SSSL", "L"] }
+[MATRIX_LR]
+type = "float"
+low = 0.01
+high = 0.1
+log = true
+when = { knob = "DEPTH", is = [1] }
+"""
+TOTAL_USD = 15.0
+KILL_SECONDS = 10.0  # from a spent budget to the end of the trial under way, on a busy machine
+
+
+def test_a_budget_of_devices_ends_a_search_of_its_own_space(engine: Engine, tmp_path: Path) -> None:
+    """At a dollar a second; a knob whose condition does not hold is trained at its default."""
+    path = tmp_path / "space.toml"
+    path.write_text(SPACE)
+    asked = RunOptions(trial_seconds=1.0, space=str(path))
+    budget = Budget(total_usd=TOTAL_USD, compute_usd_per_hour=3600.0)
+    spec = options.baseline_run("random", asked, budget)
+    spec = spec.model_copy(update={"run_id": f"test-space-s{a_seed()}"})
+    path.unlink()
+    result, trials = through(engine, spec, tmp_path / "runs")
+    assert (result.ended_by, result.cause) == ("total_usd", "budget")
+    spent = result.spent.device_seconds
+    assert spent == pytest.approx(sum(trial.wall_seconds for trial in trials), abs=0.1)
+    assert TOTAL_USD <= spent <= TOTAL_USD + KILL_SECONDS
+    assert all(trial.status != "killed" for trial in trials[:-1])
+    assert trials[0].knobs == {"DEPTH": 4, "WINDOW_PATTERN": "SSSL", "MATRIX_LR": 0.04}
+    assert trials[0].knobs_changed == {}
+    for trial in trials:
+        assert trial.knobs["DEPTH"] in (1, 4)
+        assert trial.knobs["DEPTH"] == 1 or trial.knobs["MATRIX_LR"] == 0.04
+
+
 @pytest.fixture
 def own_text(engine: Engine, tmp_path: Path) -> Path:
     """A real text of a user's: two files of prose about programs."""

@@ -12,9 +12,8 @@ from runner.calibration.facts import GOOD_ENOUGH, will_do
 from runner.calibration.measuring import LONGEST_TRAINING
 from runner.engine.client import Engine
 from runner.metrics import VAL_BPB
-from runner.run.context import pristine_text
 from runner.spec import Budget, RunSpec
-from runner.tasks import load_task
+from runner.tasks import load_task, pristine_text
 
 
 @pytest.mark.alone  # a busy machine would be measured again by each of the next runs

@@ -23,10 +23,9 @@ from runner.engine import one_off
 from runner.engine.client import Engine
 from runner.engine.containers import Mount
 from runner.metrics import VAL_BPB
-from runner.run.context import pristine_text
 from runner.spec import Budget, RunSpec
 from runner.task_data import heldout_volume
-from runner.tasks import load_task
+from runner.tasks import load_task, pristine_text
 from runner.timing.counts import is_disturbed, read_counts
 from runner.timing.findings import Allowances
 from runner.trials.executor import DISTURBED

@@ -18,7 +18,7 @@ from runner.records.layout import ROOT
 from tests.analysis_rig import HOSTILE, write_run
 from tests.unit.analysis.html import Page
 
-QUICK = Settings(resamples=200, dollars_per_hour=2.0)
+QUICK = Settings(resamples=200, compute_usd_per_hour=2.0)
 REWARD = Metric(name="reward", direction="maximize")
 Make = Callable[[Path], object]
 

@@ -264,3 +264,12 @@ def test_devices_and_workers_that_make_no_sense_are_refused(asked: RunOptions, s
     with pytest.raises(UserError, match=said) as caught:
         options.baseline_run("random", asked, BUDGET)
     assert caught.value.hint
+
+
+def test_devices_bound_a_baseline_if_they_cost_something() -> None:
+    """TOTAL_USD ends it then; for nothing a device runs for ever."""
+    devices = Budget(total_usd=1, compute_usd_per_hour=2)
+    assert options.baseline_run("random", RunOptions(), devices).budget == devices
+    with pytest.raises(UserError, match="nothing bounds") as caught:
+        options.baseline_run("random", RunOptions(), Budget(total_usd=1, compute_usd_per_hour=0))
+    assert "TOTAL_USD" in caught.value.hint

@@ -18,7 +18,7 @@ from runner.spec import Budget, RunSpec
 from runner.wire.start_config import PriceOverride
 from trainer import constants
 
-NAMES = ("hours", "train_hours", "trials", "usd", "tokens")
+NAMES = ("hours", "train_hours", "trials", "usd", "tokens", "total_usd")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,9 +41,28 @@ def test_a_budget_of_nothing_is_refused() -> None:
 @given(st.sampled_from(NAMES), st.integers(min_value=1, max_value=10**9))
 def test_one_bound_is_enough(name: str, value: int) -> None:
     """Any single bound above zero makes a budget that has it and no other."""
-    made = spec.budget(**{name: value}).as_dict()
+    made = spec.budget(**{name: value}, compute_usd_per_hour=0).as_dict()
     assert made.pop(name) == value
     assert set(made.values()) == {None}
+
+
+def test_dollars_of_devices_need_their_price() -> None:
+    """The hint names the variable; a price by itself bounds nothing."""
+    with pytest.raises(UserError, match="TOTAL_USD") as caught:
+        spec.budget(total_usd=5, trials=3)
+    assert "COMPUTE_USD_PER_HOUR" in caught.value.hint
+    with pytest.raises(UserError, match="nothing bounds"):
+        spec.budget(compute_usd_per_hour=2.5)
+
+
+@pytest.mark.parametrize("price", [-0.01, math.nan, math.inf, "cheap"])
+def test_a_price_of_devices_is_a_number_from_zero_on(price: float | str) -> None:
+    """Anything else is refused by name; 0 is a price."""
+    with pytest.raises(UserError, match="COMPUTE_USD_PER_HOUR") as caught:
+        spec.budget(trials=1, compute_usd_per_hour=price)
+    assert "0 or more" in caught.value.hint
+    assert spec.budget(trials=1, compute_usd_per_hour=0.0).compute_usd(3600) == 0
+    assert spec.budget(trials=1, compute_usd_per_hour=3.0).compute_usd(1800) == 1.5
 
 
 def test_a_fraction_of_a_trial_is_refused() -> None:
@@ -105,6 +124,7 @@ def test_a_space_begins_at_the_tasks_own_train_py(name: str) -> None:
         if knob.type == "categorical":
             assert knob.default in (knob.choices or [])
         else:
+            assert not isinstance(knob.default, str)
             assert knob.low is not None
             assert knob.high is not None
             assert knob.low <= knob.default <= knob.high, knob_name

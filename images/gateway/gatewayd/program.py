@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pid1
-from messages import Message, Start, Started, Stop, Stopped
+from messages import Heartbeat, Message, Start, Started, Stop, Stopped
 from protocol import ProtocolError
 
 from .accounting.budget import Budget
@@ -106,6 +106,8 @@ async def _serve(
                 reporter.send(Started(_state(prices, context.budget)))
                 reporter.say(f"serving {settings.provider} models {', '.join(settings.models)}")
             message = await inbox.next()
+            if isinstance(message, Heartbeat) and message.usd_cap is not None:
+                context.budget.lower(message.usd_cap)
             if context.runner.heard():
                 reporter.say("the runner is back: requests are admitted again")
         watching.cancel()

@@ -27,12 +27,11 @@ from samplers import ready_made
 from samplers.catcma import CatCma
 from samplers.entry import Entry
 from samplers.forest import suggest_by_forest
-from samplers.grid import next_of_grid
 
 SAMPLERS: dict[str, Entry] = {
     "random": Entry(ready_made.random),
     "qmc": Entry(ready_made.qmc),
-    "grid": Entry(suggest=next_of_grid),
+    "grid": Entry(tries_all=True),
     "tpe": Entry(ready_made.tpe, learns_from_trials=True, ranks_pruned=True),
     "tpe-independent": Entry(
         ready_made.tpe_independent, learns_from_trials=True, ranks_pruned=True

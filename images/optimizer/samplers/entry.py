@@ -56,7 +56,7 @@ class AskTell(Protocol):
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the table: exactly one of `make`, `suggest` and `ask_tell` is given.
+    """A row of the table: exactly one of `make`, `suggest`, `ask_tell` and `tries_all`.
 
     Args:
         make: a sampler of Optuna's for one ask, from the run's seed and the trial's number.
@@ -68,6 +68,7 @@ class Entry:
         suggest: a setting, from the run's seed, the trial's number, the space and the trials so
             far, oldest first.
         ask_tell: an algorithm with a state, from the space and the run's seed.
+        tries_all: every setting of a finite space once (grid.py).
     """
 
     make: Callable[[int, int], BaseSampler] | None = None
@@ -75,6 +76,7 @@ class Entry:
     ranks_pruned: bool = False
     suggest: Callable[[int, int, Space, Sequence[Seen]], Knobs] | None = None
     ask_tell: Callable[[Space, int], AskTell] | None = None
+    tries_all: bool = False
 
 
 def seed_of_ask(run_seed: int, number: int) -> int:

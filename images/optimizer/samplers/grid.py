@@ -7,7 +7,7 @@ samplers take a setting from here when they only repeat themselves, so a finite 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,22 +23,26 @@ class NoGridError(Exception):
     """The space is not finite, or too large to be tried out; the text says which."""
 
 
-def next_of_grid(run_seed: int, number: int, space: Space, seen: Sequence[Seen]) -> Knobs:
+def next_of_grid(
+    run_seed: int,
+    space: Space,
+    seen: Sequence[Seen],
+    as_run: Callable[[Mapping[str, Any]], Knobs] = dict,
+) -> Knobs:
     """The first setting, in the order of the run's seed, that no trial has had.
 
     Args:
         run_seed: draws the order, which is that of the whole run.
-        number: the trial's; not needed, the history says how far the run is.
         space: all of it finite.
         seen: the trials so far.
+        as_run: of a setting, the one that is run. Of those that come to the same, one is tried.
 
     Raises:
         NoGridError: a knob has no end of values, or there are more than `MAX_SETTINGS` settings.
     """
-    del number
     had = {_key(space, trial.knobs) for trial in seen}
     for setting in settings(run_seed, space):
-        if _key(space, setting) not in had:
+        if as_run(setting) == setting and _key(space, setting) not in had:
             return setting
     raise NoGridError("every setting has been tried")
 

@@ -18,7 +18,8 @@ from scipy.stats import skew
 
 from runner.analysis.report import Context
 from runner.analysis.statistics.arrays import Array
-from runner.tasks import Knob, load_space, load_task, task_names
+from runner.spec import Knob
+from runner.tasks import load_space, load_task, task_names
 
 PRESENT = 0.9  # of the trials with knobs: a knob that fewer have is no dimension
 MANY = 2000  # trials of a run: of more, the pairs of this many evenly spaced ones are measured

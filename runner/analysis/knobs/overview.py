@@ -103,7 +103,7 @@ def _pareto_table(context: Context, money: pd.DataFrame) -> Table:
     columns = {"run": "run", "contestant": "contestant", "dollars": "US dollars", "value": "best",
                "front": "on the front"}  # fmt: skip
     notes = [
-        "Dollars: model and, if an hour of training has a price, training.",
+        "Dollars: model and, if an hour of a device has a price, devices.",
         "On the front: no other run is better at no more cost, or as good for less.",
     ]
     runs = context.frames.runs

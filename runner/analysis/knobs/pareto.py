@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from runner.analysis.report import Context
-from runner.analysis.search.effort import dollars
+from runner.analysis.search.effort import device_seconds, dollars, prices
 
 
 def costs(context: Context) -> pd.DataFrame:
@@ -24,9 +24,7 @@ def costs(context: Context) -> pd.DataFrame:
         {
             "run": runs["run"],
             "contestant": runs["contestant"],
-            "dollars": dollars(
-                runs["usd"], runs["train_seconds"], context.settings.dollars_per_hour
-            ),
+            "dollars": dollars(runs["usd"], device_seconds(runs), prices(context, runs["run"])),
             "value": runs["best"],
         }
     ).dropna(subset=["dollars", "value"])

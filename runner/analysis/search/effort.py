@@ -1,7 +1,7 @@
 """What a run had used when a trial ended: trials, training time, wall time and US dollars.
 
 A unit is known of a run if all of its trials that have a value have it. Dollars are those of the
-model and, if an hour of training has a price, those of the training.
+model and, if an hour of a device has a price, those of the devices.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def used(context: Context) -> pd.DataFrame:
     trials[TRAINING.column] = found["train_seconds_so_far"]
     trials[WALL.column] = found["elapsed_seconds"]
     trials[DOLLARS.column] = dollars(
-        found["usd_so_far"], found["train_seconds_so_far"], context.settings.dollars_per_hour
+        found["usd_so_far"],
+        found["device_seconds_so_far"].fillna(found["train_seconds_so_far"]),
+        prices(context, found["run"]),
     )
     # Trials that ran side by side are in the order of their numbers, not of their ends.
     columns = [unit.column for unit in UNITS]
@@ -74,17 +76,31 @@ def used(context: Context) -> pd.DataFrame:
     return trials
 
 
-def dollars(model: pd.Series, train_seconds: pd.Series, per_hour: float) -> pd.Series:
-    """What the model and the training cost; with a price of training, an unknown model is free.
+def prices(context: Context, names: pd.Series) -> pd.Series:
+    """US dollars an hour of a device, for each of these runs; 0 leaves devices out.
+
+    A run's own price goes before the one that was set.
+    """
+    own = context.frames.runs.drop_duplicates("run").set_index("run")["compute_usd_per_hour"]
+    known = names.map(own).astype("float64")
+    return known.fillna(context.settings.compute_usd_per_hour)
+
+
+def device_seconds(runs: pd.DataFrame) -> pd.Series:
+    """What each run had of devices; an import tells its training alone."""
+    return runs["device_seconds"].fillna(runs["train_seconds"])
+
+
+def dollars(model: pd.Series, seconds: pd.Series, per_hour: pd.Series) -> pd.Series:
+    """What model and devices cost; where a device has a price, an unknown model is free.
 
     Args:
         model: US dollars.
-        train_seconds: seconds of training.
-        per_hour: US dollars that an hour of training costs; 0 leaves training out.
+        seconds: on a device.
+        per_hour: US dollars that an hour of a device costs; 0 leaves devices out.
     """
-    if per_hour <= 0:
-        return model
-    return model.fillna(0.0) + train_seconds * (per_hour / SECONDS_PER_HOUR)
+    known = model.where(per_hour <= 0, model.fillna(0.0))
+    return known + (seconds * per_hour / SECONDS_PER_HOUR).where(per_hour > 0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,13 @@ def contestants(context: Context, trials: pd.DataFrame) -> Table:
     """The published table: best, improvement over the own baseline, trials, cost."""
     agent, settings = best_agent(context), context.settings
     runs = context.frames.runs.assign(gain=_gains(context.frames.runs, context.sign))
+    hours_held = effort.device_seconds(runs) / effort.SECONDS_PER_HOUR
+    runs["compute"] = hours_held * effort.prices(context, runs["run"])
     of_runs, of_trials = runs.groupby("contestant"), trials.groupby("contestant")
     names = pd.Index(context.contestants, name="contestant")
-    sums = of_runs[["usd", "train_seconds", "wall_seconds"]].sum(min_count=1).reindex(names)
+    sums = (
+        of_runs[["usd", "compute", "train_seconds", "wall_seconds"]].sum(min_count=1).reindex(names)
+    )
     hours = sums["train_seconds"] / effort.SECONDS_PER_HOUR
     sure = [
         interval(of_runs.get_group(name)["gain"], resamples=settings.resamples, seed=settings.seed)
@@ -61,7 +65,7 @@ def contestants(context: Context, trials: pd.DataFrame) -> Table:
             "95 % low": [one.low if one else np.nan for one in sure],
             "95 % high": [one.high if one else np.nan for one in sure],
             "better than the agent": _better_than(context, trials, agent),
-            "model cost (USD)": sums["usd"], "compute (USD)": hours * settings.dollars_per_hour,
+            "model cost (USD)": sums["usd"], "compute (USD)": sums["compute"],
             "training (h)": hours, "wall (h)": sums["wall_seconds"] / effort.SECONDS_PER_HOUR,
         },
         index=names,

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runner.analysis.report import Context
 from runner.errors import UserError
-from runner.tasks import Knob, load_space, load_task
+from runner.spec import Knob, read_spec
+from runner.tasks import load_space, load_task
 
 CODE = "other code"  # the part that is no constant of train.py
 KINDS = ("inside", "outside", "both", "unchanged", "unknown")
@@ -70,8 +72,15 @@ class Parts:
 
 
 def search_space(context: Context) -> Space | None:
-    """The space of the task; of an unknown task, the knobs that its baselines set; else None."""
+    """What the baselines searched.
+
+    That is the space that all of them were given, or else the task's; of an unknown task, the knobs
+    that its baselines set; None if there are none.
+    """
     task = str(context.frames.runs["task"].iloc[0])
+    given = _given(context)
+    if given is not None:
+        return Space(given, "the space that the baselines were given (SPACE)")
     try:
         found = load_task(task)
         return Space(load_space(found), f"[{found.space}] of trainer/search_space.toml")
@@ -80,6 +89,20 @@ def search_space(context: Context) -> Space | None:
         baselines = runs.loc[runs["kind"] == "baseline", "run"]
         names = sorted(knobs.loc[knobs["run"].isin(baselines), "knob"].unique())
         return Space(dict.fromkeys(names), "the knobs that the baselines set") if names else None
+
+
+def _given(context: Context) -> dict[str, Knob] | None:
+    """The space that every baseline of these runs was given; None if it is not one and the same."""
+    runs = context.frames.runs
+    spaces = [_of_spec(Path(str(path))) for path in runs.loc[runs["kind"] == "baseline", "path"]]
+    return spaces[0] if spaces and all(space == spaces[0] for space in spaces) else None
+
+
+def _of_spec(folder: Path) -> dict[str, Knob] | None:
+    try:
+        return read_spec(folder.parent, folder.name).space
+    except UserError:  # a run of another version, or no run of ours
+        return None
 
 
 def _within(knob: Knob, value: Any) -> bool:

@@ -170,10 +170,10 @@ def test_settings_reach_the_reports(tmp_path: Path) -> None:
         return stand_in(context)
 
     analyse(
-        [tmp_path / "runs"], tmp_path / "out", Settings(dollars_per_hour=3.0, target=1.0),
+        [tmp_path / "runs"], tmp_path / "out", Settings(compute_usd_per_hour=3.0, target=1.0),
         reporters={"search": report}, progress=lambda *step: steps.append(step),
     )  # fmt: skip
-    assert seen[0].settings == Settings(dollars_per_hour=3.0, target=1.0)
+    assert seen[0].settings == Settings(compute_usd_per_hour=3.0, target=1.0)
     assert steps == [
         (0, 0, "reading"),
         (0, 1, "search of pystdlib, val_bpb (lower is better)"),

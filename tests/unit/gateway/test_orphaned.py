@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.wire.messages import Denied, Heartbeat, Problem, Stop, Usage
+from runner.wire.messages import CapReached, Denied, Heartbeat, Problem, Stop, Usage
 
 from .conftest import Make, Spawn
 from .rig import APIS, KEY, TOKEN, RunningGateway
@@ -70,5 +70,26 @@ def test_an_orphaned_gateway_ends_what_is_under_way_and_admits_again(
     process.until(lambda: b"the runner is back" in process.output, SOON)
     assert talk.send().status == 200
     assert process.output.count(b'{"event":"started"') == 1
+    process.say(Stop("the run is over", 1))
+    assert process.end() == 0
+
+
+def test_a_heartbeat_may_lower_the_cap(make: Make, spawn: Spawn, tmp_path: Path) -> None:
+    """Trials spend from the same money; it is never raised, and other beats change nothing."""
+    world = make("anthropic")
+    process = spawn()
+    process.begin(
+        provider="anthropic", base_url=f"unix://{world.folder / 'model.sock'}", api_key=KEY,
+        token=TOKEN, models=["claude-opus-4-6"], deadline_seconds=60, caps={"usd": 100.0},
+    )  # fmt: skip
+    talk = RunningGateway(world.background, tmp_path / "volume", APIS["anthropic"], {})
+    process.say(Heartbeat())
+    assert talk.send().status == 200
+    process.next(Usage)
+    process.say(Heartbeat(usd_cap=0.000001))
+    process.say(Heartbeat(usd_cap=50.0))
+    process.until(lambda: talk.send().status == 402, SOON)
+    assert process.next(CapReached, SOON).budget == "usd"
+    assert talk.send().status == 402
     process.say(Stop("the run is over", 1))
     assert process.end() == 0

@@ -96,12 +96,13 @@ def table(path: Path) -> list[dict[str, str]]:
 def test_runs_are_compared_best_first(make: Make, tmp_path: Path) -> None:
     """One row a run, with what was measured, claimed and spent; the best run leads."""
     worse = make("random-s1", [trial(0, 2.6, source="sampler"), trial(1, None, source="sampler")])
-    better = make("gpt-s1", [trial(0, 2.5), trial(1, 2.3)], claimed=CLAIMED, cost_usd=1.25)
+    held = [trial(0, 2.5, wall_seconds=90.0), trial(1, 2.3, wall_seconds=90.5)]
+    better = make("gpt-s1", held, claimed=CLAIMED, cost_usd=1.25)
     rows = write_results([worse, better], tmp_path / "results")
     assert len(rows[0].cells()) == len(headings("val_bpb"))
-    assert rows[0].cells()[:11] == (
+    assert rows[0].cells()[:14] == (
         *("gpt", "1", "2 (2/0)", "2.3000", "2.2000", "–", "–"),
-        *("1 h 01 min", "2 min 00 s", "$1.25", "trials"),
+        *("1 h 01 min", "2 min 00 s", "3 min 00 s", "$1.25", "–", "–", "trials"),
     )
     assert Path(rows[0].files).resolve() == better
     assert rows[1].cells()[:5] == ("random", "1", "2 (1/1)", "2.6000", "–")
@@ -378,3 +379,63 @@ def test_a_cell_of_the_page_is_one_line_without_markup(text: str) -> None:
 def test_durations_are_words(seconds: float, words: str) -> None:
     """Minutes and seconds below an hour, hours and minutes from there."""
     assert duration(seconds) == words
+
+
+def priced(path: Path, usd_per_hour: float) -> None:
+    """Give a run's spec a price of a device."""
+    spec = json.loads((path / "spec.json").read_text())
+    budget = {"trials": 2, "total_usd": 9.0, "compute_usd_per_hour": usd_per_hour}
+    (path / "spec.json").write_text(json.dumps(spec | {"budget": budget}))
+
+
+def test_device_hours_have_the_price_that_a_run_began_with(make: Make, tmp_path: Path) -> None:
+    """Else that of `collect`; model and compute stand side by side, with their sum."""
+    two = [trial(0, 2.5, wall_seconds=1000.0), trial(1, 2.6, wall_seconds=800.0)]
+    own = make("gpt-s1", two, cost_usd=1.25)
+    priced(own, 4.0)
+    other = make("tpe-s1", [trial(0, 2.9, source="sampler", wall_seconds=3600.0)])
+    referee = trial(1, 2.0, source="referee", wall_seconds=999.0)
+    third = make("gp-s1", [trial(0, 3.0, source="sampler", wall_seconds=1800.0), referee])
+    results = tmp_path / "results"
+    rows = {row.contestant: row for row in write_results([own, other, third], results, 2.0)}
+    shown = {
+        name: (row.device_time, row.cost, row.compute, row.total) for name, row in rows.items()
+    }
+    assert shown == {
+        "gpt": ("30 min 00 s", "$1.25", "$2.00", "$3.25"),
+        "tpe": ("1 h 00 min", "–", "$2.00", "$2.00"),
+        "gp": ("30 min 00 s", "–", "$1.00", "$1.00"),
+    }
+    [line, *_] = table(results / "runs.csv")
+    columns = ("device_seconds", "compute_usd_per_hour", "compute_usd", "total_usd")
+    assert [float(line[name]) for name in columns] == [1800.0, 4.0, 2.0, 3.25]
+    assert json.loads(line["budget"]) == {"trials": 2.0, "total_usd": 9.0}
+    page = (results / "summary.md").read_text()
+    assert "| device time | model cost | compute cost | total cost |" in page
+    assert "COMPUTE_USD_PER_HOUR" in page
+
+
+def test_without_a_price_no_compute_is_made_up(make: Make, tmp_path: Path) -> None:
+    """The cells are empty, and not 0; a price of 0 is one."""
+    path = make("tpe-s1", [trial(0, 2.9, source="sampler", wall_seconds=3600.0)])
+    write_results([path], tmp_path / "results")
+    [line] = table(tmp_path / "results" / "runs.csv")
+    assert (line["compute_usd"], line["total_usd"]) == ("", "")
+    write_results([path], tmp_path / "results", 0.0)
+    [line] = table(tmp_path / "results" / "runs.csv")
+    assert (line["compute_usd"], line["total_usd"]) == ("0.0", "0.0")
+
+
+def test_baselines_with_different_spaces_are_pointed_out(make: Make, tmp_path: Path) -> None:
+    """One with a space of its own beside one with the task's; alone, there is nothing to say."""
+    own = make("tpe-s1", [trial(0, 2.9, source="sampler")])
+    other = make("gp-s1", [trial(0, 2.9, source="sampler")])
+    spec = json.loads((own / "spec.json").read_text()) | {"kind": "baseline"}
+    plain = json.loads((other / "spec.json").read_text()) | {"kind": "baseline"}
+    (own / "spec.json").write_text(json.dumps(spec | {"space": {"DEPTH": {"type": "int"}}}))
+    (other / "spec.json").write_text(json.dumps(plain))
+    summary = tmp_path / "results" / "summary.md"
+    write_results([own, other], tmp_path / "results")
+    assert "Search spaces differ" in summary.read_text()
+    write_results([own], tmp_path / "results")
+    assert "Search spaces differ" not in summary.read_text()

@@ -14,12 +14,14 @@ from runner.sandbox.peer import ConnectionLost, MessageReceived
 from runner.wire.messages import (
     CapReached,
     Denied,
+    Heartbeat,
     Message,
     Outage,
     Problem,
     Stop,
     TrialFinished,
     TrialRefused,
+    TrialRequested,
     TurnFinished,
     TurnStart,
 )
@@ -291,3 +293,36 @@ def test_a_request_that_is_booked_late_takes_no_time(make: Rigs) -> None:
     rig.parts.usage.add({**USAGE, "request": "q", "latency_seconds": 60.0})
     assert rig.clock.spent().requests == 1
     assert rig.clock.spent().lease_wait_seconds == 300.0
+
+
+def test_devices_and_model_end_a_run_together(make: Rigs) -> None:
+    """The gateway is told what is left for the model, and the clock names the budget."""
+    rig = make("agent", total_usd=1.0, compute_usd_per_hour=3600.0)
+    rig.contestant.answers = lambda message: (
+        rig.take_turns(message) if not isinstance(message, TurnStart) else ()
+    )
+    rig.executor.held.add(1)
+    rig.contestant.say(TrialRequested("r-1", knobs={"DEPTH": 1}))
+    rig.settle_a_request(cost_usd=0.4)
+    ending = rig.run()
+    assert (ending.ended_by, ending.cause) == ("total_usd", "budget")
+    assert rig.trials() == [(1, "killed")]
+    caps = [told.usd_cap for told in rig.gateway.told if isinstance(told, Heartbeat)]
+    assert caps[0] == 1.0
+    assert all(cap is not None for cap in caps)
+    assert "closing" not in [fields["prompt"] for fields in rig.said("turn.started")]
+
+
+def test_a_cap_of_the_gateways_is_that_of_all_where_devices_lowered_it(make: Rigs) -> None:
+    """No further request fits in what the devices have left."""
+    rig = make("agent", total_usd=5, compute_usd_per_hour=1.0)
+    rig.inbox.put(MessageReceived("gateway", CapReached("usd", "too much")))
+    assert rig.run().ended_by == "total_usd"
+
+
+def test_a_gateway_without_a_common_budget_hears_of_no_cap(make: Rigs) -> None:
+    """Its own cap, which `start` told it, holds."""
+    rig = make("agent", usd=0.5, compute_usd_per_hour=9.0)
+    rig.settle_a_request(cost_usd=0.5)
+    assert rig.run().ended_by == "usd"
+    assert not [told for told in rig.gateway.told if isinstance(told, Heartbeat)]

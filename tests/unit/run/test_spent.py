@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from runner.records.clock import keep_reading, kept_reading
+from runner.records.files import append_line
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
-from runner.records.schema import ClockReading, Spent
+from runner.records.schema import ClockReading, Spent, TrialRecord
 from runner.run.spent import last_spent
 
 
@@ -66,3 +67,15 @@ def test_a_turn_that_began_after_the_last_reading_has_its_number(run_dir: RunDir
     Journal(run_dir).write("turn.started", turn=3)
     Journal(run_dir).write("turn.started", turn="three")
     assert last_spent(run_dir).turns == 3
+
+
+def test_devices_are_counted_by_the_ledger(run_dir: RunDir) -> None:
+    """As long as trials and checks held one, and not what a clock read of an attempt."""
+    keep_reading(run_dir, ClockReading(spent=Spent(device_seconds=99.0), trial=2))
+    for number, seconds in ((1, 7.5), (2, 8.0)):
+        record = TrialRecord(
+            trial=number, source="agent", request="r", status="ok", wall_seconds=seconds
+        )
+        append_line(run_dir.trials, record)
+    Journal(run_dir).write("check.finished", request="c", seconds=2.0)
+    assert last_spent(run_dir).device_seconds == 17.5

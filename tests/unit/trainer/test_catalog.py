@@ -10,7 +10,7 @@ import pytest
 from runner import tasks
 from runner.metrics import VAL_BPB
 from runner.records.layout import ROOT
-from runner.run.container_plan import knob_range
+from runner.space.asked import knob_range
 from trainer import catalog, constants
 
 TRAIN_PY = (ROOT / "trainer" / "train.py").read_text()

@@ -148,3 +148,14 @@ def test_a_narrow_terminal_gets_paragraphs(
     shown = capsys.readouterr().out
     assert "gemini-s12" in shown
     assert "make stop RUN=gemini-s12" in " ".join(shown.split())
+
+
+def test_devices_with_a_price_are_in_what_is_spent(tmp_path: Path) -> None:
+    """Beside the model's dollars of an agent, and alone of a baseline; the total has its bar."""
+    spent = SPENT.model_copy(update={"device_seconds": 1800.0})
+    result = run_result("gpt-s1", spent=spent)
+    budget = {"total_usd": 4.5, "compute_usd_per_hour": 2.0}
+    agent = glance(made_run(tmp_path, events=[READING], budget=budget, result=result), NOW)
+    assert agent.usd == "$1.25 + $1.00 compute"
+    assert [(share.name, share.percent) for share in agent.shares] == [("total_usd", "50%")]
+    assert agent.shares[0].bar(4).startswith("total ")

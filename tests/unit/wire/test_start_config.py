@@ -18,6 +18,7 @@ from runner.wire.protocol import MAX_LINE_BYTES, decode, encode
 from runner.wire.start_config import (
     AgentConfig,
     Caps,
+    Condition,
     GatewayConfig,
     JudgeConfig,
     KnobRange,
@@ -28,6 +29,7 @@ from runner.wire.start_config import (
     StartConfig,
     TrialConfig,
     as_config,
+    known_config,
 )
 
 KEY = "sk-the-only-copy"
@@ -38,7 +40,9 @@ OPTIMIZER = OptimizerConfig(
     space={
         "DEPTH": KnobRange("int", 4, low=2.0, high=8.0),
         "MATRIX_LR": KnobRange("float", 0.04, low=0.005, high=0.2, log=True),
-        "WINDOW_PATTERN": KnobRange("categorical", "L", choices=("L", "SSSL")),
+        "WINDOW_PATTERN": KnobRange(
+            "categorical", "L", choices=("L", "SSSL"), when=Condition("DEPTH", (4, 8))
+        ),
     },
     deadline_seconds=300.0,
     direction="minimize",
@@ -225,3 +229,10 @@ def test_a_large_train_py_fits_in_one_message() -> None:
     line = encode(Start(as_config(dataclasses.replace(TRIAL, train_py_gz=pack_text(text)))))
     assert len(line) < MAX_LINE_BYTES
     assert json.loads(line)["config"]["threads"] == 1
+
+
+def test_an_earlier_container_is_not_told_of_conditions() -> None:
+    """Nor does a run that it belongs to have any: the field is left out of each knob."""
+    earlier = known_config(as_config(OPTIMIZER), 2)["space"]
+    assert all("when" not in knob for knob in earlier.values())
+    assert known_config(as_config(OPTIMIZER), 3) == as_config(OPTIMIZER)

@@ -8,6 +8,7 @@ reported.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -70,6 +71,14 @@ class Budget:
         self.spent_tokens = state.tokens
         self.requests = state.requests
         self.reservations: dict[str, Reservation] = dict(state.open)
+
+    def lower(self, usd: float) -> None:
+        """Lowers the cap in US dollars, over all requests of the run; it is never raised.
+
+        The run's trials spend from the same money. What is reserved already stays reserved.
+        """
+        cap = Decimal(str(usd)) if math.isfinite(usd) else Decimal(0)
+        self._usd_cap = cap if self._usd_cap is None else min(self._usd_cap, cap)
 
     def remaining(self) -> Remaining:
         """What is still free now."""

@@ -134,7 +134,7 @@ def test_a_model_without_a_price_is_not_on_the_front() -> None:
 def test_a_source_without_costs_has_those_of_training() -> None:
     """With a price of an hour an import is on the front, and a note says whose cost is missing."""
     made = [Made("a", [1.0], run={"usd": None}), Made("b", [2.0], usd=1.0)]
-    report = knobs.report(context(*made, dollars_per_hour=1.0))
+    report = knobs.report(context(*made, compute_usd_per_hour=1.0))
     table = next(table for table in report.tables if table.name == "pareto")
     assert len(table.rows) == 2
     assert "The source of 1 of these runs" in table.notes[-1]

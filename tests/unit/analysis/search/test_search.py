@@ -103,11 +103,27 @@ def test_a_short_contestant_does_not_cut_the_range() -> None:
     assert any("c" in note.split() or "c." in note for note in found.notes)
 
 
-def test_dollars_are_model_and_training() -> None:
+def test_dollars_are_model_and_devices() -> None:
     """At 36 dollars an hour, ten seconds cost ten cents; an unknown model then costs nothing."""
     model, seconds = pd.Series([1.0, np.nan]), pd.Series([10.0, 20.0])
-    assert effort.dollars(model, seconds, 36.0).to_list() == pytest.approx([1.1, 0.2])
-    assert effort.dollars(model, seconds, 0.0).isna().to_list() == [False, True]
+    price, free = pd.Series([36.0, 36.0]), pd.Series([0.0, 0.0])
+    assert effort.dollars(model, seconds, price).to_list() == pytest.approx([1.1, 0.2])
+    assert effort.dollars(model, seconds, free).isna().to_list() == [False, True]
+    assert effort.dollars(model, seconds * np.nan, free).to_list()[0] == 1.0
+
+
+def test_a_runs_own_price_of_a_device_goes_before_the_one_that_is_set() -> None:
+    """A device is held for longer than a training; what tells only of training has that."""
+    own = {"compute_usd_per_hour": 72.0, "device_seconds": 30.0}
+    held = {"device_seconds_so_far": [30.0]}
+    two = context(
+        Made("a", [1.0], run=own, each=held), Made("b", [1.0], usd=2.0), compute_usd_per_hour=36.0
+    )
+    assert effort.used(two).set_index("contestant")[effort.DOLLARS.column].to_dict() == {
+        "a": pytest.approx(0.6), "b": pytest.approx(2.1)
+    }  # fmt: skip
+    table = rows(search.report(two), "search").set_index("contestant")
+    assert table["compute (USD)"].to_dict() == pytest.approx({"a": 0.6, "b": 0.1})
 
 
 def test_failures_have_wilson_intervals() -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner import options
 from runner.analysis.report import Context, Report, Settings
 from runner.analysis.space import report
 from runner.analysis.space.kept import kept_changes
 from runner.analysis.space.parts import Space, search_space
 from runner.analysis.space.shares import by_run, mean_share, order_test
+from runner.options import RunOptions
+from runner.spec import Budget, Knob
 from runner.tasks import load_space, load_task
 from tests.unit.analysis.drawn import drawn
 from tests.unit.analysis.tables import knob_rows
@@ -182,6 +186,29 @@ def test_a_task_that_is_not_known_has_the_knobs_of_its_baselines() -> None:
     assert [finding.told for finding in unknown.findings] == [False]
     assert unknown.tables == ()
     assert unknown.figures == ()
+
+
+def test_a_space_that_all_baselines_were_given_goes_before_the_tasks(tmp_path: Path) -> None:
+    """Theirs has a knob that the task's lacks; beside a baseline with the task's it counts not."""
+    knob = Knob(type="float", low=1e3, high=1e5, default=1e4)
+    runs = []
+    for name, space in (("tpe-s1", {"ROPE_BASE": knob}), ("gp-s1", None)):
+        spec = options.baseline_run(name.partition("-")[0], RunOptions(), Budget(trials=2))
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "spec.json").write_text(
+            spec.model_copy(update={"space": space}).model_dump_json()
+        )
+        runs.append(run_rows(name, [3.0, 2.0], kind="baseline", path=str(tmp_path / name)))
+    agent = run_rows("gpt-s1", [3.0, 2.0], trials=[{}, INSIDE])
+    given = search_space(context_of([agent, runs[0]]))
+    assert given is not None
+    assert "SPACE" in given.source
+    assert given.holds("ROPE_BASE", 2e4)
+    assert not given.holds("DEPTH", 4)
+    mixed = search_space(context_of([agent, *runs]))
+    assert mixed is not None
+    assert "search_space.toml" in mixed.source
+    assert mixed.holds("DEPTH", 4)
 
 
 def hostile() -> Context:

@@ -1,0 +1,133 @@
+"""The study of a space with conditions: what is run, what a sampler sees, and what is repeated."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from start_config import Condition, KnobRange
+
+from runner.records.layout import ROOT
+from runner.wire.space import active, effective, parse_space
+
+SPACE = parse_space(
+    {
+        "OPTIMIZER": KnobRange("categorical", "adam", choices=("adam", "muon", "sgd")),
+        "BETA": KnobRange("float", 0.9, low=0.5, high=0.99, when=Condition("OPTIMIZER", ("adam",))),
+        "MOMENTUM": KnobRange(
+            "float", 0.5, low=0.0, high=0.9, step=0.1, when=Condition("OPTIMIZER", ("muon", "sgd"))
+        ),
+        "DEPTH": KnobRange("int", 4, low=2, high=8, step=2),
+    }
+)
+FINITE = parse_space(
+    {
+        "DEPTH": KnobRange("int", 2, low=1, high=2, when=Condition("NORM", (True,))),
+        "NORM": KnobRange("categorical", False, choices=(False, True)),
+    }
+)
+TRIALS = 24
+SAMPLERS = ("random", "qmc", "tpe", "tpe-independent", "cmaes", "catcma", "nsga2")
+
+
+@pytest.fixture
+def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The optimizer's own module `search`, with its neighbours under their bare names."""
+    monkeypatch.syspath_prepend(str(ROOT / "images" / "optimizer"))
+    before = set(sys.modules)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna says that QMC is experimental
+        yield importlib.import_module("search")
+    for name in set(sys.modules) & {"search", "samplers", "journal"} - before:
+        del sys.modules[name]
+
+
+def loss(knobs: dict[str, Any]) -> float:
+    """Lowest with muon, a momentum of 0.9 and a depth of 8."""
+    branch = {"adam": 0.3 - 0.1 * knobs["BETA"], "sgd": 0.4, "muon": 0.1}[knobs["OPTIMIZER"]]
+    return float(branch + 0.1 * (0.9 - knobs["MOMENTUM"]) - 0.01 * knobs["DEPTH"])
+
+
+def played(search: Any, state: Path, sampler: str, *, broken_at: int | None = None) -> list[Any]:
+    """The settings of a search; it is opened anew after so many asks."""
+    settings = []
+    study = search.Search(state, sampler, 7, "minimize", SPACE)
+    for number in range(TRIALS):
+        asked = study.ask()
+        if number == broken_at:
+            study = search.Search(state, sampler, 7, "minimize", SPACE)
+            (again,) = study.outstanding()
+            assert again == asked
+        settings.append(asked.knobs)
+        study.tell(number, "ok", loss(asked.knobs), {})
+    return settings
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_an_inactive_knob_keeps_its_default(search: Any, tmp_path: Path, sampler: str) -> None:
+    """Every setting names every knob; trial 0 is every default; both branches are searched."""
+    settings = played(search, tmp_path, sampler)
+    assert settings[0] == {"OPTIMIZER": "adam", "BETA": 0.9, "MOMENTUM": 0.5, "DEPTH": 4}
+    for knobs in settings:
+        assert list(knobs) == [knob.name for knob in SPACE]
+        alive = active(SPACE, knobs)
+        assert ("BETA" in alive) == (knobs["OPTIMIZER"] == "adam")
+        assert ("MOMENTUM" in alive) == (knobs["OPTIMIZER"] != "adam")
+        assert "BETA" in alive or knobs["BETA"] == 0.9
+        assert "MOMENTUM" in alive or knobs["MOMENTUM"] == 0.5
+        assert knobs["DEPTH"] in (2, 4, 6, 8)
+        assert round(knobs["MOMENTUM"] * 10) == pytest.approx(knobs["MOMENTUM"] * 10)
+    assert len({knobs["OPTIMIZER"] for knobs in settings}) > 1
+    assert len({knobs["MOMENTUM"] for knobs in settings}) > 1
+    assert len({knobs["BETA"] for knobs in settings}) > 1
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_resumed_search_goes_on_with_the_same_settings(
+    search: Any, tmp_path: Path, sampler: str
+) -> None:
+    """Opened anew in the middle of a trial, it repeats that setting and gives the same ones."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = played(search, tmp_path / "a", sampler)
+    assert played(search, tmp_path / "b", sampler, broken_at=15) == whole
+
+
+def test_a_sampler_learns_from_what_was_run(search: Any, tmp_path: Path) -> None:
+    """It sees the default of an inactive knob, and the study's export names it as well."""
+    study = search.Search(tmp_path, "random", 7, "minimize", SPACE)
+    settings = [study.ask().knobs for _ in range(TRIALS)]
+    for number, knobs in enumerate(settings):
+        study.tell(number, "ok", loss(knobs), {})
+    trials = study._trials()
+    assert any(trial.params != knobs for trial, knobs in zip(trials, settings, strict=True))
+    proposals = sys.modules["proposals"]
+    as_run = partial(effective, SPACE)
+    shown = proposals.seen(trials, study._study.direction, as_run)
+    assert [one.knobs for one in shown] == settings
+    for trial, knobs in zip(trials, settings, strict=True):
+        assert trial.params | trial.user_attrs.get(search.RAN, {}) == knobs
+
+
+@pytest.mark.parametrize("sampler", ["random", "grid", "catcma"])
+def test_a_finite_space_ends_when_all_its_settings_were_tried(
+    search: Any, tmp_path: Path, sampler: str
+) -> None:
+    """Without NORM, the depth is the default, so there are three settings and not four."""
+    study = search.Search(tmp_path, sampler, 7, "minimize", FINITE)
+    tried = []
+    while (asked := study.ask()) is not None:
+        tried.append(tuple(asked.knobs.items()))
+        study.tell(asked.number, "ok", 1.0, {})
+    assert set(tried) == {
+        (("DEPTH", 2), ("NORM", False)),
+        (("DEPTH", 1), ("NORM", True)),
+        (("DEPTH", 2), ("NORM", True)),
+    }
+    assert len(set(tried[:-1])) == 2
