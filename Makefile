@@ -25,13 +25,13 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import ps top logs \
+.PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import export optuna-dashboard ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
 	bench-survival bench-idle bench-lease
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
@@ -82,6 +82,14 @@ analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= DOLLARS_PER_
 	@scripts/setup analysis
 	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
 	  $(call option,DOLLARS_PER_HOUR,--dollars-per-hour) $(call option,TARGET,--target)
+
+export: ## write a baseline's study as Optuna's table: RUN=tpe-s1
+	@scripts/setup analysis
+	@$(BAKEOFF) export $(call quoted,$(RUN))
+
+optuna-dashboard: ## look at a baseline's study in Optuna's dashboard: RUN=tpe-s1 PORT=8081
+	@scripts/setup analysis
+	@$(BAKEOFF) optuna-dashboard $(call quoted,$(RUN)) $(call option,PORT,--port)
 
 ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps
