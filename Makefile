@@ -36,6 +36,7 @@ help: ## show this help
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS GPU RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
 	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
+	@echo "  baselines: STORAGE=postgresql://user@host/database STUDY=name (STORAGE_PASSWORD in .env)"
 	@echo "  how a run is shown: LOG=view (live) | lines | json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
@@ -57,7 +58,8 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
-	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS)
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(call option,STORAGE,--storage) \
+	  $(call option,STUDY,--study)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)

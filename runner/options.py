@@ -20,7 +20,7 @@ import genai_prices
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from runner import samplers, spec, tasks
+from runner import samplers, spec, storage, tasks
 from runner.agents import AgentSpec, load_agent
 from runner.errors import UserError
 from runner.spec import Budget, RunSpec, Texts, Verify
@@ -55,6 +55,8 @@ class RunOptions:
     verify_seeds: int = spec.VERIFY_SEEDS
     retry_disturbed: bool = False
     orphan_minutes: float = spec.ORPHAN_MINUTES
+    storage: str | None = None
+    study: str | None = None
 
 
 def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, str]) -> RunSpec:
@@ -85,8 +87,10 @@ def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, st
     )
 
 
-def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
-    """The spec of a baseline's run.
+def baseline_run(
+    name: str, asked: RunOptions, budget: Budget, env: Mapping[str, str] | None = None
+) -> RunSpec:
+    """The spec of a baseline's run; `env` is where the password of its storage is looked for.
 
     Raises:
         UserError: an unknown name or a bad value.
@@ -98,17 +102,42 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
             "nothing bounds this run",
             hint="set HOURS, TRAIN_HOURS or TRIALS",
         )
-    return _common("baseline", name, asked, tasks.load_task(asked.task), budget)
+    run_spec = _common("baseline", name, asked, tasks.load_task(asked.task), budget)
+    return run_spec.model_copy(update=_shared(run_spec.run_id, asked, env or {}))
+
+
+def _shared(run_id: str, asked: RunOptions, env: Mapping[str, str]) -> dict[str, object]:
+    """The fields of a spec whose study is in a database; none if it is in a journal.
+
+    Raises:
+        UserError: the address or the study's name cannot be used.
+    """
+    if asked.storage is None and asked.study is None:
+        return {}
+    if asked.storage is None:
+        raise UserError(
+            f"setting STUDY={asked.study}: there is no database to share it in",
+            hint=f"set {storage.EXAMPLE} too",
+        )
+    storage.read_storage(asked.storage)
+    study = storage.check_study(run_id if asked.study is None else asked.study)
+    return {"storage": asked.storage, "study": study, "storage_password": _password(env)}
+
+
+def _password(env: Mapping[str, str]) -> SecretStr:
+    """The password of the database; "" for a user without one."""
+    return SecretStr(env.get(storage.PASSWORD, ""))
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:
-    """A spec that was read from its file, completed with the key, which no file holds.
+    """A spec that was read from its file, completed with the secrets, which no file holds.
 
     Raises:
         UserError: `env` does not have the key.
     """
     if stored.kind == "baseline":
-        return stored
+        password = _password(env) if stored.storage is not None else None
+        return stored.model_copy(update={"storage_password": password})
     agent = load_agent(stored.contestant, stored.model).spec
     own_server = bool(stored.base_url)
     key = REHEARSAL_KEY if stored.rehearsed else _key(agent, env, own_server=own_server)

@@ -78,7 +78,7 @@ def _work(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC; pinned anyway
     try:
-        search = Search(STATE, config.sampler, config.seed, config.direction, space)
+        search = Search(STATE, config.sampler, config.seed, config.direction, space, config.shared)
         loop = Loop(search, config.parallel)
         loop.begin({"sampler": config.sampler, "seed": config.seed, "knobs": len(space)})
         while True:

@@ -8,7 +8,8 @@ or tell, and asks the same from there: see journal.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from samplers import SAMPLERS
 from space import Knob, points
+from start_config import SharedStudy
 
 STUDY = "bakeoff"
 OWNER = "bakeoff.owner"
@@ -51,7 +53,7 @@ class Suggestion:
 
 
 class Search:
-    """A study in a directory, opened or resumed.
+    """A study in a directory or in a database, opened or resumed.
 
     Args:
         state: the directory of the journal; this process is its only user.
@@ -59,13 +61,21 @@ class Search:
         seed: the run's seed.
         direction: "minimize" or "maximize", what the search does with the values.
         space: the knobs.
+        shared: the study in a database that other runs use too; None: the journal.
 
     Raises:
         SearchError: no such sampler, or the directory holds another search.
+        SharedStudyError: the study in the database cannot be this run's.
     """
 
     def __init__(
-        self, state: Path, sampler: str, seed: int, direction: str, space: tuple[Knob, ...]
+        self,
+        state: Path,
+        sampler: str,
+        seed: int,
+        direction: str,
+        space: tuple[Knob, ...],
+        shared: SharedStudy | None = None,
     ) -> None:
         if sampler not in SAMPLERS:
             raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
@@ -73,28 +83,51 @@ class Search:
         self._seed = seed
         self._space = space
         self._distributions = {knob.name: distribution(knob) for knob in space}
-        self._journal = state / "journal.log"
-        owner = f"{sampler}, seed {seed}, {direction}, space {space!r}"
-        other = study_attribute(self._journal, OWNER)
+        self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._is_mine: Callable[[FrozenTrial], bool] = lambda _trial: True
+        self._storage: BaseStorage
+        if shared is None:
+            self._open_journal(state / "journal.log", f"{sampler}, seed {seed}, ", direction)
+        else:
+            self._open_database(shared, state, direction)
+
+    def _open_journal(self, journal: Path, whose: str, direction: str) -> None:
+        owner = f"{whose}{direction}, space {self._space!r}"
+        other = study_attribute(journal, OWNER)
         if other not in (None, owner):  # before anything is cut off that belongs to another
             raise SearchError(f"the journal is of another search: {other}")
-        mend(self._journal, len(space))
-        self._storage = _open_storage(self._journal)
+        mend(journal, len(self._space))
+        self._storage = _open_storage(journal)
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=STUDY,
-            sampler=self._entry.make(seed, 0),
+            sampler=self._entry.make(self._seed, 0),
             direction=StudyDirection[direction.upper()],
             load_if_exists=True,
         )
         if other is None:
             self._study.set_user_attr(OWNER, owner)
 
+    def _open_database(self, shared: SharedStudy, state: Path, direction: str) -> None:
+        from storage import open_database  # it takes a while to import, and few runs need it
+
+        def sampler_of(number: int) -> BaseSampler:
+            return self._entry.make(self._seed, number)
+
+        database = open_database(shared, state, sampler_of(0), direction, repr(self._space))
+        database.finish_asks(sampler_of, self._distributions)
+        self._storage, self._study = database.own, database.study
+        self._turn, self._is_mine = database.turn, database.own.is_mine
+
     def ask(self) -> Suggestion | None:
         """The next setting, or None when every setting of the space has been suggested.
 
         Trial 0 is the default of every knob.
         """
+        with self._turn():
+            return self._ask()
+
+    def _ask(self) -> Suggestion | None:
         trials = self._trials()
         if len({tuple(trial.params.items()) for trial in trials}) >= points(self._space):
             return None
@@ -144,7 +177,7 @@ class Search:
     def outstanding(self) -> list[Suggestion]:
         """The suggestions without a result, oldest first."""
         running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
-        return [Suggestion(trial.number, trial.params) for trial in running]
+        return [Suggestion(t.number, t.params) for t in running if self._is_mine(t)]
 
     def best(self) -> tuple[float, int] | None:
         """The best value of a completed trial, with the trial's number; the first of equals."""
@@ -169,7 +202,7 @@ class Search:
         }
 
     def _trial_id(self, number: int) -> int:
-        study_id = self._storage.get_study_id_from_name(STUDY)
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
         return int(self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
     def _trials(self) -> list[FrozenTrial]:

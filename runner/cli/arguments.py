@@ -47,6 +47,16 @@ RetryDisturbed = Annotated[
         "--retry-disturbed", help="Run a trial again, free, if other load slowed it; once."
     ),
 ]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        help="A PostgreSQL database that holds the study, as postgresql://user@host:port/database; "
+        "its password is STORAGE_PASSWORD in the environment or in .env."
+    ),
+]
+Study = Annotated[
+    str | None, typer.Option(help="The study there that runs share; by default the run's id.")
+]
 DEFAULT_HOURS = "8"
 NO_BOUND = "none"
 

@@ -24,6 +24,8 @@ from runner.cli.arguments import (
     RetryDisturbed,
     RunId,
     Seed,
+    Storage,
+    Study,
     TaskName,
     Tokens,
     TrainHours,
@@ -104,15 +106,18 @@ def baseline(
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
     retry_disturbed: RetryDisturbed = False,
+    storage: Storage = None,
+    study: Study = None,
 ) -> None:
     """Let a classical optimiser work on the task, under the same conditions as an agent."""
     bounds = budget(hours, train_hours, trials, usd, tokens)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
         verify=verify, verify_seeds=verify_seeds,
-        retry_disturbed=retry_disturbed,
+        retry_disturbed=retry_disturbed, storage=storage, study=study,
     )  # fmt: skip
-    _run_to_end(context.obj, options.baseline_run(sampler, asked, bounds))
+    run_spec = options.baseline_run(sampler, asked, bounds, options.environment())
+    _run_to_end(context.obj, run_spec)
 
 
 def samplers_described() -> str:

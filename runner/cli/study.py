@@ -9,11 +9,12 @@ from typing import Annotated
 import rich
 import typer
 
-from runner import spec
+from runner import options, spec
 from runner.cli.arguments import RunId
 from runner.cli.context import Folders
 from runner.errors import UserError
 from runner.records.layout import RunDir
+from runner.spec import RunSpec
 
 PORT = 8081
 
@@ -21,7 +22,7 @@ PORT = 8081
 def export(context: typer.Context, run_id: RunId) -> None:
     """Write a baseline's study as CSV, with the columns of Optuna's own table."""
     folders: Folders = context.obj
-    run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
+    run_spec = _spec(folders, run_id)
     run_dir = RunDir(folders.runs / run_id)
     with _optuna("exporting a study"):
         from runner.study import reading
@@ -39,11 +40,19 @@ def optuna_dashboard(
 ) -> None:
     """Show a baseline's study in Optuna's dashboard, on this machine alone, until Ctrl-C."""
     folders: Folders = context.obj
-    run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
+    run_spec = _spec(folders, run_id)
     with _optuna("opening the dashboard"):
         from runner.study import dashboard, reading
     storage = reading.study_storage(RunDir(folders.runs / run_id), run_spec)
     dashboard.serve(storage, port, _say)
+
+
+def _spec(folders: Folders, run_id: str) -> RunSpec:
+    """The spec of a run, with the password of its storage."""
+    stored = spec.read_spec(folders.runs, spec.check_run_id(run_id))
+    if stored.kind != "baseline":  # it has no study, and its key is not needed to say so
+        return stored
+    return options.with_key(stored, options.environment())
 
 
 def _say(address: str) -> None:

@@ -18,6 +18,7 @@ from runner.records.layout import ROOT
 from runner.run.context import RunContext
 from runner.sandbox.sandbox import ContainerPlan
 from runner.spec import RunSpec, prices
+from runner.storage import read_storage
 from runner.task_data import heldout_volume
 from runner.tasks import Knob, Task, load_space
 from runner.trials.judge_container import judge_config, judge_plan
@@ -29,6 +30,8 @@ from runner.wire.start_config import (
     KnobRange,
     OptimizerConfig,
     RehearsalConfig,
+    RelayConfig,
+    SharedStudy,
     as_config,
 )
 
@@ -48,7 +51,8 @@ def container_plans(context: RunContext) -> list[ContainerPlan]:
     """
     context.judging.on_estimate = partial(journal_estimate, context.journal, context.spec.metric)
     if context.spec.kind == "baseline":
-        return [judge_of(context), _optimizer(context)]
+        relay = [_relay(context)] if context.spec.storage is not None else []
+        return [judge_of(context), *relay, _optimizer(context)]
     agent = context.agent()
     rehearsal = [_rehearsal(context, agent)] if context.spec.rehearsed else []
     return [judge_of(context), *rehearsal, _gateway(context, agent), agent_plan(context, agent)]
@@ -88,9 +92,46 @@ def _optimizer(context: RunContext) -> ContainerPlan:
         space={name: knob_range(knob) for name, knob in load_space(context.task).items()},
         deadline_seconds=context.deadline_seconds,
         direction=context.spec.metric.direction,
+        shared=_shared_study(context),
     )
     volumes = {"study": ("/state", False)}
+    if context.spec.storage is not None:
+        volumes["storage"] = ("/run/storage", True)
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
+
+
+def _shared_study(context: RunContext) -> SharedStudy | None:
+    """The study in a database that this run shares with others; None for one of its own."""
+    spec = context.spec
+    if spec.storage is None:
+        return None
+    place, password = read_storage(spec.storage), spec.storage_password
+    compared = (
+        f"{spec.metric.name} of {spec.task}, {spec.trial_seconds:g} s of training, "
+        f"data {context.data_volume}"
+    )
+    return SharedStudy(
+        study=spec.study or spec.run_id,
+        run_id=spec.run_id,
+        compared=compared,
+        user=place.user,
+        password="" if password is None else password.get_secret_value(),
+        database=place.database,
+    )
+
+
+def _relay(context: RunContext) -> ContainerPlan:
+    """The way to that database: this container has a network, and the optimizer has none."""
+    place = read_storage(context.spec.storage or "")
+    config = RelayConfig(
+        host=place.host,
+        port=place.port,
+        sslmode=place.sslmode,
+        deadline_seconds=context.deadline_seconds,
+    )
+    volumes = {"storage": ("/run/storage", False)}
+    image = context.image("relay")
+    return ContainerPlan("relay", image, as_config(config), volumes, network=BRIDGE)
 
 
 def knob_range(knob: Knob) -> KnobRange:

@@ -1,7 +1,8 @@
-"""Opens the study of a run for reading, from the copy of its journal in the run's directory.
+"""Opens the study of a run for reading: the copy of its journal, or the database that it is in.
 
-Invariant: nothing is written. The journal of a run that goes on is copied there after each trial,
-so the study shown is never more than a trial, or a quarter of a minute, behind.
+Invariant: nothing is written. The journal of a run that goes on is copied into the run's directory
+after each trial, so the study shown is never more than a trial, or a quarter of a minute, behind. A
+database is asked in transactions that may not write.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
+import psycopg
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
+from sqlalchemy.exc import SQLAlchemyError
 
 from runner.errors import UserError
 from runner.records.layout import RunDir
 from runner.spec import RunSpec
+from runner.storage import PASSWORD, read_storage
 
+CONNECT_SECONDS = 10
 STUDY = "bakeoff"  # what images/optimizer/search.py calls the study in a journal
 
 
@@ -75,6 +81,8 @@ def study_storage(run_dir: RunDir, spec: RunSpec) -> BaseStorage:
             f"opening the study of {run_id}: it is an agent's run, and only baselines have a study",
             hint="`make analyse` shows the trials of all kinds of runs",
         )
+    if spec.storage is not None:
+        return _database(spec)
     if not run_dir.study.exists():
         raise UserError(
             f"opening the study of {run_id}: there is no {run_dir.study}",
@@ -89,10 +97,43 @@ def study_of(run_dir: RunDir, spec: RunSpec) -> optuna.Study:
     Raises:
         UserError: the run has no study, or its file holds none.
     """
+    name = spec.study or STUDY
     try:
-        return optuna.load_study(study_name=STUDY, storage=study_storage(run_dir, spec))
+        return optuna.load_study(study_name=name, storage=study_storage(run_dir, spec))
     except KeyError:
+        where = run_dir.study if spec.storage is None else spec.storage
         raise UserError(
-            f"opening the study of {run_dir.path.name}: {run_dir.study} holds no study",
+            f"opening the study of {run_dir.path.name}: {where} holds no study {name!r}",
             hint="it is there after the first trial of a run",
         ) from None
+
+
+def _database(spec: RunSpec) -> RDBStorage:
+    """The database of a study, for reading alone, as this machine reaches it.
+
+    Raises:
+        UserError: it cannot be reached, refuses the user, or holds no studies.
+    """
+    place = read_storage(spec.storage or "")
+    password = spec.storage_password
+
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            host=place.host, port=place.port, user=place.user, dbname=place.database,
+            password=password.get_secret_value() if password else None, sslmode=place.sslmode,
+            connect_timeout=CONNECT_SECONDS, application_name="bakeoff, reading",
+            options="-c default_transaction_read_only=on",
+        )  # fmt: skip
+
+    try:
+        return RDBStorage(
+            "postgresql+psycopg://",
+            engine_kwargs={"creator": connect, "pool_pre_ping": True},
+            skip_table_creation=True,
+        )
+    except (SQLAlchemyError, StorageInternalError) as error:
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise UserError(
+            f"opening the study of {spec.run_id} in {spec.storage}: {reason}",
+            hint=f"this machine must reach the database too, with {PASSWORD} in .env",
+        ) from error

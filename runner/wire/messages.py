@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-VERSION = 2  # since 2 a container knows `Heartbeat`
+VERSION = 3  # since 2 a container knows `Heartbeat`, since 3 a study in a database
 MAX_TRAIN_PY_BYTES = 1024 * 1024
 MAX_HYPOTHESIS_CHARS = 2000
 # The kinds of change that an agent may name with a trial.

@@ -90,6 +90,47 @@ class KnobRange:
     choices: tuple[KnobValue, ...] | None = None
 
 
+SslMode = Literal["disable", "prefer", "require", "verify-full"]
+
+
+@dataclass(frozen=True)
+class SharedStudy:
+    """A study in a PostgreSQL database, which the optimizer reaches through the relay's socket.
+
+    Attributes:
+        study: its name. All runs that name it share it.
+        run_id: whose trials this run's are, for people.
+        compared: what the values of its trials depend on; runs that differ in it share no study.
+        user: the database's user.
+        password: that user's; "" for none.
+        database: the database's name.
+    """
+
+    study: str
+    run_id: str
+    compared: str
+    user: str
+    password: str = field(repr=False)
+    database: str
+
+
+@dataclass(frozen=True)
+class RelayConfig:
+    """What the relay is told: the one address that it connects to.
+
+    Attributes:
+        host: the database's host.
+        port: its TCP port.
+        sslmode: how TLS is spoken to it, in libpq's words.
+        deadline_seconds: the relay ends itself then.
+    """
+
+    host: str
+    port: Count
+    sslmode: SslMode
+    deadline_seconds: Seconds
+
+
 @dataclass(frozen=True)
 class OptimizerConfig:
     """What the optimizer is told.
@@ -101,6 +142,7 @@ class OptimizerConfig:
         deadline_seconds: the optimizer ends itself then.
         direction: whether to minimise or to maximise the values of trials.
         parallel: how many trials it requests at a time.
+        shared: the study in a database; None for one in a journal of the run's own.
     """
 
     sampler: str
@@ -109,6 +151,7 @@ class OptimizerConfig:
     deadline_seconds: Seconds
     direction: Direction
     parallel: Count = 1
+    shared: SharedStudy | None = None
 
 
 @dataclass(frozen=True)
@@ -275,13 +318,19 @@ class JudgeConfig:
 
 
 StartConfig = (
-    AgentConfig | OptimizerConfig | GatewayConfig | RehearsalConfig | TrialConfig | JudgeConfig
+    AgentConfig
+    | OptimizerConfig
+    | RelayConfig
+    | GatewayConfig
+    | RehearsalConfig
+    | TrialConfig
+    | JudgeConfig
 )
 
 
 # The version of the messages since which a container knows a field. A resumed run has the images
 # with which it began.
-KNOWN_SINCE = {"orphan_seconds": 2}
+KNOWN_SINCE = {"orphan_seconds": 2, "shared": 3}
 
 
 def known_config(config: Mapping[str, Any], version: int) -> dict[str, Any]:
