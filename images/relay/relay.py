@@ -8,22 +8,17 @@ no password: the optimizer logs in by itself.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
-from pathlib import Path
 from typing import NoReturn
 
 import pid1
 from config_reader import read_config
-from database import DatabaseError, Streams, connect
-from messages import Problem, Ready, Start, Started, Stop, Stopped
+from messages import Problem, Ready, Start, Stop, Stopped
+from passing import SOCKET, Relay
 from pid1 import say, send
 from start_config import RelayConfig
 
-SOCKET = Path("/run/storage/.s.PGSQL.5432")  # where libpq looks for port 5432 in a folder
-CHUNK_BYTES = 64 * 1024
-MAX_CONNECTIONS = 64
 EXIT_DONE, EXIT_BAD_CONFIG, EXIT_DEADLINE = 0, 2, 3
 
 
@@ -54,86 +49,6 @@ def serve(config: RelayConfig) -> None:
     except OSError as error:
         send(Problem("serving the socket", str(error)))
         end(f"serving {SOCKET}: {error}", EXIT_BAD_CONFIG)
-
-
-class Relay:
-    """Gives each connection to the socket a connection to the database of its own.
-
-    Args:
-        config: where the database is.
-        path: the socket.
-    """
-
-    def __init__(self, config: RelayConfig, path: Path = SOCKET) -> None:
-        self._config = config
-        self._path = path
-        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._answers = True
-
-    async def serve(self) -> None:
-        """Listen, say `started`, and pass bytes until this is cancelled.
-
-        Raises:
-            OSError: the socket cannot be made.
-        """
-        self._path.unlink(missing_ok=True)  # of a relay that was killed
-        server = await asyncio.start_unix_server(self._handle, self._path)
-        self._path.chmod(0o666)
-        where = f"{self._config.host}:{self._config.port}"
-        send(Started({"database": where, "sslmode": self._config.sslmode}))
-        say(f"passing bytes to {where}")
-        async with server:
-            await server.serve_forever()
-
-    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Join a client and the database; a client without a database is hung up on."""
-        async with self._slots:
-            try:
-                other = await self._connect()
-                if other is not None:
-                    await _join((reader, writer), other)
-            finally:
-                await _close(writer)
-
-    async def _connect(self) -> Streams | None:
-        """A connection to the database; None where there is none, which is said once."""
-        config = self._config
-        try:
-            streams = await connect(config.host, config.port, config.sslmode)
-        except DatabaseError as error:
-            if self._answers:
-                send(Problem("connecting to the database", str(error)))
-                say(f"no database: {error}")
-            self._answers = False
-            return None
-        if not self._answers:
-            say("the database answers again")
-        self._answers = True
-        return streams
-
-
-async def _join(client: Streams, database: Streams) -> None:
-    """Pass bytes both ways until either side has closed both."""
-    try:
-        await asyncio.gather(_pump(client[0], database[1]), _pump(database[0], client[1]))
-    finally:
-        await _close(database[1])
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy until the end of `reader`, then close the other side: PostgreSQL knows no half."""
-    with contextlib.suppress(OSError):
-        while data := await reader.read(CHUNK_BYTES):
-            writer.write(data)
-            await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.close()
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        writer.close()
-        await writer.wait_closed()
 
 
 def end(reason: str, exit_code: int = EXIT_DONE) -> NoReturn:

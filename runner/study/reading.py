@@ -28,10 +28,6 @@ CONNECT_SECONDS = 10
 STUDY = "bakeoff"  # what images/optimizer/search.py calls the study in a journal
 
 
-class ReadOnlyError(Exception):
-    """Somebody tried to change a study that is only shown."""
-
-
 class CopiedJournal(BaseJournalBackend):
     """A copy of an Optuna journal, which may grow or be replaced while it is read.
 
@@ -64,9 +60,9 @@ class CopiedJournal(BaseJournalBackend):
         """Refuse to write.
 
         Raises:
-            ReadOnlyError: always.
+            UserError: always.
         """
-        raise ReadOnlyError(f"the study is only shown here: {len(logs)} changes were refused")
+        raise UserError(f"changing {self._path}: it is only shown, so {len(logs)} changes are not")
 
 
 def study_storage(run_dir: RunDir, spec: RunSpec) -> BaseStorage:
