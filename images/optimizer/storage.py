@@ -12,6 +12,7 @@ middle of an operation ends this process, and the next one finds in the database
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import uuid
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
@@ -153,7 +154,8 @@ def open_database(
         SharedStudyError: the study is one of other values, or the database refuses the user.
     """
     creator = _connector(shared)
-    compared = f"{direction} {shared.compared}, space {space}"
+    digest = hashlib.sha256(space.encode()).hexdigest()[:12]
+    compared = f"{direction} {shared.compared}, search space {digest}"
     with _alone(creator):
         backend = RDBStorage(
             "postgresql+psycopg://", engine_kwargs={"creator": creator, "pool_pre_ping": True}
@@ -169,7 +171,7 @@ def open_database(
         elif other != compared:
             raise SharedStudyError(
                 f"the study {shared.study!r} has other values than this run's, so the two cannot "
-                f"share it; it has: {other[:600]}; this run has: {compared[:600]}"
+                f"share it; it has: {other}; this run has: {compared}"
             )
     return Database(study, own)
 

@@ -71,7 +71,7 @@ class Sharing:
         """An optimizer that has its config and whose first word is not yet read."""
         state = self._volume(f"{name}-state")
         mounts = (Mount(state, "/state"), Mount(self._storage, SOCKET_FOLDER, read_only=True))
-        end = self._program("optimizer", mounts, lockdown.NO_NETWORK, name)
+        end = self._program("optimizer", mounts, lockdown.NO_NETWORK)
         whole = {
             "study": self.study, "run_id": name, "compared": "val_bpb", "user": USER,
             "password": self.server.password, "database": DATABASE,
@@ -89,11 +89,10 @@ class Sharing:
         self._stack.callback(self.engine.remove_volume, name)
         return name
 
-    def _program(
-        self, role: str, mounts: tuple[Mount, ...], network: str, name: str = ""
-    ) -> ProgramEnd:
+    def _program(self, role: str, mounts: tuple[Mount, ...], network: str) -> ProgramEnd:
+        name = f"bakeoff-{self._run_id}-{role}-{uuid.uuid4().hex[:4]}"
         spec = ContainerSpec(
-            f"bakeoff-{self._run_id}-{role}{name}", image_tag(role), self._run_id, role,
+            name, image_tag(role), self._run_id, role,
             mounts=mounts, network=network, tmpfs={"/tmp": 64 << 20},
         )  # fmt: skip
         end = ProgramEnd(self.engine, self.engine.create(spec))
@@ -245,8 +244,10 @@ def test_runs_share_a_study_through_a_failure(
     assert [trial.params for trial in complete] == [
         trial.knobs for run in (first, second) for trial in trials(run) if trial.status == "ok"
     ]
-    owners = [trial.user_attrs["bakeoff.run"].split()[0] for trial in complete]
-    assert owners == [f"random-s{seed}"] * 3 + [f"tpe-s{seed}"] * 2
+    assert [trial.user_attrs["bakeoff.run"].split()[0] for trial in complete] == [
+        run.path.name for run in (first, second) for trial in trials(run) if trial.status == "ok"
+    ]
+    assert (len(trials(first)), len(trials(second))) == (3, 2)
     assert trials(first)[0].knobs_changed == {}
     assert trials(second)[0].knobs_changed != {}
 
