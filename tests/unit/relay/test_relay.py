@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from start_config import RelayConfig
 
 from images.relay.passing import (
     NO,
@@ -18,7 +19,6 @@ from images.relay.passing import (
     YES,
     DatabaseError,
     Relay,
-    RelayConfig,
     connect,
     tls_context,
 )
@@ -158,7 +158,7 @@ async def test_bytes_pass_as_they_are(tmp_path: Path) -> None:
             writer.close()
             return back
 
-        assert await asyncio.gather(through(), through(), through()) == [sent] * 3
+        assert list(await asyncio.gather(through(), through(), through())) == [sent] * 3
 
 
 async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
