@@ -128,7 +128,8 @@ def _database(spec: RunSpec) -> RDBStorage:
             skip_table_creation=True,
         )
     except (SQLAlchemyError, StorageInternalError) as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        cause = error.__cause__ or error  # Optuna's own words would be about invalid data
+        reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
         raise UserError(
             f"opening the study of {spec.run_id} in {spec.storage}: {reason}",
             hint=f"this machine must reach the database too, with {PASSWORD} in .env",

@@ -212,7 +212,7 @@ def bakeoff(engine: Engine, server: Database, tmp_path: Path) -> Iterator[Comman
         yield made
 
 
-def test_runs_share_a_study_through_a_failure(
+def test_runs_share_a_study_and_survive_its_absence(
     engine: Engine, server: Database, bakeoff: Commands, tmp_path: Path
 ) -> None:
     """The second sees the trials of the first; relay and database die once; nothing leaks."""
