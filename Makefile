@@ -89,9 +89,10 @@ export: ## write a baseline's study as Optuna's table: RUN=tpe-s1
 	@scripts/setup analysis
 	@$(BAKEOFF) export $(call quoted,$(RUN))
 
-optuna-dashboard: ## look at a baseline's study in Optuna's dashboard: RUN=tpe-s1 PORT=8081
+optuna-dashboard: ## look at a study in Optuna's dashboard: RUN=tpe-s1 or STORAGE=postgresql://…; PORT=8081
 	@scripts/setup analysis
-	@$(BAKEOFF) optuna-dashboard $(call quoted,$(RUN)) $(call option,PORT,--port)
+	@$(BAKEOFF) optuna-dashboard $(if $(RUN),$(call quoted,$(RUN))) \
+	  $(call option,STORAGE,--storage) $(call option,PORT,--port)
 
 ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps

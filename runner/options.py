@@ -121,10 +121,10 @@ def _shared(run_id: str, asked: RunOptions, env: Mapping[str, str]) -> dict[str,
         )
     storage.read_storage(asked.storage)
     study = storage.check_study(run_id if asked.study is None else asked.study)
-    return {"storage": asked.storage, "study": study, "storage_password": _password(env)}
+    return {"storage": asked.storage, "study": study, "storage_password": password(env)}
 
 
-def _password(env: Mapping[str, str]) -> SecretStr:
+def password(env: Mapping[str, str]) -> SecretStr:
     """The password of the database; "" for a user without one."""
     return SecretStr(env.get(storage.PASSWORD, ""))
 
@@ -136,8 +136,8 @@ def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:
         UserError: `env` does not have the key.
     """
     if stored.kind == "baseline":
-        password = _password(env) if stored.storage is not None else None
-        return stored.model_copy(update={"storage_password": password})
+        secret = password(env) if stored.storage is not None else None
+        return stored.model_copy(update={"storage_password": secret})
     agent = load_agent(stored.contestant, stored.model).spec
     own_server = bool(stored.base_url)
     key = REHEARSAL_KEY if stored.rehearsed else _key(agent, env, own_server=own_server)

@@ -10,7 +10,7 @@ import rich
 import typer
 
 from runner import options, spec
-from runner.cli.arguments import RunId
+from runner.cli.arguments import RunId, Storage
 from runner.cli.context import Folders
 from runner.errors import UserError
 from runner.records.layout import RunDir
@@ -33,18 +33,32 @@ def export(context: typer.Context, run_id: RunId) -> None:
 
 def optuna_dashboard(
     context: typer.Context,
-    run_id: RunId,
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="The id of a baseline's run.")
+    ] = None,
+    storage: Storage = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port on 127.0.0.1; 0: one that is free.")
     ] = PORT,
 ) -> None:
-    """Show a baseline's study in Optuna's dashboard, on this machine alone, until Ctrl-C."""
+    """Show a baseline's study in Optuna's dashboard, on this machine alone, until Ctrl-C.
+
+    With --storage in place of RUN: all studies of a database.
+    """
     folders: Folders = context.obj
-    run_spec = _spec(folders, run_id)
+    if (run_id is None) == (storage is None):
+        raise UserError(
+            "opening the dashboard: it shows one run's study, or those of one database",
+            hint="set either RUN or STORAGE",
+        )
     with _optuna("opening the dashboard"):
         from runner.study import dashboard, reading
-    storage = reading.study_storage(RunDir(folders.runs / run_id), run_spec)
-    dashboard.serve(storage, port, _say)
+    if run_id is not None:
+        run_spec = _spec(folders, run_id)
+        shown = reading.study_storage(RunDir(folders.runs / run_id), run_spec)
+    else:
+        shown = reading.database(storage or "", options.password(options.environment()))
+    dashboard.serve(shown, port, _say)
 
 
 def _spec(folders: Folders, run_id: str) -> RunSpec:

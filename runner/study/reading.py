@@ -17,6 +17,7 @@ import psycopg
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
+from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from runner.errors import UserError
@@ -78,7 +79,7 @@ def study_storage(run_dir: RunDir, spec: RunSpec) -> BaseStorage:
             hint="`make analyse` shows the trials of all kinds of runs",
         )
     if spec.storage is not None:
-        return _database(spec)
+        return database(spec.storage, spec.storage_password)
     if not run_dir.study.exists():
         raise UserError(
             f"opening the study of {run_id}: there is no {run_dir.study}",
@@ -104,14 +105,13 @@ def study_of(run_dir: RunDir, spec: RunSpec) -> optuna.Study:
         ) from None
 
 
-def _database(spec: RunSpec) -> RDBStorage:
-    """The database of a study, for reading alone, as this machine reaches it.
+def database(url: str, password: SecretStr | None) -> RDBStorage:
+    """A database of studies, for reading alone, as this machine reaches it.
 
     Raises:
         UserError: it cannot be reached, refuses the user, or holds no studies.
     """
-    place = read_storage(spec.storage or "")
-    password = spec.storage_password
+    place = read_storage(url)
 
     def connect() -> psycopg.Connection[Any]:
         return psycopg.connect(
@@ -131,6 +131,6 @@ def _database(spec: RunSpec) -> RDBStorage:
         cause = error.__cause__ or error  # Optuna's own words would be about invalid data
         reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
         raise UserError(
-            f"opening the study of {spec.run_id} in {spec.storage}: {reason}",
+            f"opening the studies in {url}: {reason}",
             hint=f"this machine must reach the database too, with {PASSWORD} in .env",
         ) from error

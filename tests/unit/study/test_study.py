@@ -169,6 +169,19 @@ def test_the_dashboard_shows_the_trials_and_changes_nothing(
     assert run_dir.study.read_bytes().startswith(before)
 
 
+@pytest.mark.parametrize(
+    "asked", [(), ("random-s180", "--storage", "postgresql://bakeoff@192.0.2.1/studies")]
+)
+def test_the_dashboard_shows_a_run_or_a_database(asked: tuple[str, ...]) -> None:
+    """Neither and both are refused before anything is opened."""
+    done = subprocess.run(
+        [str(BAKEOFF), "optuna-dashboard", *asked],
+        capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "set either RUN or STORAGE" in done.stderr
+
+
 def test_a_port_that_is_taken_is_named(run_dir: RunDir, written: optuna.Study) -> None:
     """The hint says how another one is chosen."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
