@@ -24,6 +24,8 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,REHEARSAL,--rehearsal) $(call flag,RECORD,--record) \
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
 
+SHARED = $(call option,STORAGE,--storage) $(call option,STUDY,--study)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline verify retest noise collect analyse import export optuna-dashboard ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
@@ -58,8 +60,7 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|cmaes|tpe|qmc SEED=1
-	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(call option,STORAGE,--storage) \
-	  $(call option,STUDY,--study)
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(SHARED)
 
 verify: ready ## run a run's best text again as a referee: RUN=gpt-s1 VERIFY=best|kept K=3
 	@$(BAKEOFF) verify $(call quoted,$(RUN)) $(call option,VERIFY,--verify) $(call option,K,--verify-seeds)
@@ -91,8 +92,7 @@ export: ## write a baseline's study as Optuna's table: RUN=tpe-s1
 
 optuna-dashboard: ## look at a study in Optuna's dashboard: RUN=tpe-s1 or STORAGE=postgresql://…; PORT=8081
 	@scripts/setup analysis
-	@$(BAKEOFF) optuna-dashboard $(if $(RUN),$(call quoted,$(RUN))) \
-	  $(call option,STORAGE,--storage) $(call option,PORT,--port)
+	@$(BAKEOFF) optuna-dashboard $(if $(RUN),$(call quoted,$(RUN))) $(call option,STORAGE,--storage) $(call option,PORT,--port)
 
 ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps
