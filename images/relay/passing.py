@@ -28,6 +28,9 @@ MAX_CONNECTIONS = 64
 CONNECT_SECONDS = 10.0
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 YES, NO = b"S", b"N"
+HEADER = struct.Struct("!cI")  # a message's kind and its length, which counts itself
+AUTHENTICATION, SASL, BINDING = b"R", struct.pack("!I", 10), b"SCRAM-SHA-256-PLUS"
+MAX_SASL_BYTES = 1000
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -95,9 +98,41 @@ class Relay:
 async def _join(client: Streams, database: Streams) -> None:
     """Pass bytes both ways until either side has closed both."""
     try:
-        await asyncio.gather(_pump(client[0], database[1]), _pump(database[0], client[1]))
+        await asyncio.gather(_pump(client[0], database[1]), _answer(database, client[1]))
     finally:
         await _close(database[1])
+
+
+async def _answer(database: Streams, client: asyncio.StreamWriter) -> None:
+    """Copy what the server says; over TLS, its first message without what the client cannot do."""
+    reader, writer = database
+    if writer.get_extra_info("ssl_object") is not None:
+        with contextlib.suppress(OSError):
+            client.write(await first_message(reader))
+    await _pump(reader, client)
+
+
+async def first_message(reader: asyncio.StreamReader) -> bytes:
+    """A server's first message, without an offer to bind the login to the TLS channel.
+
+    The client does not see that channel. libpq takes such an offer over a socket for an attack and
+    hangs up; SCRAM without the binding stays.
+
+    Source: PostgreSQL's documentation, "Message Formats", AuthenticationSASL.
+    """
+    try:
+        header = await reader.readexactly(HEADER.size)
+        kind, length = HEADER.unpack(header)
+        if kind != AUTHENTICATION or not 8 <= length <= MAX_SASL_BYTES:
+            return header
+        body = await reader.readexactly(length - 4)
+    except asyncio.IncompleteReadError as cut:  # the end of a connection is no message
+        return bytes(cut.partial)
+    if body[:4] != SASL:
+        return header + body
+    kept = b"".join(name + b"\0" for name in body[4:].split(b"\0") if name not in (b"", BINDING))
+    body = SASL + kept + b"\0"
+    return HEADER.pack(kind, len(body) + 4) + body
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

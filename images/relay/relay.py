@@ -1,8 +1,8 @@
 """PID 1 of the relay: passes bytes between a Unix socket and the database of a shared study.
 
 The optimizer has no network. What it can reach through this socket is one host and one port, which
-`start` names and nobody in a container can change. The relay reads nothing of what passes, and has
-no password: the optimizer logs in by itself.
+`start` names and nobody in a container can change. The relay has no password: the
+optimizer logs in by itself.
 """
 
 from __future__ import annotations

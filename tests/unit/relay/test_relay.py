@@ -20,6 +20,7 @@ from images.relay.passing import (
     DatabaseError,
     Relay,
     connect,
+    first_message,
     tls_context,
 )
 
@@ -125,6 +126,37 @@ def test_the_modes_are_those_of_libpq() -> None:
     assert strict is not None
     assert strict.check_hostname
     assert strict.verify_mode == ssl.CERT_REQUIRED
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+SASL = b"\0\0\0\x0a"
+
+
+@pytest.mark.parametrize(
+    ("said", "passed"),
+    [
+        (
+            message(b"R", SASL + b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"),
+            message(b"R", SASL + b"SCRAM-SHA-256\0\0"),
+        ),
+        (message(b"R", SASL + b"SCRAM-SHA-256\0\0"),) * 2,
+        (message(b"R", b"\0\0\0\0"),) * 2,
+        (message(b"E", b"SFATAL\0\0")[:5],) * 2,
+        (b"R\0\0",) * 2,
+        (b"",) * 2,
+    ],
+)
+async def test_only_the_offer_to_bind_to_the_channel_is_left_out(
+    said: bytes, passed: bytes
+) -> None:
+    """The client does not see the TLS channel; whatever else comes first passes as it is."""
+    reader = asyncio.StreamReader()
+    reader.feed_data(said)
+    reader.feed_eof()
+    assert await first_message(reader) == passed
 
 
 @contextlib.asynccontextmanager
