@@ -28,14 +28,17 @@ AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) 
 	$(call flag,REHEARSAL,--rehearsal) $(call flag,RECORD,--record) \
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
 
+SHARED = $(call option,STORAGE,--storage) $(call option,STUDY,--study)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup ready venv demo run baseline space verify retest noise collect analyse import ps top logs \
+.PHONY: help setup ready venv demo run baseline space verify retest noise collect analyse import export optuna-dashboard \
+	ps top logs \
 	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
 	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  budgets (the first one that is spent ends a run): HOURS TRAIN_HOURS TRIALS USD TOKENS TOTAL_USD"
 	@echo "  the price of a device, for TOTAL_USD and the comparison: COMPUTE_USD_PER_HOUR"
@@ -43,6 +46,7 @@ help: ## show this help
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
 	@echo "  baselines: SPACE=my_space.toml PRUNER=median WORKERS=2 ASK_AHEAD=0|1"
 	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
+	@echo "  baselines: STORAGE=postgresql://user@host/database STUDY=name (STORAGE_PASSWORD in .env)"
 	@echo "  how a run is shown: LOG=view (live) | lines | json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
@@ -64,7 +68,7 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
 
 baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|… or ./my.py:Factory PRUNER=median SEED=1
-	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS)
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS) $(SHARED)
 
 space: venv ## propose a search space to edit: TASK=pystdlib OUT=my_space.toml
 	@$(BAKEOFF) space $(call option,TASK,--task) $(call option,TRAIN_PY,--train-py) \
@@ -95,6 +99,14 @@ analyse: ## figures, tables and findings: RUNS="runs/a-s1 …" OUT= COMPUTE_USD_
 	@$(BAKEOFF) analyse $(foreach path,$(RUNS),$(call quoted,$(path))) $(call option,OUT,--out) \
 	  $(call option,DOLLARS_PER_HOUR,--compute-usd-per-hour) \
 	  $(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour) $(call option,TARGET,--target)
+
+export: ## write a baseline's study as Optuna's table: RUN=tpe-s1
+	@scripts/setup analysis
+	@$(BAKEOFF) export $(call quoted,$(RUN))
+
+optuna-dashboard: ## look at a study in Optuna's dashboard: RUN=tpe-s1 or STORAGE=postgresql://…; PORT=8081
+	@scripts/setup analysis
+	@$(BAKEOFF) optuna-dashboard $(if $(RUN),$(call quoted,$(RUN))) $(call option,STORAGE,--storage) $(call option,PORT,--port)
 
 ps: venv ## list runs with their budgets, and every container and volume of Bakeoff
 	@$(BAKEOFF) ps

@@ -20,7 +20,7 @@ import genai_prices
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from runner import samplers, spec, tasks
+from runner import samplers, spec, storage, tasks
 from runner.agents import AgentSpec, agent_names, load_agent
 from runner.devices import choice
 from runner.errors import UserError, unknown_name
@@ -65,6 +65,8 @@ class RunOptions:
     retry_disturbed: bool = False
     orphan_minutes: float = spec.ORPHAN_MINUTES
     pruner: str = "none"
+    storage: str | None = None
+    study: str | None = None
 
 
 def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, str]) -> RunSpec:
@@ -95,8 +97,16 @@ def agent_run(name: str, asked: RunOptions, budget: Budget, env: Mapping[str, st
     )
 
 
-def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
-    """The spec of a baseline's run. `name` is a sampler's, or `path.py:Factory` of the user's own.
+def baseline_run(
+    name: str, asked: RunOptions, budget: Budget, env: Mapping[str, str] | None = None
+) -> RunSpec:
+    """The spec of a baseline's run.
+
+    Args:
+        name: a sampler's, or `path.py:Factory` of the user's own.
+        asked: the options.
+        budget: the bounds.
+        env: where the password of its storage is looked for.
 
     Raises:
         UserError: an unknown name, a bad value, a file that is no sampler, or a space that cannot
@@ -109,6 +119,7 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
         space = read_space(Path(asked.space).expanduser(), tasks.pristine_text(task))
     if own is None:
         samplers.check_space(samplers.find(name), space or tasks.load_space(task))
+        samplers.check_storage(samplers.find(name), asked.storage)
     else:
         taken = dict.fromkeys([*samplers.load(), *agent_names()])
         name = samplers.own_name(own, taken)
@@ -133,17 +144,42 @@ def baseline_run(name: str, asked: RunOptions, budget: Budget) -> RunSpec:
     contestant = name if pruner == "none" else f"{name}-{pruner}"
     run_spec = _common("baseline", contestant, asked, task, budget)
     asked_for = {"own_sampler": own, "pruner": pruner, "space": space}
-    return run_spec.model_copy(update={**parallel, **asked_for})
+    shared = _shared(run_spec.run_id, asked, env or {})
+    return run_spec.model_copy(update={**parallel, **asked_for, **shared})
+
+
+def _shared(run_id: str, asked: RunOptions, env: Mapping[str, str]) -> dict[str, object]:
+    """The fields of a spec whose study is in a database; none if it is in a journal.
+
+    Raises:
+        UserError: the address or the study's name cannot be used.
+    """
+    if asked.storage is None and asked.study is None:
+        return {}
+    if asked.storage is None:
+        raise UserError(
+            f"setting STUDY={asked.study}: there is no database to share it in",
+            hint=f"set {storage.EXAMPLE} too",
+        )
+    storage.read_storage(asked.storage)
+    study = storage.check_study(run_id if asked.study is None else asked.study)
+    return {"storage": asked.storage, "study": study, "storage_password": password(env)}
+
+
+def password(env: Mapping[str, str]) -> SecretStr:
+    """The password of the database; "" for a user without one."""
+    return SecretStr(env.get(storage.PASSWORD, ""))
 
 
 def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:
-    """A spec that was read from its file, completed with the key, which no file holds.
+    """A spec that was read from its file, completed with the secrets, which no file holds.
 
     Raises:
         UserError: `env` does not have the key.
     """
     if stored.kind == "baseline":
-        return stored
+        secret = password(env) if stored.storage is not None else None
+        return stored.model_copy(update={"storage_password": secret})
     agent = load_agent(stored.contestant, stored.model).spec
     own_server = bool(stored.base_url)
     key = REHEARSAL_KEY if stored.rehearsed else _key(agent, env, own_server=own_server)

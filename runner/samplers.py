@@ -28,12 +28,14 @@ PYTHON_OF_THE_IMAGE = (3, 11)
 class Sampler(Frozen):
     """A row of `samplers.toml`: its description is one sentence for people.
 
-    One that is `finite` tries out a space, which then has to have an end.
+    One that is `finite` tries out a space, which then has to have an end. One that is `alone` keeps
+    a state that only its own asks and tells make, so it cannot share a study.
     """
 
     name: str
     description: str
     finite: bool = False
+    alone: bool = False
 
 
 def load() -> dict[str, Sampler]:
@@ -122,6 +124,19 @@ def own_name(own: OwnSampler, taken: Mapping[str, object]) -> str:
             "my_sampler.py",
         )
     return name
+
+
+def check_storage(sampler: Sampler, storage: str | None) -> None:
+    """Refuse a shared study to a sampler that cannot have one.
+
+    Raises:
+        UserError: the sampler has a state of its own.
+    """
+    if sampler.alone and storage is not None:
+        raise UserError(
+            f"sharing a study: {sampler.name} has a state that only its own trials make",
+            hint="leave out STORAGE, or take another sampler, such as cmaes or tpe",
+        )
 
 
 def check_space(sampler: Sampler, space: Mapping[str, Knob]) -> None:

@@ -152,6 +152,8 @@ class RunSpec(Frozen):
     rehearsal_plan: tuple[str, ...] = ()
     record: bool = False
     retry_disturbed: bool = False
+    storage: str | None = None
+    study: str | None = None
     base_url: str | None = None
     allow_unpriced: bool = False
     verify: Verify = "best"
@@ -160,6 +162,7 @@ class RunSpec(Frozen):
     pruner: Pruner = "none"
     versions: dict[str, Any] = {}
     api_key: SecretStr | None = Field(default=None, exclude=True)
+    storage_password: SecretStr | None = Field(default=None, exclude=True)
 
     @property
     def orphan_seconds(self) -> float:

@@ -79,8 +79,9 @@ def _work(
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC; pinned anyway
     try:
         search = Search(
-            STATE, config.sampler, config.seed, config.direction, space, config.own, config.pruner
-        )
+            STATE, config.sampler, config.seed, config.direction, space,
+            own=config.own, pruner=config.pruner, shared=config.shared,
+        )  # fmt: skip
         loop = Loop(search, config.parallel)
         loop.begin({"sampler": config.sampler, "seed": config.seed, "knobs": len(space)})
         while True:

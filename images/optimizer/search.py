@@ -8,7 +8,8 @@ or tell, and asks the same from there: see journal.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -30,7 +31,7 @@ from pruners import PRUNERS, as_reported, gives_up
 from samplers import SAMPLERS
 from samplers.own import own_entry
 from space import Knob, active, effective, points
-from start_config import OwnSampler
+from start_config import OwnSampler, SharedStudy
 
 STUDY = "bakeoff"
 OWNER = "bakeoff.owner"
@@ -57,7 +58,7 @@ class Suggestion:
 
 
 class Search:
-    """A study in a directory, opened or resumed.
+    """A study in a directory or in a database, opened or resumed.
 
     Args:
         state: the directory of the journal; this process is its only user.
@@ -67,10 +68,13 @@ class Search:
         space: the knobs.
         own: the user's own sampler, which then is the one that searches.
         pruner: a name of `PRUNERS`.
+        shared: the study in a database that other runs use too; None: the journal.
 
     Raises:
-        SearchError: no such sampler or pruner, or the directory holds another search.
+        SearchError: no such sampler or pruner, one that cannot share a study, or the directory
+            holds another search.
         OwnSamplerError: the user's own file makes no sampler.
+        SharedStudyError: the study in the database cannot be this run's.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Search:
         space: tuple[Knob, ...],
         own: OwnSampler | None = None,
         pruner: str = "none",
+        shared: SharedStudy | None = None,
     ) -> None:
         if pruner not in PRUNERS:
             raise SearchError(f"no pruner {pruner!r}; known: {', '.join(PRUNERS)}")
@@ -99,29 +104,52 @@ class Search:
         self._proposals = Proposals(
             entry, seed, toward, self._distributions, lambda knobs: effective(space, knobs)
         )
-        self._journal = state / "journal.log"
-        owner = f"{sampler}, seed {seed}, {direction}, space {space!r}"
-        owner += "" if pruner == "none" else f", pruner {pruner}"
-        other = study_attribute(self._journal, OWNER)
+        self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._is_mine: Callable[[FrozenTrial], bool] = lambda _trial: True
+        self._storage: BaseStorage
+        if shared is None:
+            self._open_journal(state / "journal.log", f"{sampler}, seed {seed}, ", direction)
+        elif self._proposals.needs_order:
+            raise SearchError(f"{sampler} cannot share a study: it repeats its own asks and tells")
+        else:
+            self._open_database(shared, state, direction)
+
+    def _open_journal(self, journal: Path, whose: str, direction: str) -> None:
+        owner = f"{whose}{direction}, space {self._space!r}"
+        owner += "" if self._pruner == "none" else f", pruner {self._pruner}"
+        other = study_attribute(journal, OWNER)
         if other not in (None, owner):  # before anything is cut off that belongs to another
             raise SearchError(f"the journal is of another search: {other}")
-        mend(self._journal, len(space))
-        self._storage = _open_storage(self._journal)
+        mend(journal, len(self._space))
+        self._storage = _open_storage(journal)
         self._study = optuna.create_study(
             storage=self._storage,
             study_name=STUDY,
             sampler=self._proposals.sampler(0),
-            direction=toward,
+            direction=StudyDirection[direction.upper()],
             load_if_exists=True,
         )
         if other is None:
             self._study.set_user_attr(OWNER, owner)
+
+    def _open_database(self, shared: SharedStudy, state: Path, direction: str) -> None:
+        from storage import open_database  # it takes a while to import, and few runs need it
+
+        sampler_of = self._proposals.sampler
+        database = open_database(shared, state, sampler_of(0), direction, repr(self._space))
+        database.finish_asks(sampler_of, self._distributions)
+        self._storage, self._study = database.own, database.study
+        self._turn, self._is_mine = database.turn, database.own.is_mine
 
     def ask(self) -> Suggestion | None:
         """The next setting, or None when every setting of the space has been suggested.
 
         Trial 0 is the default of every knob.
         """
+        with self._turn():
+            return self._ask()
+
+    def _ask(self) -> Suggestion | None:
         trials = self._trials()
         if self._is_used_up(trials):
             return None
@@ -194,7 +222,11 @@ class Search:
     def outstanding(self) -> list[Suggestion]:
         """The suggestions without a result, oldest first."""
         running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
-        return [Suggestion(one.number, effective(self._space, one.params)) for one in running]
+        return [
+            Suggestion(one.number, effective(self._space, one.params))
+            for one in running
+            if self._is_mine(one)
+        ]
 
     def best(self) -> tuple[float, int] | None:
         """The best value of a completed trial, with the trial's number; the first of equals."""
@@ -232,7 +264,7 @@ class Search:
         }
 
     def _trial_id(self, number: int) -> int:
-        study_id = self._storage.get_study_id_from_name(STUDY)
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
         return int(self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
     def _known(self, number: int) -> FrozenTrial:

@@ -24,6 +24,7 @@ from runner.cli import (
     overview,
     referee,
     streams,
+    study,
     terminal,
 )
 from runner.cli.context import Folders
@@ -67,6 +68,8 @@ app.command()(referee.noise)
 app.command()(overview.collect)
 app.command("import")(imports.import_results)
 app.command()(analysis.analyse)
+app.command()(study.export)
+app.command("optuna-dashboard")(study.optuna_dashboard)
 app.command()(overview.ps)
 app.command()(overview.watch)
 app.command()(overview.logs)

@@ -81,6 +81,16 @@ PrunerName = Annotated[
         "--pruner", help="Which trials end early: none, median, percentile, hyperband or wilcoxon."
     ),
 ]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        help="A PostgreSQL database that holds the study, as postgresql://user@host:port/database; "
+        "its password is STORAGE_PASSWORD in the environment or in .env."
+    ),
+]
+Study = Annotated[
+    str | None, typer.Option(help="The study there that runs share; by default the run's id.")
+]
 DEFAULT_HOURS = "8"
 NO_BOUND = "none"
 

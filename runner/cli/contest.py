@@ -30,6 +30,8 @@ from runner.cli.arguments import (
     RunId,
     Seed,
     SpaceFile,
+    Storage,
+    Study,
     TaskName,
     Tokens,
     TotalUsd,
@@ -128,6 +130,8 @@ def baseline(
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
     retry_disturbed: RetryDisturbed = False,
     pruner: PrunerName = "none",
+    storage: Storage = None,
+    study: Study = None,
 ) -> None:
     """Let a classical optimiser work on the task, under the same conditions as an agent."""
     bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
@@ -135,9 +139,10 @@ def baseline(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
         space=space, gpus=gpus, cpu_sets=cpu_sets, workers=workers, ask_ahead=ask_ahead,
         verify=verify, verify_seeds=verify_seeds,
-        retry_disturbed=retry_disturbed, pruner=pruner,
+        retry_disturbed=retry_disturbed, pruner=pruner, storage=storage, study=study,
     )  # fmt: skip
-    _run_to_end(context.obj, options.baseline_run(sampler, asked, bounds))
+    run_spec = options.baseline_run(sampler, asked, bounds, options.environment())
+    _run_to_end(context.obj, run_spec)
 
 
 def samplers_described() -> str:

@@ -37,13 +37,13 @@ AT_THE_END = {
 
 
 class Collector:
-    """Copies an agent's files into the run's directory. A baseline has no such files.
+    """Copies an agent's files into the run's directory; `StudyCollector` is that of a baseline.
 
     Args:
         engine: where the container is.
         run_dir: where the files go.
         journal: gets an event for every change.
-        container: the agent's container, "" when there is none.
+        container: the contestant's container.
     """
 
     def __init__(self, engine: Engine, run_dir: RunDir, journal: Journal, container: str) -> None:
@@ -56,7 +56,7 @@ class Collector:
         self._transcripts_bytes = 0
 
     def container_restarted(self, container: str) -> None:
-        """The agent's container was made anew; this is the new one, and no turn runs in it yet."""
+        """The container was made anew; this is the new one, and no turn runs in it yet."""
         self._container = container
         self.cut_turns()
 

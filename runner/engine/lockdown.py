@@ -33,6 +33,7 @@ BRIDGE = "bridge"
 BRIDGE_ROLES: Mapping[str, str] = {
     "gateway": "calls the provider's API; holds the key and runs no code of a contestant",
     "reach": "opens and closes one connection to the provider before a run; holds no key",
+    "relay": "passes a baseline's bytes to the one database of its study; holds no password",
     "prepare": "downloads the data of a task that needs it; runs before any contestant",
 }
 

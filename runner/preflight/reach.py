@@ -56,7 +56,11 @@ def check(engine: Engine, image: str, spec: RunSpec, url: str) -> None:
         UserError: a BASE_URL cannot be reached.
         HostError: the provider itself cannot be reached.
     """
-    reason = _failure(engine, image, spec.run_id, url)
+    parts = urlsplit(url)
+    port = parts.port or PORTS[parts.scheme]
+    reason = failure(
+        engine, image, spec.run_id, parts.hostname or "", port, tls=parts.scheme == "https"
+    )
     if not reason:
         return
     if spec.base_url is None:
@@ -113,14 +117,23 @@ def _remedy(reason: str, host: str) -> str:
     return f"check that the server runs and listens on more than localhost{machine}"
 
 
-def _failure(engine: Engine, image: str, run_id: str, url: str) -> str:
-    """Why no connection can be opened from a gateway's container; "" when one can.
+def failure(
+    engine: Engine, image: str, run_id: str, host: str, port: int, *, tls: bool = False
+) -> str:
+    """Why no connection can be opened from a container with a network; "" when one can.
+
+    Args:
+        engine: where the container runs.
+        image: the image from which the calls will come.
+        run_id: the run that will make them.
+        host: who is called.
+        port: at which TCP port.
+        tls: speak TLS, and verify who answers.
 
     Raises:
         SandboxError: the check itself failed.
     """
-    parts = urlsplit(url)
-    arguments = [parts.hostname or "", str(parts.port or PORTS[parts.scheme])]
+    arguments = [host, str(port), *(["tls"] if tls else [])]
     spec = ContainerSpec(
         # The name is unique: the same run may be started a second time meanwhile.
         name=container_name(run_id, f"{ROLE}-{secrets.token_hex(4)}"),
@@ -130,15 +143,13 @@ def _failure(engine: Engine, image: str, run_id: str, url: str) -> str:
         network=lockdown.BRIDGE,
         memory_bytes=MEMORY_BYTES,
     )
-    if parts.scheme == "https":
-        arguments.append("tls")
     tried = one_off.run_module(engine, spec, dial, *arguments, timeout_seconds=TIMEOUT_SECONDS)
     if tried.exit_code is None:
         return f"no connection within {TIMEOUT_SECONDS:.0f} s"
     if tried.exit_code not in (0, 1):
         raise SandboxError(
-            f"checking whether {url} can be reached: the check ended with exit code "
+            f"checking whether {host}:{port} can be reached: the check ended with exit code "
             f"{tried.exit_code}: {tried.output[-300:]}",
-            hint="`make images` builds the gateway's image, in which the check runs",
+            hint="`make images` builds the image in which the check runs",
         )
     return tried.output if tried.exit_code else ""

@@ -83,6 +83,16 @@ class RunDir:
         return self.path / "records"
 
     @property
+    def study(self) -> Path:
+        """A baseline's study: Optuna's journal, as it was after the last trial."""
+        return self.path / "study.jsonl"
+
+    @property
+    def study_table(self) -> Path:
+        """That study's trials, as `make export` writes them."""
+        return self.path / "study.csv"
+
+    @property
     def experiments(self) -> Path:
         return self.artifacts / "experiments.csv"
 

@@ -20,6 +20,7 @@ from runner.run.context import RunContext
 from runner.sandbox.sandbox import ContainerPlan
 from runner.space.asked import knob_range
 from runner.spec import Budget, RunSpec, prices
+from runner.storage import read_storage
 from runner.task_data import heldout_volume
 from runner.tasks import Task, searched_space
 from runner.trials.judge_container import judge_config, judge_plan
@@ -31,6 +32,8 @@ from runner.wire.start_config import (
     OptimizerConfig,
     OwnSampler,
     RehearsalConfig,
+    RelayConfig,
+    SharedStudy,
     as_config,
 )
 
@@ -52,7 +55,8 @@ def container_plans(context: RunContext) -> list[ContainerPlan]:
         journal_estimate, context.journal, context.spec.metric, context.judging.trial_of
     )
     if context.spec.kind == "baseline":
-        return [judge_of(context), _optimizer(context)]
+        relay = [_relay(context)] if context.spec.storage is not None else []
+        return [judge_of(context), *relay, _optimizer(context)]
     agent = context.agent()
     rehearsal = [_rehearsal(context, agent)] if context.spec.rehearsed else []
     return [judge_of(context), *rehearsal, _gateway(context, agent), agent_plan(context, agent)]
@@ -103,9 +107,46 @@ def _optimizer(context: RunContext) -> ContainerPlan:
         parallel=context.spec.workers + context.spec.ask_ahead,
         own=None if own is None else OwnSampler(own.file, own.factory, own.text),
         pruner=context.spec.pruner,
+        shared=_shared_study(context),
     )
     volumes = {"study": ("/state", False)}
+    if context.spec.storage is not None:
+        volumes["storage"] = ("/run/storage", True)
     return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
+
+
+def _shared_study(context: RunContext) -> SharedStudy | None:
+    """The study in a database that this run shares with others; None for one of its own."""
+    spec = context.spec
+    if spec.storage is None:
+        return None
+    place, password = read_storage(spec.storage), spec.storage_password
+    compared = (
+        f"{spec.metric.name} of {spec.task}, {spec.trial_seconds:g} s of training, "
+        f"data {context.data_volume}"
+    )
+    return SharedStudy(
+        study=spec.study or spec.run_id,
+        run_id=spec.run_id,
+        compared=compared,
+        user=place.user,
+        password="" if password is None else password.get_secret_value(),
+        database=place.database,
+    )
+
+
+def _relay(context: RunContext) -> ContainerPlan:
+    """The way to that database: this container has a network, and the optimizer has none."""
+    place = read_storage(context.spec.storage or "")
+    config = RelayConfig(
+        host=place.host,
+        port=place.port,
+        sslmode=place.sslmode,
+        deadline_seconds=context.deadline_seconds,
+    )
+    volumes = {"storage": ("/run/storage", False)}
+    image = context.image("relay")
+    return ContainerPlan("relay", image, as_config(config), volumes, network=BRIDGE)
 
 
 def _rehearsal(context: RunContext, agent: Agent) -> ContainerPlan:

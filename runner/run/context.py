@@ -135,7 +135,8 @@ def _pristine(run_dir: RunDir, task: Task) -> str:
 def image_names(spec: RunSpec) -> list[str]:
     """The images that this run needs."""
     if spec.kind == "baseline":
-        return ["trainer", "data", "optimizer"]
+        relay = ["relay"] if spec.storage is not None else []
+        return ["trainer", "data", "optimizer", *relay]
     rehearsal = ["rehearsal"] if spec.rehearsed else []
     return [
         f"agent-{load_agent(spec.contestant).spec.cli}",

@@ -23,7 +23,7 @@ from runner.collect.abandoned import collect_abandoned
 from runner.collect.gateway_state import closed_gateway
 from runner.engine.client import Engine
 from runner.errors import BakeoffError, HostError, UserError
-from runner.preflight import checks, reach
+from runner.preflight import checks, database, reach
 from runner.records.files import write_whole
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
@@ -153,10 +153,11 @@ def _check(spec: RunSpec, engine: Engine, run_dir: RunDir, show: Show) -> None:
         show("cores", divided)
     checks.check_unused(spec.run_id, engine)
     reach.check_not_itself(spec, engine)
+    database.check_address(spec, engine)
 
 
 def _prepare(spec: RunSpec, engine: Engine, task: Task, show: Show) -> str:
-    """Build the images, see that the provider can be reached, and prepare the task's data.
+    """Build the images, see that provider and database can be reached, and prepare the data.
 
     Returns:
         The volume of the data.
@@ -165,6 +166,8 @@ def _prepare(spec: RunSpec, engine: Engine, task: Task, show: Show) -> str:
     images.ensure(engine, image_names(spec))
     if spec.kind == "agent" and not spec.rehearsed:
         reach.check(engine, image_tag("gateway"), spec, provider_url(spec))
+    if spec.storage is not None:
+        database.check(engine, image_tag("relay"), spec)
     return task_data.ensure(engine, image_tag("data"), task, files, partial(show, "prepare"))
 
 

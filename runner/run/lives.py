@@ -15,6 +15,7 @@ from typing import Any
 
 from runner.budget_clock import BudgetClock
 from runner.collect.artifacts import Collector
+from runner.collect.study import StudyCollector
 from runner.errors import BakeoffError, EngineError, SuspendedError
 from runner.records.files import to_json, write_whole
 from runner.records.journal import Journal
@@ -112,8 +113,10 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes) -> RunResult:
     with sandbox:
         context.journal.write(OPENED)
         sandbox.keep_volumes = True  # until everything is collected
-        agent = sandbox.contestant.container if context.spec.kind == "agent" else ""
-        collector = Collector(context.engine, context.run_dir, context.journal, agent)
+        collecting = Collector if context.spec.kind == "agent" else StudyCollector
+        collector = collecting(
+            context.engine, context.run_dir, context.journal, sandbox.contestant.container
+        )
         loop = build_loop(context, sandbox, clock, usage, collector, wishes)
         gateway = sandbox.peer("gateway")
         if gateway is not None and context.resumed:

@@ -343,8 +343,6 @@ class RunLoop:
         if parts.gateway is not None and role == parts.gateway.spec.role:
             parts.usage.take_up(parts.engine, parts.gateway.container)
         if role == parts.contestant.spec.role:
-            parts.collector.container_restarted(
-                parts.contestant.container if role == "agent" else ""
-            )
+            parts.collector.container_restarted(parts.contestant.container)
             parts.trials.contestant_restarted()
             parts.driver.container_restarted()

@@ -125,6 +125,47 @@ class OwnSampler:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
+SslMode = Literal["disable", "prefer", "require", "verify-full"]
+
+
+@dataclass(frozen=True)
+class SharedStudy:
+    """A study in a PostgreSQL database, which the optimizer reaches through the relay's socket.
+
+    Attributes:
+        study: its name. All runs that name it share it.
+        run_id: whose trials this run's are, for people.
+        compared: what the values of its trials depend on; runs that differ in it share no study.
+        user: the database's user.
+        password: that user's; "" for none.
+        database: the database's name.
+    """
+
+    study: str
+    run_id: str
+    compared: str
+    user: str
+    password: str = field(repr=False)
+    database: str
+
+
+@dataclass(frozen=True)
+class RelayConfig:
+    """What the relay is told: the one address that it connects to.
+
+    Attributes:
+        host: the database's host.
+        port: its TCP port.
+        sslmode: how TLS is spoken to it, in libpq's words.
+        deadline_seconds: the relay ends itself then.
+    """
+
+    host: str
+    port: Count
+    sslmode: SslMode
+    deadline_seconds: Seconds
+
+
 @dataclass(frozen=True)
 class OptimizerConfig:
     """What the optimizer is told.
@@ -138,6 +179,7 @@ class OptimizerConfig:
         parallel: how many trials it requests at a time.
         own: the user's own sampler, where `sampler` is the name of one.
         pruner: the pruner's name in images/optimizer/pruners.py.
+        shared: the study in a database; None for one in a journal of the run's own.
     """
 
     sampler: str
@@ -148,6 +190,7 @@ class OptimizerConfig:
     parallel: Count = 1
     own: OwnSampler | None = None
     pruner: str = "none"
+    shared: SharedStudy | None = None
 
 
 @dataclass(frozen=True)
@@ -317,13 +360,19 @@ class JudgeConfig:
 
 
 StartConfig = (
-    AgentConfig | OptimizerConfig | GatewayConfig | RehearsalConfig | TrialConfig | JudgeConfig
+    AgentConfig
+    | OptimizerConfig
+    | RelayConfig
+    | GatewayConfig
+    | RehearsalConfig
+    | TrialConfig
+    | JudgeConfig
 )
 
 
 # The version of the messages since which a container knows a field. A resumed run has the images
 # with which it began.
-KNOWN_SINCE = {"orphan_seconds": 2, "pruner": 3, "estimate_at": 3, "when": 3}
+KNOWN_SINCE = {"orphan_seconds": 2, "pruner": 3, "estimate_at": 3, "when": 3, "shared": 3}
 
 
 def known_config(config: Mapping[str, Any], version: int) -> dict[str, Any]:

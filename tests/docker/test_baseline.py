@@ -17,6 +17,7 @@ from runner.records.schema import RunResult, TrialRecord
 from runner.run import lifecycle
 from runner.sandbox.removal import remove_run
 from runner.spec import Budget, RunSpec, read_spec
+from runner.study.reading import study_of
 from runner.task_data import places_of
 from runner.tasks import load_space, load_task
 from tests.docker.commands import a_seed
@@ -79,7 +80,11 @@ def test_an_optimiser_spends_its_trials(engine: Engine, tmp_path: Path, sampler:
     assert result.spent.usd == 0
     assert result.spent.requests == 0
     assert not result.rehearsed
-    assert not (tmp_path / result.run_id / "artifacts").exists()
+    run_dir = RunDir(tmp_path / result.run_id)
+    assert not run_dir.artifacts.exists()
+    study = study_of(run_dir, read_spec(tmp_path, result.run_id))
+    assert [trial.params for trial in study.trials][:TRIALS] == [trial.knobs for trial in trials]
+    assert [trial.value for trial in study.trials][:TRIALS] == [trial.value for trial in trials]
 
 
 def test_a_users_own_sampler_is_a_contestant(engine: Engine, tmp_path: Path) -> None:

@@ -108,6 +108,14 @@ def own_run(path: Path, factory: str = "Factory", seed: int = 1) -> RunSpec:
     return options.baseline_run(f"{path}:{factory}", RunOptions(seed=seed), Budget(trials=3))
 
 
+def test_a_sampler_with_a_state_of_its_own_shares_no_study() -> None:
+    """The table names those that are asked and told one after the other."""
+    asked = RunOptions(storage="postgresql://bakeoff@192.0.2.1/studies")
+    with pytest.raises(UserError, match="catcma has a state"):
+        options.baseline_run("catcma", asked, Budget(trials=1))
+    assert options.baseline_run("cmaes", asked, Budget(trials=1)).study == "cmaes-s1"
+
+
 @pytest.mark.parametrize("factory", ["Factory", "Aliased", "make", "Tpe"])
 def test_a_users_own_sampler_is_in_the_spec(tmp_path: Path, factory: str) -> None:
     """Its text goes with the run, under the name of its file, and comes back from spec.json."""

@@ -82,6 +82,10 @@ def test_only_variables_that_are_set_become_options() -> None:
     """`make run AGENT=gpt SEED=1` passes no option for a budget."""
     assert made("run", "AGENT=gpt", "SEED=1") == ".venv/bin/bakeoff run 'gpt' --seed '1'"
     assert made("baseline", "SAMPLER=tpe") == ".venv/bin/bakeoff baseline 'tpe'"
+    shared = made("baseline", "SAMPLER=tpe", "STORAGE=postgresql://a@b/c", "STUDY=d")
+    assert shared.endswith("'tpe' --storage 'postgresql://a@b/c' --study 'd'")
+    shown = made("optuna-dashboard", "RUN=tpe-s1", "PORT=8082")
+    assert shown == ".venv/bin/bakeoff optuna-dashboard 'tpe-s1' --port '8082'"
 
 
 def test_every_condition_reaches_the_command() -> None:

@@ -169,7 +169,7 @@ def test_memory_is_absolute_or_a_share() -> None:
 def test_every_role_has_limits() -> None:
     """No container of ours goes unbounded."""
     assert set(limits.limits()) == {
-        "agent", "optimizer", "gateway", "rehearsal", "judge", "trial", "prepare",
+        "agent", "optimizer", "relay", "gateway", "rehearsal", "judge", "trial", "prepare",
     }  # fmt: skip
 
 

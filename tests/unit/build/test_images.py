@@ -167,6 +167,8 @@ def test_runs_need_what_they_use_and_no_more() -> None:
     """A baseline needs no CLI, an agent no optimiser, and only a rehearsal its scripted model."""
     baseline = options.baseline_run("tpe", options.RunOptions(), Budget(trials=1))
     assert sorted(image_names(baseline)) == ["data", "optimizer", "trainer"]
+    shared = baseline.model_copy(update={"storage": "postgresql://user@192.0.2.1/studies"})
+    assert sorted(image_names(shared)) == ["data", "optimizer", "relay", "trainer"]
     agent = baseline.model_copy(update={"kind": "agent", "contestant": "gpt"})
     assert image_names(agent) == ["agent-codex", "gateway", "trainer", "data"]
     rehearsed = [
@@ -174,7 +176,7 @@ def test_runs_need_what_they_use_and_no_more() -> None:
     ]
     assert all(image_names(one)[-1] == "rehearsal" for one in rehearsed)
     known = images.load_table()
-    for spec in (baseline, agent, *rehearsed):
+    for spec in (baseline, shared, agent, *rehearsed):
         assert set(image_names(spec)) <= set(known)
 
 
@@ -216,7 +218,8 @@ def test_compose_builds_the_same_images_from_the_same_arguments() -> None:
     own = images.BuildContext(ROOT, images.load_table())
     everyday = set(images.everyday())
     agents = {name for name in everyday if "CLI" in own.table[name].args}
-    assert set(yaml.safe_load(text)["services"]) == everyday - agents | {"agent"}
+    services = set(yaml.safe_load(text)["services"])
+    assert services == everyday - agents | {"agent", "postgres"}  # the last is not ours
     for name in everyday:
         service = compose_service(text, own.table[name].args.get("CLI"), name)
         assert service["image"] == own.table[name].tag

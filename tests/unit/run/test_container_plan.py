@@ -1,4 +1,4 @@
-"""What the judge measures on the way is journalled; what a model may cost is its gateway's cap."""
+"""Which containers a run has, what is journalled of the judge, and what a model may cost."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import math
 
 import pytest
 
+from runner import options
+from runner.engine.client import Engine
+from runner.engine.containers import EngineInfo
+from runner.engine.lockdown import BRIDGE, NO_NETWORK
 from runner.metrics import VAL_BPB
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
-from runner.run.container_plan import caps_of, journal_estimate
+from runner.run.container_plan import caps_of, container_plans, journal_estimate
+from runner.run.context import open_context
 from runner.spec import Budget
+from runner.tasks import load_task
 from runner.wire.messages import ScoreEstimated
 from runner.wire.start_config import Caps
 
@@ -58,3 +64,48 @@ def test_a_model_may_cost_no_more_than_any_bound_of_dollars(
 ) -> None:
     """Before any device was held, all of a common budget is there for the model."""
     assert caps_of(Budget(**bounds)) == caps  # type: ignore[arg-type]
+
+
+class ImagesEngine(Engine):
+    """An engine that has every image and nothing else."""
+
+    def __init__(self) -> None:
+        pass
+
+    def info(self) -> EngineInfo:
+        return EngineInfo("id", "27.0", cpus=2, memory_bytes=8 << 30, gpus=False)
+
+    def image_digest(self, tag: str) -> str:
+        return tag
+
+
+@pytest.mark.parametrize("storage", [None, "postgresql://bakeoff@192.0.2.1:6432/studies"])
+def test_an_optimizer_has_no_network_whatever_its_study_is_in(
+    run_dir: RunDir, storage: str | None
+) -> None:
+    """The relay has one, and is told an address and no secret; only the optimizer has that."""
+    asked = options.RunOptions(seed=184, storage=storage)
+    spec = options.baseline_run("tpe", asked, Budget(trials=1), {"STORAGE_PASSWORD": "a-secret"})
+    names = {name: f"sha256:{name}" for name in ("trainer", "optimizer", "relay")}
+    known = spec.model_copy(update={"versions": {"images": names}})
+    data = "bakeoff-data-pystdlib-0123"
+    context = open_context(
+        known, ImagesEngine(), run_dir, load_task("pystdlib"), data, lambda *_: None
+    )
+    plans = {plan.role: plan for plan in container_plans(context)}
+    optimizer = plans["optimizer"]
+    assert optimizer.network == NO_NETWORK
+    assert list(plans)[-1] == "optimizer"
+    if storage is None:
+        assert set(plans) == {"judge", "optimizer"}
+        assert optimizer.config["shared"] is None
+        assert "storage" not in optimizer.volumes
+        return
+    assert plans["relay"].network == BRIDGE
+    told = {name: plans["relay"].config[name] for name in ("host", "port", "sslmode")}
+    assert told == {"host": "192.0.2.1", "port": 6432, "sslmode": "prefer"}
+    assert "a-secret" not in str(plans["relay"].config)
+    assert "a-secret" not in repr(plans)
+    assert optimizer.config["shared"]["password"] == "a-secret"
+    assert optimizer.volumes["storage"] == ("/run/storage", True)
+    assert data in optimizer.config["shared"]["compared"]

@@ -26,6 +26,8 @@ from runner.wire.start_config import (
     OptimizerConfig,
     PriceOverride,
     RehearsalConfig,
+    RelayConfig,
+    SharedStudy,
     StartConfig,
     TrialConfig,
     as_config,
@@ -48,6 +50,10 @@ OPTIMIZER = OptimizerConfig(
     direction="minimize",
     parallel=2,
 )
+SHARED = dataclasses.replace(
+    OPTIMIZER, shared=SharedStudy("night-3", "tpe-s1", "val_bpb", "bakeoff", KEY, "studies")
+)
+RELAY = RelayConfig("192.0.2.1", 5432, "prefer", 300.0)
 GATEWAY = GatewayConfig(
     provider="openai",
     base_url="https://host.invalid",
@@ -64,7 +70,7 @@ TOOLS = ({"shell": {"tool": "Bash", "arguments": {"command": "$command"}}},)
 REHEARSAL = RehearsalConfig("anthropic", 7, KEY, 300.0, TOOLS, ("baseline", "crash"))
 TRIAL = TrialConfig(pack_text("print(1)\n"), 2.0, 30.0, 1 << 20, 1, 60.0)
 JUDGE = JudgeConfig(60.0, 49152, 6144, 2, "cpu-0123")
-CONFIGS = [AGENT, OPTIMIZER, GATEWAY, REHEARSAL, TRIAL, JUDGE]
+CONFIGS = [AGENT, OPTIMIZER, SHARED, RELAY, GATEWAY, REHEARSAL, TRIAL, JUDGE]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
@@ -104,7 +110,7 @@ def test_fields_that_may_be_left_out_have_their_defaults(config: StartConfig) ->
             read_config(type(config), rest)
 
 
-@pytest.mark.parametrize("config", [GATEWAY, REHEARSAL], ids=name_of)
+@pytest.mark.parametrize("config", [GATEWAY, REHEARSAL, SHARED], ids=name_of)
 def test_no_repr_shows_a_secret(config: StartConfig) -> None:
     """A config in a log line or a traceback tells neither key nor token."""
     assert KEY not in repr(config)

@@ -1,0 +1,33 @@
+"""Copies a baseline's study into `runs/<run id>/study.jsonl`, while the run goes on and at its end.
+
+The journal lies on a volume that goes with the run. Who looks at a study (`make optuna-dashboard`,
+`make export`) reads this copy, so nothing but the optimizer itself ever opens its journal.
+"""
+
+from __future__ import annotations
+
+from runner.collect.artifacts import Collector
+from runner.records.files import write_whole
+
+JOURNAL = "/state/journal.log"
+MAX_STUDY_BYTES = 256 << 20  # some 50,000 trials of 14 knobs
+
+
+class StudyCollector(Collector):
+    """Copies the journal of a baseline's study; a baseline leaves nothing else."""
+
+    def poll(self) -> None:
+        """Copy the study if it has changed since the last call."""
+        content = whole_lines(self._fetch(JOURNAL, MAX_STUDY_BYTES) or b"")
+        if content and content != self._copied.get(JOURNAL):
+            write_whole(self._run_dir.study, content)
+            self._copied[JOURNAL] = content
+
+    def finish(self) -> None:
+        """Copy the study as the run leaves it."""
+        self.poll()
+
+
+def whole_lines(content: bytes) -> bytes:
+    """The content up to its last line feed: the optimizer may be writing a line just now."""
+    return content[: content.rfind(b"\n") + 1]
