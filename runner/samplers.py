@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runner.errors import UserError, unknown_name
-from runner.spec import Frozen, OwnSampler, read_table
-from runner.tasks import Knob
+from runner.spec import Frozen, Knob, OwnSampler, read_table
 
 TABLE = Path(__file__).with_name("samplers.toml")
 OWN = re.compile(r"(?P<path>.*\.py)(:(?P<factory>.*))?", re.DOTALL)

@@ -6,11 +6,12 @@ import statistics
 import time
 import uuid
 
+from runner.configs import as_config
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.wire.messages import MESSAGES, Ready, Start, Started
 from runner.wire.protocol import decode, encode
-from runner.wire.start_config import GatewayConfig, as_config
+from runner.wire.start_config import GatewayConfig
 
 STARTS = 7
 IMAGE = "bakeoff/gateway:0.1.0"

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from benchmarks.gateway import install
 from benchmarks.gateway.load import Target
+from runner.configs import as_config
 from runner.wire.messages import Start, Stop
 from runner.wire.protocol import encode
-from runner.wire.start_config import Caps, GatewayConfig, Limits, as_config
+from runner.wire.start_config import Caps, GatewayConfig, Limits
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

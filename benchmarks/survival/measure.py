@@ -165,7 +165,7 @@ def _named(events: list[Event], done: list[tuple[str, float]]) -> dict[str, list
 
 def _is_wrong(event: Event) -> bool:
     if event.event == "trial.finished":
-        return event.fields["status"] != "ok"
+        return bool(event.fields["status"] != "ok")
     return event.event in WRONG or (event.event == "turn.finished" and not event.fields["good"])
 
 

@@ -17,8 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.trainer import trial
-from benchmarks.trainer.trial import Bench, Row
+from benchmarks.trainer import rows, trial
+from benchmarks.trainer.rows import Row
+from benchmarks.trainer.trial import Bench
 from runner import task_data, tasks
 from runner.build import images
 from runner.devices.names import core_sets, cpuset_of
@@ -46,7 +47,7 @@ def main() -> None:
             engine, images.image_tag("data"), task, task_data.input_files(None, task), print
         )
         source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
-        text = trial.harnessed(constants.rewrite(source, task.knobs))
+        text = rows.harnessed(constants.rewrite(source, task.knobs))
         machine = engine.info()
         lease = DeviceLease.of_trials(machine)
         whole: list[list[Row]] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.trainer.rows import Row, read_row
 from runner import task_data
+from runner.configs import as_config
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.records.layout import volume_name
@@ -19,7 +20,7 @@ from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Ready, Start, TrialExited
 from runner.wire.packed_text import pack_text
 from runner.wire.protocol import decode, encode
-from runner.wire.start_config import JudgeConfig, TrialConfig, as_config
+from runner.wire.start_config import JudgeConfig, TrialConfig
 
 IMAGE = "bakeoff/trainer:0.1.0"
 WITHIN_SECONDS = 24 * 3600.0

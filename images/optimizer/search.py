@@ -7,6 +7,7 @@ or tell, and asks the same from there: see journal.py.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -95,7 +96,8 @@ class Search:
         self._distributions = {knob.name: distribution(knob) for knob in space}
         if own is not None:
             entry = own_entry(own.file, own.text, own.factory, self._distributions, seed)
-            sampler = f"{sampler} ({own.factory}, sha256 {own.sha256()})"
+            digest = hashlib.sha256(own.text.encode()).hexdigest()
+            sampler = f"{sampler} ({own.factory}, sha256 {digest})"
         elif sampler in SAMPLERS:
             entry = SAMPLERS[sampler]
         else:

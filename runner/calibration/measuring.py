@@ -44,13 +44,13 @@ from runner.task_data import heldout_volume
 from runner.tasks import Task
 from runner.timing.findings import Allowances
 from runner.trials import judge_container
-from runner.trials.executor import Executor, Watch
+from runner.trials.events import Watch
+from runner.trials.executor import Executor
 from runner.trials.judge_container import judge_config, judge_plan, standing_judge
 from runner.trials.judging import Judging
 from runner.trials.lease import DeviceLease
 from runner.trials.orders.order import TrialOrder
-from runner.trials.outcome import Trainer
-from runner.trials.terms import Terms
+from runner.trials.terms import Terms, Trainer
 from runner.wire.judge_terms import facts_file
 from runner.wire.messages import Message, Problem, ReferenceKeep, ScoreFinished, Stopped
 

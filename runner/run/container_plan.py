@@ -11,6 +11,7 @@ from functools import partial
 
 from runner.agents import Agent, instructions, load_agent
 from runner.calibration import Calibration
+from runner.configs import as_config
 from runner.engine.lockdown import BRIDGE, NO_NETWORK
 from runner.errors import HostError
 from runner.metrics import Metric
@@ -34,7 +35,6 @@ from runner.wire.start_config import (
     RehearsalConfig,
     RelayConfig,
     SharedStudy,
-    as_config,
 )
 
 PROVIDER_URLS = {

@@ -33,8 +33,8 @@ from runner.trials.estimates import ESTIMATE_AT
 from runner.trials.executor import Executor
 from runner.trials.lease import DeviceLease
 from runner.trials.orders.submission import SubmissionReader
-from runner.trials.outcome import Trainer
 from runner.trials.queue import TrialQueue
+from runner.trials.terms import Trainer
 
 
 def build_loop(

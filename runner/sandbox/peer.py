@@ -12,6 +12,7 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from runner.configs import known_config
 from runner.engine.channel import Channel
 from runner.engine.client import STOP_GRACE_SECONDS, Engine
 from runner.engine.containers import ContainerSpec
@@ -19,7 +20,6 @@ from runner.errors import EngineError, SandboxError
 from runner.sandbox.log_lines import LogLines
 from runner.wire.messages import MESSAGES, Heartbeat, Message, Ready, Start, Started
 from runner.wire.protocol import ProtocolError, decode, encode
-from runner.wire.start_config import known_config
 
 STARTED_TIMEOUT_SECONDS = 60.0  # from the container's start to its `started`
 EXIT_SECONDS = 5.0  # from the end of its output to its exit code

@@ -1,10 +1,12 @@
-"""What a worker tells the run's loop of a trial."""
+"""What a trial's thread tells: the events for the run's loop, and whom it tells meanwhile."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from runner.records.schema import TrialRecord
+from runner.trials.judging import OnEstimate
 from runner.trials.orders.order import TrialOrder
 
 
@@ -53,3 +55,22 @@ class TrialBroke:
 
 
 TrialEvent = TrialWaits | TrialBegan | TrialRepeats | TrialEnded | TrialBroke
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Functions that are called in the trial's thread as things happen.
+
+    Attributes:
+        on_wait: the trial begins to wait for its device.
+        on_start: it has its device.
+        on_line: it printed this line, which its contestant may know.
+        on_repeat: it runs again, by no fault of its own; why, in words.
+        on_estimate: it was estimated on its way; called in the thread that reads the judge.
+    """
+
+    on_wait: Callable[[], None]
+    on_start: Callable[[], None]
+    on_line: Callable[[str], object]
+    on_repeat: Callable[[str], None]
+    on_estimate: OnEstimate = lambda _: None

@@ -11,11 +11,11 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from runner.configs import as_config, known_config
 from runner.devices.names import cpuset_of, gpu_of
 from runner.engine.channel import Channel
 from runner.engine.client import Engine
@@ -28,17 +28,18 @@ from runner.referee import verdicts
 from runner.spec import RunSpec
 from runner.timing.instants import Instant
 from runner.trials.estimates import step_of
-from runner.trials.judging import Judging, OnEstimate, Session
+from runner.trials.events import Watch
+from runner.trials.judging import Judging, Session
 from runner.trials.lease import DeviceLease, Held, Holder, LeaseAbandonedError, still_trains
 from runner.trials.orders.order import TrialOrder
-from runner.trials.outcome import Overrun, Seen, Trainer, record_fields, starved
-from runner.trials.terms import CONTESTANT, HAND_OUT_FOLDER
+from runner.trials.outcome import Overrun, Seen, record_fields, starved
+from runner.trials.terms import CONTESTANT, HAND_OUT_FOLDER, Trainer
 from runner.trials.timers import Timers
 from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
 from runner.wire.packed_text import pack_text
 from runner.wire.protocol import ProtocolError, decode, encode
-from runner.wire.start_config import TrialConfig, as_config, known_config
+from runner.wire.start_config import TrialConfig
 
 HOST_MARGIN_SECONDS = 30.0  # beyond the limits, for a PID 1 or a connection that fails
 STOP_SECONDS = 15.0
@@ -48,25 +49,6 @@ JUDGE_ENDED = "the judge ended"
 ENDED_FROM_OUTSIDE = "its container was ended from outside"
 DISTURBED = "other load disturbed it"
 STARVED = "the machine's memory ran out"
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Functions that are called in the trial's thread as things happen.
-
-    Attributes:
-        on_wait: the trial begins to wait for its device.
-        on_start: it has its device.
-        on_line: it printed this line, which its contestant may know.
-        on_repeat: it runs again, by no fault of its own; why, in words.
-        on_estimate: it was estimated on its way; called in the thread that reads the judge.
-    """
-
-    on_wait: Callable[[], None]
-    on_start: Callable[[], None]
-    on_line: Callable[[str], None]
-    on_repeat: Callable[[str], None]
-    on_estimate: OnEstimate = lambda _: None
 
 
 class Executor:

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 
+from runner.configs import as_config
 from runner.engine import lockdown
 from runner.engine.client import Engine
 from runner.engine.containers import EngineInfo
@@ -16,7 +17,7 @@ from runner.sandbox.sandbox import ContainerPlan, Sandbox
 from runner.tasks import Task
 from runner.trials.judging import Judging
 from runner.wire.judge_terms import JUDGE_FOLDER
-from runner.wire.start_config import JudgeConfig, as_config
+from runner.wire.start_config import JudgeConfig
 
 ROLE = "judge"
 PURPOSE = "judge"  # of the run's volume that holds the judge's socket

@@ -12,17 +12,15 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from runner.engine import lockdown
 from runner.engine.containers import ContainerState
-from runner.engine.lockdown import Sizes
 from runner.metrics import Metric
 from runner.records.schema import Measured, TrialStatus
-from runner.timing.findings import Allowances, Found, Moments, judge_time
+from runner.timing.findings import Found, Moments, judge_time
 from runner.timing.instants import Instant, seconds_between
 from runner.trials.estimates import estimates_of, step_of, trained_seconds
 from runner.trials.judging import Session
 from runner.trials.output import TrialOutput
-from runner.trials.terms import CHECK_SECONDS, CONTESTANT, Terms
+from runner.trials.terms import CONTESTANT, Terms, Trainer
 from runner.wire.judge_terms import UNSCORED
 from runner.wire.messages import ScoreFinished, TrialExited
 
@@ -34,62 +32,6 @@ EXIT_CODES_FROM_OUTSIDE = (0, 128 + 9)
 NEAR_LIMIT = 0.9  # of its memory: a process that the kernel kills below that had not used it up
 MAX_REASON_CHARS = 200
 TWICE = "its logits ended the judge twice"
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """What all trials of a run share. Times in seconds.
-
-    Attributes:
-        image: the trainer's image.
-        data_volume: the volume with the training split.
-        train_seconds: the training budget, which train.py keeps itself.
-        limit_seconds: what a trial may take beyond it until it asks for its score, and again what
-            its scoring may take.
-        allowances: what the pristine train.py takes beyond its training.
-        output_bytes: how much it may print.
-        sizes: what its container may use.
-        judge_volume: the volume with the judge's socket; "" for trials that nobody scores.
-        estimate_at: the shares of its training at which a contestant's trial is estimated; none
-            for those that train.py names.
-    """
-
-    image: str
-    data_volume: str
-    train_seconds: float
-    limit_seconds: float
-    allowances: Allowances
-    output_bytes: int
-    sizes: Sizes
-    judge_volume: str = ""
-    estimate_at: tuple[float, ...] = ()
-
-    def on(self, terms: Terms) -> Trainer:
-        """The same with the limits of a trial on these terms.
-
-        A check has `CHECK_SECONDS` and the allowance: two parts until it asks for its one batch,
-        one of them for its steps, and a part for that batch.
-        """
-        if not terms.is_check:
-            return self if terms == CONTESTANT else replace(self, estimate_at=())
-        part = CHECK_SECONDS / 3
-        rest = part + self.allowances.start_seconds / 2
-        return replace(self, train_seconds=part, limit_seconds=rest, estimate_at=())
-
-    @property
-    def threads(self) -> int:
-        """How many threads train.py is told to use on a CPU."""
-        return lockdown.threads(self.sizes)
-
-    @property
-    def training_limit(self) -> float:
-        """When a trial is ended that has not asked for its final score."""
-        return self.train_seconds + self.limit_seconds
-
-    @property
-    def whole_limit(self) -> float:
-        """When a trial is ended in any case."""
-        return self.training_limit + self.limit_seconds
 
 
 @dataclass

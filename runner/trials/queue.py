@@ -29,12 +29,13 @@ from runner.trials.events import (
     TrialEvent,
     TrialRepeats,
     TrialWaits,
+    Watch,
 )
-from runner.trials.executor import Executor, Watch
+from runner.trials.executor import Executor
 from runner.trials.ledger import Ledger
 from runner.trials.orders import pending
 from runner.trials.orders.order import TrialOrder
-from runner.trials.orders.submission import Refusal, SubmissionReader
+from runner.trials.orders.submission import SubmissionReader
 from runner.trials.terms import CHECK
 from runner.wire.messages import CHECK as CHECK_NUMBER
 from runner.wire.messages import Message, TrialAccepted, TrialFinished, TrialLog, TrialRefused
@@ -167,7 +168,7 @@ class TrialQueue:
                     order = dataclasses.replace(order, terms=CHECK)
                 self._accept(order)
                 return not request.check
-            refused = _refused(request.request, order)
+            refused = TrialRefused(request.request, order.reason, order.hint)
         self._refuse(refused)
         return False
 
@@ -272,7 +273,7 @@ class TrialQueue:
         watch = Watch(
             on_wait=lambda: self._inbox.put(TrialWaits(order, self._clock.now())),
             on_start=on_start,
-            on_line=lambda line: self._send_line(order, line),
+            on_line=lambda line: self._send(TrialLog(order.request, line[:MAX_LOG_LINE_CHARS])),
             on_repeat=on_repeat,
             on_estimate=partial(self._pruning.tell, order),
         )
@@ -280,9 +281,6 @@ class TrialQueue:
         with self._one_check if order.terms.is_check else contextlib.nullcontext():
             record = self._executor.run(order, watch)
         self._inbox.put(TrialEnded(order, record, began[-1] if began else None, self._clock.now()))
-
-    def _send_line(self, order: TrialOrder, line: str) -> None:
-        self._send(TrialLog(order.request, line[:MAX_LOG_LINE_CHARS]))
 
     def _report_break(self, order: TrialOrder, done: Future[None]) -> None:
         """Hand the loop whatever the worker raised."""
@@ -347,7 +345,3 @@ class TrialQueue:
             metric=self._ledger.metric.name,
             **more,
         )
-
-
-def _refused(request: str, refusal: Refusal) -> TrialRefused:
-    return TrialRefused(request, refusal.reason, refusal.hint)

@@ -1,8 +1,15 @@
-"""How a trial runs and is scored. The terms of a contestant's trials are the defaults."""
+"""How a trial runs and is scored, and what it may take.
+
+The terms of a contestant's trials are the defaults.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from runner.engine import lockdown
+from runner.engine.lockdown import Sizes
+from runner.timing.findings import Allowances
 
 HAND_OUT_FOLDER = "/handout"  # in a trial that hands out its model
 
@@ -37,3 +44,59 @@ CONTESTANT = Terms()
 CHECK_STEPS = 3
 CHECK_SECONDS = 30.0  # beyond the allowance: what a check may take
 CHECK = Terms(mode="check", max_steps=CHECK_STEPS)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What all trials of a run share. Times in seconds.
+
+    Attributes:
+        image: the trainer's image.
+        data_volume: the volume with the training split.
+        train_seconds: the training budget, which train.py keeps itself.
+        limit_seconds: what a trial may take beyond it until it asks for its score, and again what
+            its scoring may take.
+        allowances: what the pristine train.py takes beyond its training.
+        output_bytes: how much it may print.
+        sizes: what its container may use.
+        judge_volume: the volume with the judge's socket; "" for trials that nobody scores.
+        estimate_at: the shares of its training at which a contestant's trial is estimated; none
+            for those that train.py names.
+    """
+
+    image: str
+    data_volume: str
+    train_seconds: float
+    limit_seconds: float
+    allowances: Allowances
+    output_bytes: int
+    sizes: Sizes
+    judge_volume: str = ""
+    estimate_at: tuple[float, ...] = ()
+
+    def on(self, terms: Terms) -> Trainer:
+        """The same with the limits of a trial on these terms.
+
+        A check has `CHECK_SECONDS` and the allowance: two parts until it asks for its one batch,
+        one of them for its steps, and a part for that batch.
+        """
+        if not terms.is_check:
+            return self if terms == CONTESTANT else replace(self, estimate_at=())
+        part = CHECK_SECONDS / 3
+        rest = part + self.allowances.start_seconds / 2
+        return replace(self, train_seconds=part, limit_seconds=rest, estimate_at=())
+
+    @property
+    def threads(self) -> int:
+        """How many threads train.py is told to use on a CPU."""
+        return lockdown.threads(self.sizes)
+
+    @property
+    def training_limit(self) -> float:
+        """When a trial is ended that has not asked for its final score."""
+        return self.train_seconds + self.limit_seconds
+
+    @property
+    def whole_limit(self) -> float:
+        """When a trial is ended in any case."""
+        return self.training_limit + self.limit_seconds

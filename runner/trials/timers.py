@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from runner.trials.outcome import Overrun, Trainer
+from runner.trials.outcome import Overrun
+from runner.trials.terms import Trainer
 
 
 class Timers:

@@ -19,11 +19,12 @@ from runner.run.container_plan import judge_of
 from runner.run.context import RunContext
 from runner.run.wiring import lease_of, trainer_of
 from runner.task_data import test_volume
-from runner.trials.executor import Executor, Watch
+from runner.trials.events import Watch
+from runner.trials.executor import Executor
 from runner.trials.judge_container import standing_judge
 from runner.trials.lease import DeviceLease
 from runner.trials.orders.order import TrialOrder
-from runner.trials.outcome import Trainer
+from runner.trials.terms import Trainer
 
 POLL_SECONDS = 0.2
 # The referee scores some tens of times more tokens than a trial, on both splits, with 2,000 hidden

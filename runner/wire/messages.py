@@ -265,8 +265,7 @@ class TrialEstimated(Message):
 class TrialFinished(Message):
     """What the ledger says of a trial.
 
-    `value` is what it measured of the task's metric, which `metric` names; it is None unless
-    `status` is ok or pruned. `hypothesis` is as in `TrialAccepted`.
+    `value` is of the metric that `metric` names, or None unless ok or pruned.
     """
 
     event: ClassVar[str] = "trial.finished"

@@ -1,17 +1,13 @@
 """The `config` of every `start` message: one frozen dataclass for each image.
 
-The runner builds one of these and sends it (`as_config`); PID 1 of the image reads it back
-(`read_config`). Both ends use this file, so a field has one name, one type and one description.
-
-Standard library only: this file is copied into every image. Invariant: no error and no `repr`
-shows a value that may be secret.
+The runner builds one and sends it (`as_config`); PID 1 of the image reads it (`read_config`). Both
+use this file, which needs the standard library only. No `repr` and no error shows a secret value.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 
@@ -120,10 +116,6 @@ class OwnSampler:
     factory: str
     text: str
 
-    def sha256(self) -> str:
-        """The hash of the text, as hexadecimal digits."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
 
 SslMode = Literal["disable", "prefer", "require", "verify-full"]
 
@@ -136,8 +128,7 @@ class SharedStudy:
         study: its name. All runs that name it share it.
         run_id: whose trials this run's are, for people.
         compared: what the values of its trials depend on; runs that differ in it share no study.
-        user: the database's user.
-        password: that user's; "" for none.
+        user, password: of the database; "" for no password.
         database: the database's name.
     """
 
@@ -154,8 +145,7 @@ class RelayConfig:
     """What the relay is told: the one address that it connects to.
 
     Attributes:
-        host: the database's host.
-        port: its TCP port.
+        host, port: the database's address.
         sslmode: how TLS is spoken to it, in libpq's words.
         deadline_seconds: the relay ends itself then.
     """
@@ -357,33 +347,3 @@ class JudgeConfig:
     estimate_tokens: Count
     threads: Count
     reference: str = ""
-
-
-StartConfig = (
-    AgentConfig
-    | OptimizerConfig
-    | RelayConfig
-    | GatewayConfig
-    | RehearsalConfig
-    | TrialConfig
-    | JudgeConfig
-)
-
-
-# The version of the messages since which a container knows a field. A resumed run has the images
-# with which it began.
-KNOWN_SINCE = {"orphan_seconds": 2, "pruner": 3, "estimate_at": 3, "when": 3, "shared": 3}
-
-
-def known_config(config: Mapping[str, Any], version: int) -> dict[str, Any]:
-    """A config, its tables included, without what a container of that version would refuse."""
-    return {
-        name: known_config(it, version) if isinstance(it, Mapping) else it
-        for name, it in config.items()
-        if KNOWN_SINCE.get(name, 1) <= version
-    }
-
-
-def as_config(config: StartConfig) -> dict[str, Any]:
-    """The config as `Start.config` carries it, secrets included."""
-    return asdict(config)

@@ -12,10 +12,11 @@ from runner.engine.client import Engine
 from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord, Verdict
 from runner.timing.findings import Allowances
-from runner.trials.executor import Executor, Watch
+from runner.trials.events import Watch
+from runner.trials.executor import Executor
 from runner.trials.lease import DeviceLease
 from runner.trials.orders.order import TrialOrder
-from runner.trials.outcome import Trainer
+from runner.trials.terms import Trainer
 from tests.corpora import Text, pristine
 
 from . import judged_trials

@@ -22,7 +22,7 @@ from runner.timing.findings import Allowances
 from runner.trials import judge_container
 from runner.trials.judge_container import judge_plan, standing_judge
 from runner.trials.judging import Judging
-from runner.trials.outcome import Trainer
+from runner.trials.terms import Trainer
 from runner.wire.start_config import JudgeConfig
 
 TASK = "pystdlib"

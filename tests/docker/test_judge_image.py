@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from runner.build import images
+from runner.configs import as_config
 from runner.engine.client import Engine
 from runner.engine.containers import Mount
 from runner.wire.messages import (
@@ -28,7 +29,7 @@ from runner.wire.messages import (
     Stopped,
 )
 from runner.wire.protocol import encode
-from runner.wire.start_config import JudgeConfig, as_config
+from runner.wire.start_config import JudgeConfig
 
 from .program_end import ProgramEnd
 from .trainer_rig import IMAGE, run, spec

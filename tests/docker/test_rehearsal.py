@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from runner.agents import load_agent
+from runner.configs import as_config
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.wire.messages import Problem, Ready, Start, Started, Stop, Stopped
-from runner.wire.start_config import RehearsalConfig, as_config
+from runner.wire.start_config import RehearsalConfig
 
 from .program_end import ProgramEnd
 

@@ -19,7 +19,8 @@ from runner.engine.containers import ContainerSpec, Mount
 from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord
 from runner.timing.findings import Allowances
-from runner.trials.executor import Executor, Watch
+from runner.trials.events import Watch
+from runner.trials.executor import Executor
 from runner.trials.lease import DeviceLease
 from runner.trials.orders.order import TrialOrder
 from runner.trials.terms import CONTESTANT, Terms

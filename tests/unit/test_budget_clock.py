@@ -380,7 +380,7 @@ def test_a_total_counts_the_model_and_the_devices() -> None:
     assert (clock.usd_cap(), clock.spent_budget()) == (0.25, None)
     clock.count_request(UsageRecord(at="", request="1", provider="", model="", cost_usd=0.25))
     assert clock.spent_budget() == "total_usd"
-    clock.attempt_ended()
+    clock.attempt_ended(2, 31.25)
     clock.count_trial(1.0, 1.25)
     assert (clock.spent().device_seconds, clock.spent_budget()) == (1.75, "total_usd")
     clock.count_check(5.0)

@@ -10,15 +10,16 @@ import pytest
 from pydantic import ValidationError
 
 from runner import options, samplers, spec
+from runner.configs import as_config
 from runner.errors import UserError
 from runner.options import RunOptions
 from runner.records.layout import RunDir
-from runner.run.container_plan import knob_range
-from runner.spec import Budget, RunSpec
-from runner.tasks import Knob, load_space, load_task
+from runner.space.asked import knob_range
+from runner.spec import Budget, Knob, RunSpec
+from runner.tasks import load_space, load_task
 from runner.wire.messages import Start
 from runner.wire.protocol import MAX_LINE_BYTES, encode
-from runner.wire.start_config import OptimizerConfig, OwnSampler, as_config
+from runner.wire.start_config import OptimizerConfig, OwnSampler
 
 TEXT = """
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Reported(list[tuple[float, float, str]]):
         return sum(ended - began for began, ended, _ in self)
 
 
-def tracker(**bounds: float) -> tuple[OutageTracker, Reported, Clock]:
+def tracker(**bounds: Any) -> tuple[OutageTracker, Reported, Clock]:
     """An outage tracker, what it reports, and its clock."""
     reported, clock = Reported(), Clock()
     return OutageTracker(reported.add, now=clock, **bounds), reported, clock

@@ -31,7 +31,8 @@ from runner.run.loop_parts import Ending, LoopParts
 from runner.run.settlement import UsageLog
 from runner.sandbox.peer import MessageReceived, Peer
 from runner.spec import Budget
-from runner.trials.executor import Executor, Watch
+from runner.trials.events import Watch
+from runner.trials.executor import Executor
 from runner.trials.judging import Judging
 from runner.trials.ledger import Ledger
 from runner.trials.orders.order import TrialOrder

@@ -14,9 +14,9 @@ from runner.metrics import VAL_BPB
 from runner.timing.findings import Allowances
 from runner.timing.instants import Instant
 from runner.trials.judging import Session
-from runner.trials.outcome import Overrun, Seen, Trainer, record_fields, starved
+from runner.trials.outcome import Overrun, Seen, record_fields, starved
 from runner.trials.output import TrialOutput
-from runner.trials.terms import CHECK, CONTESTANT
+from runner.trials.terms import CHECK, CONTESTANT, Trainer
 from runner.wire.messages import ScoreEstimated, ScoreFinished, TrialExited
 
 SIZES = lockdown.sizes(limits()["trial"], EngineInfo("", "", 1, 1 << 28, gpus=False))

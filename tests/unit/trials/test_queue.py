@@ -32,8 +32,8 @@ from runner.trials.lease import DeviceLease
 from runner.trials.ledger import Ledger
 from runner.trials.orders.order import TrialOrder
 from runner.trials.orders.submission import SubmissionReader
-from runner.trials.outcome import Trainer
 from runner.trials.queue import MAX_QUEUED, REFUSALS_JOURNALLED, TrialQueue
+from runner.trials.terms import Trainer
 from runner.wire.messages import Message, TrialAccepted, TrialFinished, TrialRefused, TrialRequested
 
 PRISTINE = "DEPTH = 4\n"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.configs import StartConfig, as_config, known_config
 from runner.wire.config_reader import ConfigError, read_config
 from runner.wire.messages import MESSAGES, Start
 from runner.wire.packed_text import pack_text, unpack_text
@@ -28,10 +29,7 @@ from runner.wire.start_config import (
     RehearsalConfig,
     RelayConfig,
     SharedStudy,
-    StartConfig,
     TrialConfig,
-    as_config,
-    known_config,
 )
 
 KEY = "sk-the-only-copy"
