@@ -306,7 +306,7 @@ class Executor:
         seen: Seen,
         timers: Timers,
         log: IO[bytes],
-        on_line: Callable[[str], None],
+        on_line: Callable[[str], object],
     ) -> None:
         room = self._trainer.output_bytes
         for is_stdout, line in channel.lines():
