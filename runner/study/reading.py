@@ -19,6 +19,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from runner.errors import UserError
 from runner.records.layout import RunDir
@@ -124,7 +125,7 @@ def database(url: str, password: SecretStr | None) -> RDBStorage:
     try:
         return RDBStorage(
             "postgresql+psycopg://",
-            engine_kwargs={"creator": connect, "pool_pre_ping": True},
+            engine_kwargs={"creator": connect, "poolclass": NullPool},  # none stays open
             skip_table_creation=True,
         )
     except (SQLAlchemyError, StorageInternalError) as error:
