@@ -21,7 +21,7 @@ from runner.devices.signs import Sign, Watcher, clear_sign
 from runner.errors import HostError
 from runner.records.schema import now
 
-FIRST_POLL_SECONDS = 0.04  # of the first that waits; the others look more seldom
+FIRST_POLL_SECONDS = 0.04  # of the first that waits; each further one looks half as often
 MOST_POLL_SECONDS = 0.5
 LOOK_SECONDS = 0.25  # between two looks at the others, when the queue has not changed
 WATCHED = 4  # of the first who wait, so that it is known at once which of them are stopped
@@ -81,7 +81,7 @@ class Place:
             if device:
                 return device
             look_at = time.monotonic() + LOOK_SECONDS
-            pause = min(MOST_POLL_SECONDS, FIRST_POLL_SECONDS * (1 + before))
+            pause = min(MOST_POLL_SECONDS, FIRST_POLL_SECONDS * 2 ** min(before, 8))
         return ""
 
     def is_lost(self) -> bool:

@@ -1,7 +1,7 @@
 """The one loop of a run, from the contestant's start to its end.
 
 It is single-threaded: containers and trials speak from threads of their own into one inbox, and
-only this loop acts on what they say. The budgets are checked after every event and at least twice a
+only this loop acts on what they say. The budgets are checked after every event and at least once a
 second. The first one that is spent ends the run, and the run's result names it.
 
 Only a spent budget and a person's `stop` end a run. Whatever else makes it impossible to go on
@@ -37,9 +37,10 @@ from runner.wire.messages import (
     Usage,
 )
 
-TICK_SECONDS = 0.5
+TICK_SECONDS = 1.0  # seldom, because many runs may wait on one machine
+ENDING_TICK_SECONDS = 0.5
 READING_SECONDS = 15.0  # from one reading of the clock in the journal to the next
-SIGN_OF_LIFE_SECONDS = 1.0  # from one reading of the clock in a file of its own to the next
+SIGN_OF_LIFE_SECONDS = 0.9  # from one reading of the clock in a file of its own to the next
 FIRST_BAD_STATUS = 400
 NOT_FOUND = 404
 MODEL_BUDGETS = ("usd", "tokens", "requests", "total_usd")
@@ -75,7 +76,8 @@ class RunLoop:
             self._begin()
             while (ending := self._final_ending()) is None:
                 with contextlib.suppress(queue.Empty):
-                    self._handle(self._parts.inbox.get(timeout=TICK_SECONDS))
+                    tick = TICK_SECONDS if self._ending is None else ENDING_TICK_SECONDS
+                    self._handle(self._parts.inbox.get(timeout=tick))
                 self._tick()
         except SuspendedError as suspended:
             self._broken = True
@@ -138,7 +140,7 @@ class RunLoop:
         until = time.monotonic() + CUT_SECONDS
         while not parts.driver.interrupted() and time.monotonic() < until:
             with contextlib.suppress(queue.Empty):
-                item = parts.inbox.get(timeout=TICK_SECONDS)
+                item = parts.inbox.get(timeout=ENDING_TICK_SECONDS)
                 if isinstance(item, MessageReceived) and item.role == parts.contestant.spec.role:
                     parts.driver.handle_message(item.message)
                 else:
