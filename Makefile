@@ -22,7 +22,8 @@ CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call option,GPUS,--gpus) $(call option,CPU_SETS,--cpu-sets) \
 	$(call option,VERIFY,--verify) $(call option,K,--verify-seeds) \
 	$(call flag,RETRY_DISTURBED,--retry-disturbed)
-BASELINE_OPTIONS = $(call option,WORKERS,--workers) \
+BASELINE_OPTIONS = $(call option,SPACE,--space) $(call option,PRUNER,--pruner) \
+	$(call option,WORKERS,--workers) \
 	$(if $(ASK_AHEAD),$(if $(call flag,ASK_AHEAD,on),--ask-ahead,--no-ask-ahead))
 AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) \
 	$(call flag,REHEARSAL,--rehearsal) $(call flag,RECORD,--record) \

@@ -119,10 +119,10 @@ def baseline_run(
         space = read_space(Path(asked.space).expanduser(), tasks.pristine_text(task))
     if own is None:
         samplers.check_space(samplers.find(name), space or tasks.load_space(task))
-        samplers.check_storage(samplers.find(name), asked.storage)
     else:
         taken = dict.fromkeys([*samplers.load(), *agent_names()])
         name = samplers.own_name(own, taken)
+    samplers.check_storage(name, asked.storage, is_own=own is not None)
     pruner = pruner_of(asked.pruner)
     devices = budget.total_usd if budget.compute_usd_per_hour else None
     if not any((budget.hours, budget.train_hours, budget.trials, devices)):

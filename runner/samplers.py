@@ -125,15 +125,15 @@ def own_name(own: OwnSampler, taken: Mapping[str, object]) -> str:
     return name
 
 
-def check_storage(sampler: Sampler, storage: str | None) -> None:
-    """Refuse a shared study to a sampler that cannot have one.
+def check_storage(name: str, storage: str | None, *, is_own: bool) -> None:
+    """Refuse a shared study to a sampler that has, or as a user's own may have, a state of its own.
 
     Raises:
-        UserError: the sampler has a state of its own.
+        UserError: the sampler cannot share a study.
     """
-    if sampler.alone and storage is not None:
+    if storage is not None and (is_own or find(name).alone):
         raise UserError(
-            f"sharing a study: {sampler.name} has a state that only its own trials make",
+            f"sharing a study: {name} may have a state that only its own trials make",
             hint="leave out STORAGE, or take another sampler, such as cmaes or tpe",
         )
 

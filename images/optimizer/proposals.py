@@ -22,6 +22,10 @@ AsRun = Callable[[Mapping[str, Any]], Knobs]
 ORDER = "bakeoff.order"  # of a result: how many trials were asked for, and how many told, before it
 
 
+class EverySettingTriedError(Exception):
+    """A finite space has no setting left that no trial has had."""
+
+
 class Proposals:
     """A sampler of a study that is asked trial by trial.
 
@@ -67,17 +71,24 @@ class Proposals:
 
         Args:
             number: the trial's, from 1.
-            trials: those of the study so far.
+            trials: those of the study so far that have a value for every knob.
+
+        Raises:
+            EverySettingTriedError: the space has an end, and there is nothing left.
         """
         shown = seen(trials, self._direction, self._as_run)
-        tired = only_repeated([self._as_run(trial.params) for trial in trials])
-        if self._entry.tries_all or (self._has_end and tired[number]):
-            return next_of_grid(self._seed, self._distributions, shown, self._as_run)
+        set_to = [self._as_run(trial.params) for trial in trials]
+        tired = only_repeated(set_to)
+        if self._entry.tries_all or (self._has_end and tired[-1]):
+            tried = set_to + [one.knobs for one in shown]
+            left = next_of_grid(self._seed, self._distributions, tried, self._as_run)
+            if left is None:
+                raise EverySettingTriedError
+            return left
         if self._replayed:
             asked = [
-                None if trial.number == 0 or (self._has_end and tired[trial.number])
-                else trial.params
-                for trial in trials
+                None if trial.number == 0 or (self._has_end and tired[place]) else trial.params
+                for place, trial in enumerate(trials)
             ]  # fmt: skip
             return self._replayed.ask(number, asked, told(trials, self._direction, self._as_run))
         if self._entry.suggest:

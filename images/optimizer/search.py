@@ -27,9 +27,10 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from proposals import ORDER, RAN, Proposals
+from proposals import ORDER, RAN, EverySettingTriedError, Proposals
 from pruners import PRUNERS, as_reported, gives_up
 from samplers import SAMPLERS
+from samplers.grid import key_of
 from samplers.own import own_entry
 from space import Knob, active, effective, points
 from start_config import OwnSampler, SharedStudy
@@ -152,15 +153,22 @@ class Search:
             return self._ask()
 
     def _ask(self) -> Suggestion | None:
-        trials = self._trials()
+        every = self._trials()
+        # Of a shared study, another run may have left an ask unfinished.
+        trials = [trial for trial in every if self._distributions.keys() <= trial.params.keys()]
         if self._is_used_up(trials):
             return None
-        number = len(trials)
+        number = len(every)
         self._study.sampler = self._proposals.sampler(number)
         if number == 0:
             self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
-        elif knobs := self._proposals.propose(number, trials):
-            self._study.enqueue_trial(knobs)
+        else:
+            try:
+                knobs = self._proposals.propose(number, trials)
+            except EverySettingTriedError:
+                return None
+            if knobs is not None:
+                self._study.enqueue_trial(knobs)
         trial = self._study.ask(self._distributions)
         return Suggestion(trial.number, effective(self._space, trial.params))
 
@@ -248,7 +256,7 @@ class Search:
         size = points(self._space)
         if size == math.inf:
             return False
-        return len({tuple(effective(self._space, t.params).items()) for t in trials}) >= size
+        return len({key_of(effective(self._space, trial.params)) for trial in trials}) >= size
 
     def _idle(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """The inactive knobs of a setting, with their defaults."""

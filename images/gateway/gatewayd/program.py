@@ -107,7 +107,7 @@ async def _serve(
                 reporter.say(f"serving {settings.provider} models {', '.join(settings.models)}")
             message = await inbox.next()
             if isinstance(message, Heartbeat) and message.usd_cap is not None:
-                context.budget.lower(message.usd_cap)
+                context.budget.set_cap(message.usd_cap)
             if context.runner.heard():
                 reporter.say("the runner is back: requests are admitted again")
         watching.cancel()

@@ -7,13 +7,13 @@ samplers take a setting from here when they only repeat themselves, so a finite 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from samplers.entry import Knobs, Seen, Space
-from samplers.scale import values_of
+from samplers.entry import Knobs, Space
+from samplers.scale import one_of, values_of
 
 MAX_SETTINGS = 100_000
 REPEATS = 10  # settings in a row that had been tried before: the sampler finds nothing new
@@ -26,25 +26,26 @@ class NoGridError(Exception):
 def next_of_grid(
     run_seed: int,
     space: Space,
-    seen: Sequence[Seen],
+    tried: Iterable[Mapping[str, Any]],
     as_run: Callable[[Mapping[str, Any]], Knobs] = dict,
-) -> Knobs:
-    """The first setting, in the order of the run's seed, that no trial has had.
+) -> Knobs | None:
+    """The first setting, in the order of the run's seed, that no trial has had; None: no more.
 
     Args:
         run_seed: draws the order, which is that of the whole run.
         space: all of it finite.
-        seen: the trials so far.
+        tried: the settings of the trials so far, as asked for and as train.py rounded them.
         as_run: of a setting, the one that is run. Of those that come to the same, one is tried.
 
     Raises:
         NoGridError: a knob has no end of values, or there are more than `MAX_SETTINGS` settings.
     """
-    had = {_key(space, trial.knobs) for trial in seen}
+    had = {key_of(knobs) for knobs in tried}
     for setting in settings(run_seed, space):
-        if as_run(setting) == setting and _key(space, setting) not in had:
+        key = key_of(setting)
+        if key_of(as_run(setting)) == key and key not in had:
             return setting
-    raise NoGridError("every setting has been tried")
+    return None
 
 
 def is_grid(space: Space) -> bool:
@@ -62,11 +63,11 @@ def only_repeated(trials: Sequence[Mapping[str, Any]]) -> list[bool]:
     Returns:
         One entry more than there are trials.
     """
-    had: set[tuple[Any, ...]] = set()
+    had: set[frozenset[tuple[str, Any]]] = set()
     found, in_a_row = [], 0
     for knobs in trials:
         found.append(in_a_row >= REPEATS)
-        setting = tuple(knobs.values())
+        setting = key_of(knobs)
         in_a_row = in_a_row + 1 if setting in had else 0
         had.add(setting)
     return [*found, in_a_row >= REPEATS]
@@ -95,5 +96,6 @@ def settings(run_seed: int, space: Space) -> Iterator[Knobs]:
         }
 
 
-def _key(space: Space, knobs: Knobs) -> tuple[Any, ...]:
-    return tuple(knobs[name] for name in space)
+def key_of(knobs: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
+    """The same for settings that only rounding tells apart."""
+    return frozenset((name, one_of(value)) for name, value in knobs.items())

@@ -26,7 +26,12 @@ def values_of(distribution: BaseDistribution) -> Sequence[Any] | None:
     if distribution.step is None:
         return None
     steps = round((distribution.high - distribution.low) / distribution.step)
-    return tuple(distribution.low + step * distribution.step for step in range(steps + 1))
+    return tuple(one_of(distribution.low + step * distribution.step) for step in range(steps + 1))
+
+
+def one_of(value: Any) -> Any:
+    """One spelling of numbers that only rounding tells apart: 0.1 + 2 × 0.1 is 0.3."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def from_unit(distribution: BaseDistribution, at: float) -> int | float:

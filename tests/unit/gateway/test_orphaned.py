@@ -74,8 +74,8 @@ def test_an_orphaned_gateway_ends_what_is_under_way_and_admits_again(
     assert process.end() == 0
 
 
-def test_a_heartbeat_may_lower_the_cap(make: Make, spawn: Spawn, tmp_path: Path) -> None:
-    """Trials spend from the same money; it is never raised, and other beats change nothing."""
+def test_a_heartbeat_sets_the_cap(make: Make, spawn: Spawn, tmp_path: Path) -> None:
+    """Trials spend from the same money, and give it back if they have to run again."""
     world = make("anthropic")
     process = spawn()
     process.begin(
@@ -87,9 +87,10 @@ def test_a_heartbeat_may_lower_the_cap(make: Make, spawn: Spawn, tmp_path: Path)
     assert talk.send().status == 200
     process.next(Usage)
     process.say(Heartbeat(usd_cap=0.000001))
-    process.say(Heartbeat(usd_cap=50.0))
+    process.say(Heartbeat())  # it changes nothing
     process.until(lambda: talk.send().status == 402, SOON)
     assert process.next(CapReached, SOON).budget == "usd"
-    assert talk.send().status == 402
+    process.say(Heartbeat(usd_cap=50.0))
+    process.until(lambda: talk.send().status == 200, SOON)
     process.say(Stop("the run is over", 1))
     assert process.end() == 0

@@ -131,3 +131,31 @@ def test_a_finite_space_ends_when_all_its_settings_were_tried(
         (("DEPTH", 2), ("NORM", True)),
     }
     assert len(set(tried[:-1])) == 2
+
+
+def test_a_default_that_only_rounding_tells_from_its_grid_is_one_setting(
+    search: Any, tmp_path: Path
+) -> None:
+    """0.1 + 2 × 0.1 is 0.3 in a grid, whether the knob is active or not."""
+    steps = KnobRange("float", 0.3, low=0.1, high=0.5, step=0.1, when=Condition("MODE", ("x",)))
+    modes = KnobRange("categorical", "y", choices=("x", "y", "z"))
+    study = search.Search(
+        tmp_path, "grid", 7, "minimize", parse_space({"MODE": modes, "RATE": steps})
+    )
+    tried = []
+    while (asked := study.ask()) is not None:
+        tried.append((asked.knobs["MODE"], round(asked.knobs["RATE"], 6)))
+        study.tell(asked.number, "ok", 1.0, {})
+    assert sorted(tried) == [*(("x", rate / 10) for rate in range(1, 6)), ("y", 0.3), ("z", 0.3)]
+
+
+def test_a_setting_that_was_rounded_is_not_tried_again(search: Any, tmp_path: Path) -> None:
+    """train.py trains 4 where 5 was asked for: both are tried then, and the search has an end."""
+    space = parse_space({"WIDTH": KnobRange("int", 4, low=1, high=8)})
+    study = search.Search(tmp_path, "grid", 7, "minimize", space)
+    asked_for = []
+    while (asked := study.ask()) is not None:
+        asked_for.append(asked.knobs["WIDTH"])
+        study.tell(asked.number, "ok", 1.0, {"WIDTH": max(2, asked.knobs["WIDTH"] // 2 * 2)})
+    assert len(asked_for) == len(set(asked_for)) <= 8
+    assert {max(2, width // 2 * 2) for width in asked_for} == {2, 4, 6, 8}

@@ -72,13 +72,14 @@ class Budget:
         self.requests = state.requests
         self.reservations: dict[str, Reservation] = dict(state.open)
 
-    def lower(self, usd: float) -> None:
-        """Lowers the cap in US dollars, over all requests of the run; it is never raised.
+    def set_cap(self, usd: float) -> None:
+        """Sets the cap in US dollars, over all requests of the run, up to the one it began with.
 
-        The run's trials spend from the same money. What is reserved already stays reserved.
+        The run's trials spend from the same money, and what a trial took is given back if it has to
+        run again. What is reserved already stays reserved.
         """
-        cap = Decimal(str(usd)) if math.isfinite(usd) else Decimal(0)
-        self._usd_cap = cap if self._usd_cap is None else min(self._usd_cap, cap)
+        cap, most = Decimal(str(usd)) if math.isfinite(usd) else Decimal(0), self._caps.usd
+        self._usd_cap = cap if most is None else min(Decimal(str(most)), cap)
 
     def remaining(self) -> Remaining:
         """What is still free now."""
