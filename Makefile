@@ -46,8 +46,8 @@ help: ## show this help
 	@echo "  devices: GPU=0, GPUS=0,1 or CPU_SETS=2"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
 	@echo "  baselines: SPACE=my_space.toml PRUNER=median WORKERS=2 ASK_AHEAD=0|1"
+	@echo "  shared studies: STORAGE=postgresql://user@host/database STUDY=name (STORAGE_PASSWORD in .env)"
 	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
-	@echo "  baselines: STORAGE=postgresql://user@host/database STUDY=name (STORAGE_PASSWORD in .env)"
 	@echo "  how a run is shown: LOG=view (live) | lines | json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
