@@ -104,6 +104,21 @@ def test_every_condition_reaches_the_command() -> None:
     )
 
 
+def test_every_option_of_a_baseline_reaches_the_command() -> None:
+    """Each of them once: an option that is lost would be a run of another kind."""
+    line = made(
+        "baseline", "SAMPLER=tpe", "SPACE=s.toml", "PRUNER=median", "WORKERS=2", "ASK_AHEAD=0",
+        "GPUS=0,1", "CPU_SETS=2", "TOTAL_USD=3", "COMPUTE_USD_PER_HOUR=1", "STUDY=d",
+        "STORAGE=postgresql://a@b/c", "VERIFY=none", "K=2",
+    )  # fmt: skip
+    for option in (
+        "--space 's.toml'", "--pruner 'median'", "--workers '2'", "--no-ask-ahead",
+        "--gpus '0,1'", "--cpu-sets '2'", "--total-usd '3'", "--compute-usd-per-hour '1'",
+        "--study 'd'", "--storage 'postgresql://a@b/c'", "--verify 'none'", "--verify-seeds '2'",
+    ):  # fmt: skip
+        assert line.count(option) == 1, (option, line)
+
+
 def test_a_switch_of_zero_is_off() -> None:
     """REHEARSAL=0 does not rehearse."""
     assert "--rehearsal" not in made("run", "AGENT=gpt", "REHEARSAL=0")

@@ -240,3 +240,13 @@ def test_an_earlier_container_is_not_told_of_conditions() -> None:
     earlier = known_config(as_config(OPTIMIZER), 2)["space"]
     assert all("when" not in knob for knob in earlier.values())
     assert known_config(as_config(OPTIMIZER), 3) == as_config(OPTIMIZER)
+
+
+def test_an_earlier_optimizer_is_told_what_it_knew() -> None:
+    """Its images refuse any other field, and a run that began with them could not be resumed."""
+    known = known_config(as_config(OPTIMIZER), 2)
+    assert set(known) == {
+        "sampler", "seed", "space", "deadline_seconds", "direction", "parallel",
+    }  # fmt: skip
+    fields = {"type", "default", "low", "high", "log", "step", "choices"}
+    assert all(set(knob) == fields for knob in known["space"].values())
