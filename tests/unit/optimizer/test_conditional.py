@@ -159,3 +159,18 @@ def test_a_setting_that_was_rounded_is_not_tried_again(search: Any, tmp_path: Pa
         study.tell(asked.number, "ok", 1.0, {"WIDTH": max(2, asked.knobs["WIDTH"] // 2 * 2)})
     assert len(asked_for) == len(set(asked_for)) <= 8
     assert {max(2, width // 2 * 2) for width in asked_for} == {2, 4, 6, 8}
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "cmaes", "nsga2"])
+def test_an_ask_that_another_run_left_unfinished_ends_nobody(
+    search: Any, tmp_path: Path, sampler: str
+) -> None:
+    """In a shared study it is a trial without a setting, and stays one."""
+    study = search.Search(tmp_path, sampler, 7, "minimize", SPACE)
+    for _ in range(12):
+        asked = study.ask()
+        study.tell(asked.number, "ok", loss(asked.knobs), {})
+    study._storage.create_new_trial(study._study._study_id)
+    asked = study.ask()
+    assert asked.number == 13
+    assert list(asked.knobs) == [knob.name for knob in SPACE]
