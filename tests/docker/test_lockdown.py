@@ -44,7 +44,7 @@ def spec(engine: Engine, run_id: str) -> Callable[..., ContainerSpec]:
             ),
             "tmpfs": {"/tmp": 1 << 20, "/own": 2 << 20},
             "memory_bytes": MEMORY_BYTES, "cpus": 0.5, "cpu_weight": 77, "pids": 9,
-            "shm_bytes": 3 << 20,
+            "shm_bytes": 3 << 20, "cpuset": "0",
         }  # fmt: skip
         return ContainerSpec(**{**given, **fields})
 
@@ -88,6 +88,7 @@ HOST_RULES: dict[str, tuple[str, object]] = {
     "memswap_limit": ("MemorySwap", MEMORY_BYTES),
     "nano_cpus": ("NanoCpus", 5 * 10**8),
     "cpu_shares": ("CpuShares", 77),
+    "cpuset_cpus": ("CpusetCpus", "0"),
     "log_config": (
         "LogConfig", {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}},
     ),
