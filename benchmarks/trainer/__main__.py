@@ -15,8 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.trainer import rows, trial
-from runner import task_data, tasks
-from runner.build import images
+from runner import tasks
 from runner.engine.client import Engine
 
 RESULTS = Path(__file__).parents[1] / "results" / "trainer.json"
@@ -27,10 +26,7 @@ def main() -> None:
     args = _arguments()
     engine = Engine.connect()
     try:
-        images.ensure(engine, ["trainer", "data"])
-        task = tasks.load_task(args.task)
-        inputs = task_data.input_files(args.data, task)
-        volume = task_data.ensure(engine, images.image_tag("data"), task, inputs, print)
+        task, volume = trial.prepared(engine, args.task, args.data)
         knobs = {**task.knobs, **args.knobs}
         texts = {"ours": rows.ours(knobs)}
         if args.peer:

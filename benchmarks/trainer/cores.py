@@ -20,8 +20,6 @@ from pathlib import Path
 from benchmarks.trainer import rows, trial
 from benchmarks.trainer.rows import Row
 from benchmarks.trainer.trial import Bench
-from runner import task_data, tasks
-from runner.build import images
 from runner.devices.names import core_sets, cpuset_of
 from runner.engine.client import Engine
 from runner.records.layout import ROOT
@@ -41,11 +39,7 @@ def main() -> None:
     args = parser.parse_args()
     engine = Engine.connect()
     try:
-        images.ensure(engine, ["trainer", "data"])
-        task = tasks.load_task(TASK)
-        volume = task_data.ensure(
-            engine, images.image_tag("data"), task, task_data.input_files(None, task), print
-        )
+        task, volume = trial.prepared(engine, TASK)
         source = (ROOT / "trainer" / "train.py").read_text(encoding="utf-8")
         text = rows.harnessed(constants.rewrite(source, task.knobs))
         machine = engine.info()

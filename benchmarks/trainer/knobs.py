@@ -16,8 +16,7 @@ from typing import Any
 
 from benchmarks.trainer import trial
 from benchmarks.trainer.rows import Row, harnessed
-from runner import task_data, tasks
-from runner.build import images
+from runner import tasks
 from runner.engine.client import Engine
 from runner.records.layout import ROOT
 from trainer import constants
@@ -40,11 +39,7 @@ def main() -> None:
     args = parser.parse_args()
     engine = Engine.connect()
     try:
-        images.ensure(engine, ["trainer", "data"])
-        task = tasks.load_task(TASK)
-        volume = task_data.ensure(
-            engine, images.image_tag("data"), task, task_data.input_files(None, task), print
-        )
+        task, volume = trial.prepared(engine, TASK)
         with trial.opened(engine, task, volume, args.seconds, args.cpus) as bench:
             rows = [
                 trial.run(bench, name, seed, _text(task, knobs, seed))

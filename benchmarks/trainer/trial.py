@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.trainer.rows import Row, read_row
-from runner import task_data
+from runner import task_data, tasks
+from runner.build import images
 from runner.configs import as_config
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
@@ -48,6 +49,23 @@ class Bench:
     cpus: float
     gpu: str | None = None
     cpuset: str | None = None
+
+
+def prepared(engine: Engine, name: str, data: str | None = None) -> tuple[Task, str]:
+    """The task of that name, and the volume with its prepared data; the images are built first.
+
+    Args:
+        engine: the engine.
+        name: the task's.
+        data: the user's own data, for a task that needs them.
+
+    Raises:
+        BakeoffError: there is no such task, or it cannot be prepared.
+    """
+    images.ensure(engine, ["trainer", "data"])
+    task = tasks.load_task(name)
+    files = task_data.input_files(data, task)
+    return task, task_data.ensure(engine, images.image_tag("data"), task, files, print)
 
 
 @contextlib.contextmanager
