@@ -29,9 +29,10 @@ from tests.docker.sandbox_rig import SandboxRig, make_context
 GRACE_SECONDS = 10.0
 STOPPING_SECONDS = 2.0  # what the end may take beyond the grace
 BUSY = 3.0  # how much slower a busy machine is
-HOURS = 15 / 3600
+HOURS = 30 / 3600  # a busy machine takes half of it until the first trial
 LINE = "x" * 1000
 AT_ONCE_SECONDS = 1.0
+IN_USE_SINCE = {"agent": "trial.started", "gateway": "turn.started", "judge": "trial.started"}
 
 Act = Callable[[docker.APIClient, str], None]
 
@@ -46,14 +47,15 @@ def stop_pid1(api: docker.APIClient, container: str) -> None:
 
 @dataclass
 class Seen:
-    """When the last process of a run was gone, in the machine's time."""
+    """What was done to a container, and when the run's last process was gone (machine's time)."""
 
+    acted: bool = False
     gone_at: float = 0.0
 
 
 @contextmanager
 def disturbed(run_dir: RunDir, role: str, act: Act) -> Iterator[Seen]:
-    """Do something to a container of a run once its first trial has started, and watch the end."""
+    """Do something to a container of a run while it is in use, and watch the end."""
     seen, over = Seen(), threading.Event()
     thread = threading.Thread(target=_disturb, args=(run_dir, role, act, seen, over), daemon=True)
     thread.start()
@@ -68,10 +70,11 @@ def _disturb(run_dir: RunDir, role: str, act: Act, seen: Seen, over: threading.E
     run_id = run_dir.path.name
     engine, client = Engine.connect(), docker.from_env()
     try:
-        while not said(run_dir, "trial.started"):
+        while not said(run_dir, IN_USE_SINCE[role]):
             if over.wait(0.1):
                 return
         act(client.api, container_name(run_id, role))
+        seen.acted = True
         while not over.wait(0.05):
             if any(one.status in ("running", "paused") for one in engine.containers(run_id)):
                 seen.gone_at = time.time()
@@ -106,6 +109,7 @@ def test_a_container_that_does_not_listen_holds_up_no_end(
         with disturbed(run_dir, role, act) as seen:
             result = lifecycle.start(spec, engine, tmp_path, lambda *_: None)
         assert (result.ended_by, result.cause) == ("hours", "budget")
+        assert seen.acted, f"the run ended before its {role} was in use"
         (ending,) = said(run_dir, "run.ending")
         took = seen.gone_at - moment(ending)
         print(f"{role} {act.__name__}: {took:.1f} s from the deadline to the last process")
