@@ -8,8 +8,9 @@ the study's journal has all that a suggestion depended on.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from messages import (
     Message,
@@ -23,7 +24,7 @@ from messages import (
     TrialRequested,
 )
 from pid1 import say, send
-from search import Search, Suggestion, UnknownTrialError
+from search import Suggestion, UnknownTrialError
 from space import describe
 
 REFUSALS_IN_A_ROW = 10  # the runner takes none of our knobs: more asking would never end
@@ -32,6 +33,18 @@ REQUEST = "ask-"
 
 class Over(Exception):  # noqa: N818 # an end is no error
     """The search is over; the text is the reason that `stopped` carries."""
+
+
+class Search(Protocol):
+    """A study, of settings (search.py) or of whole texts (texts.py)."""
+
+    def ask(self) -> Suggestion | None: ...
+    def report(self, number: int, step: int, value: float) -> bool: ...
+    def tell(
+        self, number: int, status: str, value: float | None, summary: Mapping[str, Any]
+    ) -> bool: ...
+    def outstanding(self) -> list[Suggestion]: ...
+    def best(self) -> tuple[float, int] | None: ...
 
 
 class Loop:
@@ -59,7 +72,7 @@ class Loop:
         send(Started(details))
         for suggestion in self._search.outstanding():
             _request(suggestion)
-            say(f"asked for setting {suggestion.number} again: {describe(suggestion.knobs)}")
+            say(f"asked for setting {suggestion.number} again: {_described(suggestion)}")
         self._request_up_to_parallel()
 
     def handle(self, message: Message) -> None:
@@ -142,7 +155,7 @@ class Loop:
             if suggestion is None:
                 break
             _request(suggestion)
-            say(f"asked for setting {suggestion.number}: {describe(suggestion.knobs)}")
+            say(f"asked for setting {suggestion.number}: {_described(suggestion)}")
             outstanding += 1
         if outstanding == 0:
             done = self._why_no_more or "the last trial is done"
@@ -154,7 +167,23 @@ class Loop:
 
 
 def _request(suggestion: Suggestion) -> None:
-    send(TrialRequested(request=f"{REQUEST}{suggestion.number}", knobs=suggestion.knobs))
+    request, text = f"{REQUEST}{suggestion.number}", suggestion.text
+    send(
+        TrialRequested(
+            request=request,
+            sha256="" if text is None else hashlib.sha256(text.read_bytes()).hexdigest(),
+            path="" if text is None else str(text),
+            hypothesis=suggestion.words,
+            knobs=suggestion.knobs,
+            proposal=suggestion.proposal,
+        )
+    )
+
+
+def _described(suggestion: Suggestion) -> str:
+    source = suggestion.proposal.get("by")
+    words = suggestion.words or describe(suggestion.knobs)
+    return f"{words} (by {source})" if source else words
 
 
 def _number(request: str) -> int:

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,20 @@ class Suggestion:
 
     Inactive knobs have their defaults here. The study keeps what was drawn for them: CMA-ES tells
     its covariance from its own draws.
+
+    Attributes:
+        number: the trial's in the study.
+        knobs: a value for every knob; none where `text` is what is to be trained.
+        proposal: where it came from, as `TrialRequested.proposal` has it; empty without a model.
+        text: the file of a whole train.py; None where the knobs say all.
+        words: what is to be tried, for people.
     """
 
     number: int
     knobs: dict[str, Any]
+    proposal: dict[str, Any] = field(default_factory=dict)
+    text: Path | None = None
+    words: str = ""
 
 
 class Search:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-VERSION = 3  # since 2 a container knows `Heartbeat`; since 3 `TrialEstimated`, conditions, caps
+VERSION = 4  # since 2 `Heartbeat` is known; 3 `TrialEstimated`, conditions, caps; 4 `proposal`
 MAX_TRAIN_PY_BYTES = 1024 * 1024
 MAX_HYPOTHESIS_CHARS = 2000
 CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")
@@ -64,8 +64,8 @@ class TurnFinished(Message):
 class TrialRequested(Message):
     """The contestant asks for one training.
 
-    An agent sends `sha256` and `path` of a file of at most `MAX_TRAIN_PY_BYTES`; an optimiser
-    sends `knobs` (name → value). A `check`, which is answered as trial 0, is no trial.
+    It sends `sha256` and `path` of a file of at most `MAX_TRAIN_PY_BYTES`, or `knobs`. An
+    optimiser's `proposal` is as in docs/optimisers.md. A `check`, answered as 0, is no trial.
     """
 
     event: ClassVar[str] = "trial.requested"
@@ -76,6 +76,7 @@ class TrialRequested(Message):
     hypothesis: str = ""
     category: str = "other"
     knobs: dict[str, Any] = field(default_factory=dict)
+    proposal: dict[str, Any] = field(default_factory=dict)
     check: bool = False
 
 
@@ -263,10 +264,7 @@ class TrialEstimated(Message):
 
 @dataclass(frozen=True)
 class TrialFinished(Message):
-    """What the ledger says of a trial.
-
-    `value` is of the metric that `metric` names, or None unless ok or pruned.
-    """
+    """What the ledger says of a trial; `value`, of `metric`, is None unless it is ok or pruned."""
 
     event: ClassVar[str] = "trial.finished"
     request: str

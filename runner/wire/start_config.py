@@ -1,7 +1,7 @@
 """The `config` of every `start` message: one frozen dataclass for each image.
 
-The runner builds one and sends it (`as_config`); PID 1 of the image reads it (`read_config`). Both
-use this file, which needs the standard library only. No `repr` and no error shows a secret value.
+The runner builds it (`as_config`), and PID 1 of the image reads it (`read_config`). This file needs
+the standard library only. No `repr` and no error shows a secret value.
 """
 
 from __future__ import annotations
@@ -84,8 +84,7 @@ class KnobRange:
     Attributes:
         type: what kind of value it takes.
         default: the value in trial 0.
-        low: the smallest value, for numbers only.
-        high: the largest value, for numbers only.
+        low, high: the smallest and the largest value, for numbers only.
         log: search the logarithm of the value; `low` is above 0 then.
         step: the distance of neighbouring values; None for every int, or every float.
         choices: the values of a categorical knob.
@@ -147,7 +146,7 @@ class RelayConfig:
     Attributes:
         host, port: the database's address.
         sslmode: how TLS is spoken to it, in libpq's words.
-        deadline_seconds: the relay ends itself then.
+        deadline_seconds: it ends itself then.
     """
 
     host: str
@@ -161,7 +160,7 @@ class OptimizerConfig:
     """What the optimizer is told.
 
     Attributes:
-        sampler: the sampler's name in images/optimizer/samplers.py.
+        sampler: a name in images/optimizer/samplers/, or of a method of images/optimizer/methods/.
         seed: the run's seed.
         space: the search space, as knob name → range.
         deadline_seconds: the optimizer ends itself then.
@@ -170,6 +169,7 @@ class OptimizerConfig:
         own: the user's own sampler, where `sampler` is the name of one.
         pruner: the pruner's name in images/optimizer/pruners.py.
         shared: the study in a database; None for one in a journal of the run's own.
+        language_model: a `ModelConfig` (model_config.py) as a table; None without a model.
     """
 
     sampler: str
@@ -181,6 +181,7 @@ class OptimizerConfig:
     own: OwnSampler | None = None
     pruner: str = "none"
     shared: SharedStudy | None = None
+    language_model: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

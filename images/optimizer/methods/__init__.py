@@ -1,0 +1,1 @@
+"""The methods that propose trials with a language model (docs/optimisers.md)."""
