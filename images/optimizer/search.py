@@ -16,13 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from distributions import distribution
 from journal import mend, study_attribute
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
@@ -301,15 +296,6 @@ class Search:
     def _trials(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
         return trials
-
-
-def distribution(knob: Knob) -> BaseDistribution:
-    """Optuna's distribution for a knob."""
-    if knob.type == "categorical":
-        return CategoricalDistribution(knob.choices)
-    if knob.type == "int":
-        return IntDistribution(int(knob.low), int(knob.high), knob.log, int(knob.step or 1))
-    return FloatDistribution(knob.low, knob.high, knob.log, knob.step)
 
 
 def _open_storage(journal: Path) -> JournalStorage:
