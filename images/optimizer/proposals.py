@@ -61,6 +61,11 @@ class Proposals:
         """Whether the order of results has to be in the journal."""
         return self._replayed is not None
 
+    @property
+    def keeps_state(self) -> bool:
+        """Whether the sampler writes into the study what it needs, at each ask."""
+        return self._entry.make is not None and not self._entry.learns_from_trials
+
     def sampler(self, number: int) -> BaseSampler:
         """The study's sampler while this trial is asked for or told; it holds no state."""
         if self._entry.make is None:
