@@ -131,11 +131,12 @@ def opened(
     seed: int = 1,
     space: Any = None,
     direction: Any = "minimize",
+    shared: Any = None,
     **config: Any,
 ) -> Any:
     """A search that a model guides; `config` has fields of `ModelConfig`."""
     guide = replace(GUIDE, method=method, train_py_gz=pack_text(CONSTANTS_PY), **config)
-    plain = OptimizerConfig(method, seed, {}, 100.0, direction)
+    plain = OptimizerConfig(method, seed, {}, 100.0, direction, shared=shared)
     return open_guided(state, plain, guide, space or parse_space(LARGE), model)
 
 

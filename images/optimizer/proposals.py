@@ -132,6 +132,22 @@ class Proposals:
         return left
 
 
+def ask_sampler_too(
+    study: optuna.Study, distributions: Mapping[str, BaseDistribution]
+) -> optuna.Trial:
+    """Take the setting that waits, and let the sampler count the trial as one of its own.
+
+    Optuna asks no sampler for a trial whose values are all given; CMA-ES would then have it in no
+    generation, and learn nothing from it. What the sampler writes comes before the values, because
+    the last of them ends the ask (journal.py).
+    """
+    trial = study.ask()
+    _ = trial.relative_params
+    for name, its in distributions.items():
+        trial._suggest(name, its)
+    return trial
+
+
 def suggested(
     sampler: BaseSampler,
     direction: StudyDirection,

@@ -23,7 +23,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from proposals import GIVEN, ORDER, RAN, EverySettingTriedError, Proposals
+from proposals import GIVEN, ORDER, RAN, EverySettingTriedError, Proposals, ask_sampler_too
 from pruners import PRUNERS, as_reported, gives_up
 from samplers import SAMPLERS
 from samplers.entry import Entry
@@ -196,21 +196,8 @@ class Search:
         if knobs is not None or attributes:
             self._study.enqueue_trial(knobs or {}, user_attrs=attributes)
         if attributes.get(GIVEN) and number and self._proposals.keeps_state:
-            return self._suggestion(self._ask_sampler_too())
+            return self._suggestion(ask_sampler_too(self._study, self._distributions))
         return self._suggestion(self._study.ask(self._distributions))
-
-    def _ask_sampler_too(self) -> optuna.Trial:
-        """Take the setting that waits, and let the sampler count the trial as one of its own.
-
-        Optuna asks no sampler for a trial whose values are all given; CMA-ES would then have it in
-        no generation, and learn nothing from it. What the sampler writes comes before the values:
-        the last of them ends the ask (journal.py).
-        """
-        trial = self._study.ask()
-        _ = trial.relative_params
-        for name, its in self._distributions.items():
-            trial._suggest(name, its)
-        return trial
 
     def _proposed(
         self, number: int, trials: list[FrozenTrial]

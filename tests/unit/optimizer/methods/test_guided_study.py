@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from loop import Loop, Over
 from messages import TrialFinished
+from methods import MethodError
 from methods.settings import random_settings
 from models.terms import NoAnswer, Prompt
 from proposals import GIVEN
 from search import JOURNAL, SearchError
 from space import parse_space
-from start_config import KnobRange
+from start_config import KnobRange, SharedStudy
 
 from tests.guided_runs import Doubled, opened
 from tests.sampler_conformance import requests
@@ -148,10 +149,10 @@ def test_a_resumed_search_counts_fallbacks_anew(tmp_path: Path) -> None:
 
 def test_half_fallbacks_are_no_end(tmp_path: Path) -> None:
     """A model that answers every second time goes on."""
-    model = Doubled(lambda _, trial, __: NoAnswer("out") if trial % 2 else '{"DEPTH": 5}')
+    model = Doubled(lambda _, trial, __: '{"DEPTH": 5}' if trial % 2 else NoAnswer("out"))
     search = study(tmp_path, "llm-knobs", model)
     by = [search.ask().proposal["by"] for _ in range(31)]
-    assert by == ["default", *["fallback", "model"] * 15]
+    assert by == ["default", *["model", "fallback"] * 15]
 
 
 def test_a_spent_budget_ends_the_search_after_what_is_under_way(tmp_path: Path) -> None:
@@ -169,13 +170,39 @@ def test_a_spent_budget_ends_the_search_after_what_is_under_way(tmp_path: Path) 
 
 
 def test_a_study_is_not_that_of_another_model_or_method(tmp_path: Path) -> None:
-    """A journal whose trials another model proposed is refused, and so is a shared study."""
+    """A journal whose trials were proposed in another way is refused, before it is changed."""
     study(tmp_path, "centaur", Doubled(chatty))
-    for other in ({"model": "another"}, {"as_published": "automl-2026"}):
-        with pytest.raises(SearchError, match="another search"):
-            study(tmp_path, "centaur", Doubled(chatty), **other)
+    before = (tmp_path / JOURNAL).read_bytes()
     with pytest.raises(SearchError, match="another search"):
         study(tmp_path, "llm-knobs", Doubled(chatty))
+    with pytest.raises(SearchError, match="another search"):
+        study(tmp_path, "centaur", Doubled(chatty), as_published="automl-2026")
+    assert (tmp_path / JOURNAL).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("method", "inner", "words"),
+    [
+        ("centaur", "tpe", "with cmaes alone"),
+        ("llm-knobs", "tpe", "without a sampler"),
+        ("warm", "simplex", "no sampler 'simplex'"),
+        ("ouija", "", "no method 'ouija'"),
+    ],
+)
+def test_a_method_refuses_what_it_cannot_work_with(
+    method: str, inner: str, words: str, tmp_path: Path
+) -> None:
+    """An unknown method or sampler is named before anything is written."""
+    with pytest.raises(MethodError, match=words):
+        study(tmp_path, method, Doubled(chatty), inner=inner)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_guided_search_shares_no_study(tmp_path: Path) -> None:
+    """Other runs would wait for its model at each ask."""
+    shared = SharedStudy("a-study", "a-run", "val_bpb", "a-user", "", "a-database")
+    with pytest.raises(SearchError, match="cannot share a study"):
+        study(tmp_path, "warm", Doubled(chatty), shared=shared)
 
 
 def test_warm_makes_one_request_for_its_first_trials(tmp_path: Path) -> None:
