@@ -74,7 +74,7 @@ def test_what_is_in_a_fence_need_not_be_python() -> None:
         ("x = 1\n" * 2_000_000, "the answer is longer than 1088 KiB"),
         ("```python\nx = '\udc00'\n```", "half of a character"),
         ("(" * 10_000, "the answer as a whole is not Python"),
-        ("x = 1\n" * 50_000, "a file without a fence is read up to 256 KiB"),
+        ("x = 1\n" * 50_000, "without one a file is read up to 256 KiB"),
         ("x = 1\0", "the answer as a whole is not Python"),
     ],
 )
