@@ -204,10 +204,8 @@ def _whole_python(text: str) -> str:
         BadAnswerError: it is none.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_UNFENCED_BYTES:
-        most = MAX_UNFENCED_BYTES >> 10
-        raise BadAnswerError(
-            f"there is no code fence; a file without a fence is read up to {most} KiB"
-        )
+        most = f"{MAX_UNFENCED_BYTES >> 10} KiB"
+        raise BadAnswerError(f"there is no code fence, and without one a file is read up to {most}")
     defines = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
     try:
         with warnings.catch_warnings():
