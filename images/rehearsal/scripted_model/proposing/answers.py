@@ -45,8 +45,9 @@ def is_asked(prompt: str) -> bool:
 
 
 def place_of(prompt: str) -> int:
-    """The place of a prompt among the model's draws: a hash, so the same for the same prompt."""
-    return int.from_bytes(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()[:8])
+    """The place of a prompt among the draws: a hash of it, without the blanks around it."""
+    asked = prompt.strip().encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(asked).digest()[:8])
 
 
 def answer(prompt: str, seed: int, place: int, quality: str = MIXED) -> str:
