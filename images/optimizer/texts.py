@@ -131,7 +131,7 @@ class TextSearch:
             if self._facts.as_published == AS_PUBLISHED and found.said:
                 words = f"the best train.py again: {found.why}"
                 return self._begin(self._from_model(FALLBACK, found), words, self._best_text())
-            self._write(event=UNUSED, why=found.why, requests=found.requests)
+            self._write(event=UNUSED, why=found.why, words=found.words, requests=found.requests)
             self._note(f"no trial for answer {self._drafts}: {found.why}")
         why = self._unused[-1].get("why")
         raise GaveUpError(f"{len(self._unused)} answers in a row could not be used: {why}")
@@ -243,9 +243,17 @@ class TextSearch:
         return f"{self._best.value:.6g}, trial {self._best.number}"
 
     def _results(self) -> str:
-        """The last trials, oldest first, one line of JSON each."""
-        lines = [json.dumps(self._shown(trial)) for trial in self._trials[-LAST_SHOWN:]]
-        return "\n".join(lines)
+        """The last trials, oldest first, and the answers since then that could not be used.
+
+        The latter keep two requests in a row from being the same.
+        """
+        before = self._drafts - len(self._unused)
+        unused = [
+            {"answer": before + place, "outcome": f"not run: {one['why']}", "change": one["words"]}
+            for place, one in enumerate(self._unused, 1)
+        ]
+        shown = [self._shown(trial) for trial in self._trials[-LAST_SHOWN:]]
+        return "\n".join(map(json.dumps, shown + unused))
 
     def _shown(self, trial: TextTrial) -> dict[str, Any]:
         if not trial.status:
