@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from loop import Loop
 from messages import TrialFinished
 from models.terms import OutOfBudgetError
@@ -215,6 +219,33 @@ def test_an_answer_that_cannot_be_used_costs_no_trial(
     assert note.startswith("no trial for answer 2: ")
     assert why in note
     assert '{"answer": 2, "outcome": "not run: ' in model.prompts[3].text
+
+
+@settings(max_examples=40)
+@given(
+    said=st.lists(
+        st.text(max_size=40)
+        | st.sampled_from([code(variant(3)), f"```python\n{variant(4)}```", DOES_NOT_PARSE])
+        | st.text(max_size=40).map(code),
+        min_size=20,
+        max_size=20,
+    )
+)
+def test_whatever_a_model_says_a_trial_is_a_text_that_parses(
+    tmp_path_factory: pytest.TempPathFactory, said: list[str | None]
+) -> None:
+    """Any answers lead to new texts that parse, or to the end of the search with a reason."""
+    with closing(Opener()) as open_search:
+        search = open_search(tmp_path_factory.mktemp("state"), Saying(said))
+        made = []
+        with suppress(GaveUpError, OutOfBudgetError):
+            while True:
+                made.append(search.ask())
+        found = [one.text.read_bytes() for one in made if one and one.text]
+    assert len(found) == len(set(found)) == len(made) >= 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert all(ast.parse(text) for text in found)
 
 
 def test_it_gives_up_after_five_in_a_row(open_search: Opener, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from texts_journal import JOURNAL, TEXTS, TextJournal
 
 from .texts_rig import Opener, Saying, ScriptedModel, code, run, step, variant
 
-TRIALS = 9
+TRIALS = 6
+SEED = 15  # whose answers are a text, one that needs a second try, and one of no use
 
 
 @pytest.fixture
@@ -50,20 +51,21 @@ def killed(state: Path, journal: bytes, target: Path) -> Path:
 
 
 def test_resumed_at_every_cut(open_search: Opener, tmp_path: Path) -> None:
-    """Wherever the journal ends, the texts are the same, and no kept answer is asked for again."""
+    """Wherever the journal ends, it is written to the same end, and nobody is asked again."""
     for parallel in (1, 3):
         whole = tmp_path / f"whole-{parallel}"
-        model = ScriptedModel(seed=2)
+        model = ScriptedModel(SEED)
         run(open_search(whole, model), TRIALS, parallel)
         expected, journal = texts(whole), (whole / JOURNAL).read_bytes()
         ends = [place + 1 for place, byte in enumerate(journal) if byte == ord("\n")]
         assert len(ends) > 2 * TRIALS
+        assert parallel > 1 or (b"second answer" in journal and b'"unused", ' in journal)
         cuts = [0, *ends, *(end - 1 for end in ends), *(end - 40 for end in ends if end > 40)]
         for cut in cuts:
             state = killed(whole, journal[:cut], tmp_path / f"cut-{parallel}-{cut}")
             nobody = Saying([])
             assert finish(open_search(state, nobody), state, parallel) == expected
-            assert nobody.prompts == []
+            assert (state / JOURNAL).read_bytes() == journal
             shutil.rmtree(state)
 
 
