@@ -22,6 +22,7 @@ from config_reader import read_config
 from drafts import AS_PUBLISHED, AskedByTrial, Base, Draft, draft, finished, known_text
 from messages import Problem
 from methods import terms
+from methods.fallbacks import GaveUpError
 from methods.terms import DEFAULT, FALLBACK, MODEL, Proposal
 from model_config import ModelConfig
 from pid1 import send
@@ -29,15 +30,13 @@ from search import SearchError, Suggestion, UnknownTrialError
 from start_config import OptimizerConfig
 from texts_journal import DamagedTextError, TextJournal, sha256
 
+__all__ = ["GaveUpError", "TextSearch", "TextTrial"]  # the first is what `ask` raises
+
 ASKED, TOLD, UNUSED, OWNER = "asked", "told", "unused", "owner"
 LAST_SHOWN = 15
 UNUSED_IN_A_ROW = 5  # a model that gives nothing usable so often gives nothing any more
-NO_TRIAL = "unused answer"  # in `Proposal.repairs`, once for each since the last trial
+NO_TRIAL = "no trial for answers: "  # in `Proposal.repairs`, with their number since the last one
 AS_IT_IS = "train.py as it is"
-
-
-class GaveUpError(Exception):
-    """The model gave nothing usable for too long; the text says what was wrong last."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,9 @@ class TextSearch:
             self._write(event=UNUSED, why=found.why, words=found.words, requests=found.requests)
             self._note(f"no trial for answer {self._drafts}: {found.why}")
         why = self._unused[-1].get("why")
-        raise GaveUpError(f"{len(self._unused)} answers in a row could not be used: {why}")
+        raise GaveUpError(
+            f"{len(self._unused)} answers in a row could not be used, the last one because {why}"
+        )
 
     def report(self, number: int, _step: int, _value: float) -> bool:
         """Whether a running trial is to be given up, which a search of texts never does.
@@ -188,11 +189,12 @@ class TextSearch:
 
     def _from_model(self, by: str, found: Draft) -> Proposal:
         """A proposal with all requests since the last trial, so that each has its trial."""
-        before = [request for one in self._unused for request in one.get("requests", ())]
+        before_it = self._unused
+        before = [request for one in before_it for request in one.get("requests", ())]
         return Proposal(
             by=by,
             requests=(*before, *found.requests),
-            repairs=(NO_TRIAL,) * len(self._unused) + found.repairs,
+            repairs=((f"{NO_TRIAL}{len(before_it)}",) if before_it else ()) + found.repairs,
             why=found.why,
         )
 

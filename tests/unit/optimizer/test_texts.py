@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loop import Loop
 from messages import TrialFinished
+from methods.fallbacks import GaveUpError
 from models.terms import OutOfBudgetError
 from search import UnknownTrialError
-from texts import UNUSED_IN_A_ROW, GaveUpError
+from texts import UNUSED_IN_A_ROW
 
 from images.rehearsal.scripted_model.proposing.answers import BAD, GOOD
 
@@ -214,7 +215,7 @@ def test_an_answer_that_cannot_be_used_costs_no_trial(
     assert made is not None
     assert (made.number, made.proposal["by"]) == (2, "model")
     assert made.proposal["requests"] == ["r-2", "r-3", "r-4"]
-    assert made.proposal["repairs"] == ["unused answer"]
+    assert made.proposal["repairs"] == ["no trial for answers: 1"]
     [note] = notes
     assert note.startswith("no trial for answer 2: ")
     assert why in note
@@ -253,7 +254,7 @@ def test_it_gives_up_after_five_in_a_row(open_search: Opener, tmp_path: Path) ->
     model, notes = ScriptedModel(quality=BAD), list[str]()
     search = open_search(tmp_path, model, notes)
     run(search, 1)
-    with pytest.raises(GaveUpError, match="5 answers in a row could not be used: "):
+    with pytest.raises(GaveUpError, match="5 answers in a row could not be used, the last one"):
         search.ask()
     assert len(notes) == UNUSED_IN_A_ROW
     assert len(model.prompts) == 2 * UNUSED_IN_A_ROW

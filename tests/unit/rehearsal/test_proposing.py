@@ -245,6 +245,7 @@ def test_answers_are_deterministic(text: str) -> None:
     """The same prompt, seed and place give the same; another seed or place gives another."""
     assert answer(text, 1, 5) == answer(text, 1, 5)
     assert place_of(text) == place_of(text) != place_of(f"{text} again")
+    assert len({place_of(text, before) for before in range(9)}) == 9
     if not text.startswith(KINDS["space"]):  # it is read from the file alone
         assert len({answer(text, seed, 5) for seed in range(9)}) > 1
         assert len({answer(text, 1, place) for place in range(9)}) > 1
