@@ -88,7 +88,7 @@ def expected_improvement(predicted: Predicted, best: float, *, minimize: bool) -
     better = improvement(predicted, best, minimize=minimize)
     z = better / predicted.spread
     below = 0.5 * math.erfc(-z / math.sqrt(2))
-    density = math.exp(-min(z * z, 1400.0) / 2) / math.sqrt(2 * math.pi)
+    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     return max(0.0, better * below + predicted.spread * density)
 
 

@@ -173,14 +173,14 @@ def _chosen(
     models = len(candidates.settings) - candidates.drawn
     why = ""
     if not scored:
-        why = f"no prediction was usable; the first of {len(candidates.settings)} candidates is run"
+        why = f"of {replies.asked} predictions none was usable; the first candidate is run"
     if place >= models:
         why = (
-            f"the setting is random: of {candidates.replies.asked} answers "
-            f"{models} gave a new setting of the space"
+            f"of {candidates.replies.asked} answers {models} gave a new setting of the space; "
+            "this one was drawn at random"
         )
     if why and account.reason:
-        why += f"; {account.reason}"
+        why += f"; the first that was of no use: {account.reason}"
     return Proposal(
         by=FALLBACK if why else MODEL,
         knobs=setting.knobs,
