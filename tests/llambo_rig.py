@@ -142,7 +142,8 @@ def searched(
 def best_of(past: Sequence[Any]) -> float:
     """The value without noise of the best setting that was measured."""
     best = min((one for one in past if one.value is not None), key=lambda one: one.value)
-    return true_value(RANGES, best.knobs) or math.inf
+    value: float | None = true_value(RANGES, best.knobs)
+    return value or math.inf
 
 
 @cache
@@ -155,7 +156,7 @@ def best_of_random(seed: int, trials: int) -> float:
 
 def chance_of(wins: int, of: int) -> float:
     """The one-sided p of the exact sign test: so many wins or more, if either were as likely."""
-    return sum(math.comb(of, more) for more in range(wins, of + 1)) / 2**of
+    return float(sum(math.comb(of, more) for more in range(wins, of + 1)) / 2**of)
 
 
 @cache
