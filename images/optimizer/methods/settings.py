@@ -66,6 +66,15 @@ def read_setting(value: Mapping[Any, Any], space: Sequence[Knob]) -> Setting:
     return Setting(run, changed)
 
 
+def number_of(said: Any) -> float | None:
+    """The finite number that a JSON value says, also in quotes; None if it says none."""
+    try:
+        number = float(said) if isinstance(said, (bool, int, float, str)) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def is_duplicate(knobs: Mapping[str, Any], past: Sequence[Past]) -> bool:
     """Whether an earlier trial had this very setting."""
     key = key_of(knobs)
@@ -112,7 +121,7 @@ def _read(knob: Knob, said: Any) -> tuple[Any, str]:
     if knob.type == "categorical":
         choice = _choice(knob, said)
         return (knob.default, DEFAULTED) if choice is None else (choice, "")
-    number = _number(said)
+    number = number_of(said)
     if number is None:
         return knob.default, DEFAULTED
     inside = min(max(number, knob.low), knob.high)
@@ -129,15 +138,6 @@ def _of_type(knob: Knob, value: float) -> int | float:
         value = knob.low + step * round((value - knob.low) / step)
         value = min(value, knob.high)
     return round(value) if knob.type == "int" else float(value)
-
-
-def _number(said: Any) -> float | None:
-    """The finite number that a JSON value says, also in quotes; None if it says none."""
-    try:
-        number = float(said) if isinstance(said, (bool, int, float, str)) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _choice(knob: Knob, said: Any) -> Any:
@@ -158,7 +158,7 @@ def _says(said: Any, choice: Any) -> bool:
         return str(said).lower() == choice.lower()
     if isinstance(choice, bool) or isinstance(said, bool):
         return choice is said
-    number = _number(said)
+    number = number_of(said)
     return number is not None and math.isclose(number, choice, rel_tol=1e-9)
 
 
