@@ -93,7 +93,7 @@ def helpful(prompt: Any, chance: random.Random) -> Any:
     value = true_value(RANGES, setting_in(prompt.text))
     if prompt.purpose == "prediction":
         return {"value": None if value is None else value + chance.gauss(0, PREDICTION_NOISE)}
-    boundary = float(re.findall(r"a `val_bpb` of (\S+) or", prompt.text)[0])
+    boundary = float(re.findall(r"a val_bpb of (\S+) or", prompt.text)[0])
     likely = -50.0 if value is None else (boundary - value) / LABEL_WIDTH
     return {"probability": 1 / (1 + math.exp(-max(-50.0, min(50.0, likely))))}
 

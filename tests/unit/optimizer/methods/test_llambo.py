@@ -134,7 +134,7 @@ def test_failures_are_shown_as_failures() -> None:
     """No prompt has a number in place of what was not measured."""
     _, model = proposed(says(TEN, by_rate))
     for batch in model.batches:
-        results = batch[0].text.split("## Results")[1].split("## Best")[0]
+        results = batch[0].text.split("## Results")[1].split("\n## ")[0]
         shown = [json.loads(line) for line in results.splitlines() if line.startswith("{")]
         assert [one["val_bpb"] for one in shown] == [2.0, 1.0, 3.0, "failed", 2.5]
 
@@ -143,7 +143,7 @@ def test_the_study_invented_a_value_for_failures() -> None:
     """Its model saw each as half a unit worse than the worst before it, or as 2.0."""
     trials = past([None, 1.0, None, 4.0, None])
     _, model = proposed(says(TEN, by_rate), trials=trials, as_published="automl-2026")
-    results = model.batches[0][0].text.split("## Results")[1].split("## Best")[0]
+    results = model.batches[0][0].text.split("## Results")[1].split("\n## ")[0]
     shown = [json.loads(line) for line in results.splitlines() if line.startswith("{")]
     assert [one["val_bpb"] for one in shown] == [2.0, 1.0, 1.5, 4.0, 4.5]
 
