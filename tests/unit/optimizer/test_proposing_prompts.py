@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from config_reader import read_config
 from methods.centaur import Centaur
 from methods.llambo import Llambo
 from methods.llambo_optuna import LlamboOptuna
@@ -36,10 +37,7 @@ PAST = 12
 
 def search(table: str = "large") -> Search:
     """What a method is told of a search in one of the spaces of trainer/search_space.toml."""
-    ranges = {
-        name: KnobRange(**{k: tuple(v) if k == "choices" else v for k, v in knob.items()})
-        for name, knob in TABLES[table].items()
-    }
+    ranges = {name: read_config(KnobRange, knob) for name, knob in TABLES[table].items()}
     return Search(parse_space(ranges), True, "val_bpb", "pystdlib", 5.0, "2 cores", 1, PROMPTS)
 
 
