@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +32,17 @@ SCHEMA = {
 }
 PROMPT = Prompt("knobs", "Propose.", 500, temperature=0.7, schema=SCHEMA)
 SHORT = Patience(away_seconds=0.2, busy_seconds=0.2)
-# httpcore leaves a socket that could not connect to the collector of garbage, which warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 every_provider = pytest.mark.parametrize("provider", PROVIDERS)
+
+# httpcore leaves a socket that could not connect to the garbage collector, which warns of it.
+unconnected = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Has the garbage of a test collected before the next one."""
+    yield
+    gc.collect()
 
 
 @contextmanager
@@ -224,6 +233,8 @@ def test_the_patience_with_a_busy_gateway_ends(tmp_path: Path) -> None:
     assert none.reason == "the gateway refused the request: too many requests per minute"
 
 
+@unconnected
+@pytest.mark.usefixtures("collected")
 @every_provider
 def test_a_gateway_that_is_started_again_is_waited_for(provider: Provider, tmp_path: Path) -> None:
     """A request whose gateway ends under it is answered by the next one on the same socket."""
@@ -241,6 +252,8 @@ def test_a_gateway_that_is_started_again_is_waited_for(provider: Provider, tmp_p
     assert lost["charged_by"] == "reservation"
 
 
+@unconnected
+@pytest.mark.usefixtures("collected")
 @every_provider
 def test_a_gateway_that_stays_away_is_no_answer(provider: Provider, tmp_path: Path) -> None:
     """After the wait for it there is a reason, and no error."""

@@ -1,4 +1,4 @@
-"""Parts of a request that a model refuses: it is asked once more without them, and they stay out."""
+"""Parts of a request that a model refuses: it is asked again without them, and they stay out."""
 # mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def test_a_refused_temperature_is_left_out_and_remembered(
             "google",
             "thinkingConfig",
             [
-                {"thinkingBudget": 0},
-                {"thinkingLevel": "MINIMAL"},
-                {"thinkingLevel": "LOW"},
+                {"thinking_budget": 0},
+                {"thinking_level": "MINIMAL"},
+                {"thinking_level": "LOW"},
                 None,
             ],
         ),
