@@ -22,6 +22,7 @@ from config_reader import read_config
 from drafts import AS_PUBLISHED, AskedByTrial, Base, Draft, draft, finished, known_text
 from messages import Problem
 from methods import terms
+from methods.fallbacks import GaveUpError
 from methods.terms import DEFAULT, FALLBACK, MODEL, Proposal
 from model_config import ModelConfig
 from pid1 import send
@@ -29,15 +30,13 @@ from search import SearchError, Suggestion, UnknownTrialError
 from start_config import OptimizerConfig
 from texts_journal import DamagedTextError, TextJournal, sha256
 
+__all__ = ["GaveUpError", "TextSearch", "TextTrial"]  # the first is what `ask` raises
+
 ASKED, TOLD, UNUSED, OWNER = "asked", "told", "unused", "owner"
 LAST_SHOWN = 15
 UNUSED_IN_A_ROW = 5  # a model that gives nothing usable so often gives nothing any more
-NO_TRIAL = "unused answer"  # in `Proposal.repairs`, once for each since the last trial
+NO_TRIAL = "no trial for answers: "  # in `Proposal.repairs`, with their number since the last one
 AS_IT_IS = "train.py as it is"
-
-
-class GaveUpError(Exception):
-    """The model gave nothing usable for too long; the text says what was wrong last."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,12 @@ class TextSearch:
             if self._facts.as_published == AS_PUBLISHED and found.said:
                 words = f"the best train.py again: {found.why}"
                 return self._begin(self._from_model(FALLBACK, found), words, self._best_text())
-            self._write(event=UNUSED, why=found.why, requests=found.requests)
+            self._write(event=UNUSED, why=found.why, words=found.words, requests=found.requests)
             self._note(f"no trial for answer {self._drafts}: {found.why}")
         why = self._unused[-1].get("why")
-        raise GaveUpError(f"{len(self._unused)} answers in a row could not be used: {why}")
+        raise GaveUpError(
+            f"{len(self._unused)} answers in a row could not be used, the last one because {why}"
+        )
 
     def report(self, number: int, _step: int, _value: float) -> bool:
         """Whether a running trial is to be given up, which a search of texts never does.
@@ -188,11 +189,12 @@ class TextSearch:
 
     def _from_model(self, by: str, found: Draft) -> Proposal:
         """A proposal with all requests since the last trial, so that each has its trial."""
-        before = [request for one in self._unused for request in one.get("requests", ())]
+        before_it = self._unused
+        before = [request for one in before_it for request in one.get("requests", ())]
         return Proposal(
             by=by,
             requests=(*before, *found.requests),
-            repairs=(NO_TRIAL,) * len(self._unused) + found.repairs,
+            repairs=((f"{NO_TRIAL}{len(before_it)}",) if before_it else ()) + found.repairs,
             why=found.why,
         )
 
@@ -243,9 +245,17 @@ class TextSearch:
         return f"{self._best.value:.6g}, trial {self._best.number}"
 
     def _results(self) -> str:
-        """The last trials, oldest first, one line of JSON each."""
-        lines = [json.dumps(self._shown(trial)) for trial in self._trials[-LAST_SHOWN:]]
-        return "\n".join(lines)
+        """The last trials, oldest first, and the answers since then that could not be used.
+
+        The latter keep two requests in a row from being the same.
+        """
+        before = self._drafts - len(self._unused)
+        unused = [
+            {"answer": before + place, "outcome": f"not run: {one['why']}", "change": one["words"]}
+            for place, one in enumerate(self._unused, 1)
+        ]
+        shown = [self._shown(trial) for trial in self._trials[-LAST_SHOWN:]]
+        return "\n".join(map(json.dumps, shown + unused))
 
     def _shown(self, trial: TextTrial) -> dict[str, Any]:
         if not trial.status:

@@ -24,6 +24,7 @@ __all__ = ["BadAnswerError", "Code", "Found", "read_code", "read_json"]
 MAX_ANSWER_BYTES = 1 << 20
 # Around a file: its description, the fence and some prose.
 AROUND_CODE_BYTES = 64 << 10
+MAX_UNFENCED_BYTES = 256 << 10  # ten times the file: a parse takes seconds a mebibyte
 DESCRIPTION = re.compile(r"^[ \t*_#>`-]*DESCRIPTION[*_`]*[ \t]*:[ \t]*(.*)$", re.MULTILINE | re.I)
 MAX_DESCRIPTION_CHARS = 500
 PYTHON = frozenset({"python", "python3", "py"})
@@ -103,7 +104,7 @@ def read_code(text: str) -> Code:
 
     Raises:
         BadAnswerError: there is no file, the fence is not closed, or the file is longer than
-            `MAX_TRAIN_PY_BYTES`.
+            `MAX_TRAIN_PY_BYTES` (`MAX_UNFENCED_BYTES` without a fence).
     """
     _check_length(text, MAX_TRAIN_PY_BYTES + AROUND_CODE_BYTES)
     answer, repairs = _without_thoughts(text)
@@ -202,6 +203,9 @@ def _whole_python(text: str) -> str:
     Raises:
         BadAnswerError: it is none.
     """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_UNFENCED_BYTES:
+        most = f"{MAX_UNFENCED_BYTES >> 10} KiB"
+        raise BadAnswerError(f"there is no code fence, and without one a file is read up to {most}")
     defines = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
     try:
         with warnings.catch_warnings():

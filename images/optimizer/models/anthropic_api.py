@@ -19,8 +19,8 @@ from models.replies import (
     Fallback,
     Reply,
     lost,
-    lost_connections,
     open_http,
+    reading,
     status_error,
     unreadable,
 )
@@ -60,13 +60,13 @@ class AnthropicApi:
         """See `Api.send`."""
         wanted = self._optional(prompt, without)
         try:
-            with lost_connections():
-                raw = self._sdk.messages.with_raw_response.create(
-                    model=self._model,
-                    max_tokens=prompt.max_tokens,
-                    messages=[{"role": "user", "content": prompt.text}],
-                    **wanted,
-                )
+            raw = self._sdk.messages.with_raw_response.create(
+                model=self._model,
+                max_tokens=prompt.max_tokens,
+                messages=[{"role": "user", "content": prompt.text}],
+                **wanted,
+            )
+            with reading():
                 return _reply(raw.parse(), raw.headers.get(REQUEST_HEADER, ""))
         except anthropic.APIStatusError as error:
             raise status_error(error.response) from None
@@ -87,7 +87,12 @@ class AnthropicApi:
         if prompt.schema is not None and "format" not in without:
             schema = anthropic.transform_schema(dict(prompt.schema))
             parts["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        return {name: part for name, part in parts.items() if name not in without}
+        named = {name: part for name, part in parts.items() if name not in without}
+        # The SDK has no argument for it, because newer models refuse it; older ones take it.
+        temperature = named.pop("temperature", None)
+        return (
+            named if temperature is None else named | {"extra_body": {"temperature": temperature}}
+        )
 
 
 def _reply(message: anthropic.types.Message, request: str) -> Reply:

@@ -20,8 +20,9 @@ from models.replies import (
     REQUEST_HEADER,
     Fallback,
     Reply,
-    lost_connections,
+    connecting,
     open_http,
+    reading,
     status_error,
     unreadable,
 )
@@ -64,7 +65,7 @@ class GoogleApi:
     def send(self, prompt: Prompt, without: Collection[str]) -> Reply:
         """See `Api.send`."""
         try:
-            with lost_connections():
+            with connecting(), reading():
                 response = self._sdk.models.generate_content(
                     model=self._model, contents=prompt.text, config=_config(prompt, without)
                 )

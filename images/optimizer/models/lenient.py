@@ -12,6 +12,7 @@ import re
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
+MAX_ATTEMPTS = 10_000  # at brackets that begin no object: a model that repeats itself means none
 MAX_NUMBER_CHARS = 400
 MAX_SHOWN_CHARS = 40
 
@@ -105,7 +106,10 @@ def find_value(text: str, wanted: type) -> tuple[Any, tuple[str, ...]]:
     """
     opening = TABLE if wanted is dict else LIST
     position, empty = 0, False
-    while found := opening.search(text, position):
+    for _ in range(MAX_ATTEMPTS):
+        found = opening.search(text, position)
+        if found is None:
+            break
         reader = _Reader(text, found.start())
         try:
             value = reader.outermost(wanted)
@@ -117,6 +121,8 @@ def find_value(text: str, wanted: type) -> tuple[Any, tuple[str, ...]]:
             repairs = {"prose": None} if around else {}
             return value, tuple(repairs | reader.values.repairs)
         position, empty = reader.position, True
+    else:
+        raise BadAnswerError(f"the answer has {MAX_ATTEMPTS} brackets without one that can be read")
     if empty:  # of use only where nothing else is: prose has empty brackets too
         return wanted(), ("prose",)
     raise BadAnswerError(f"there is no JSON {'object' if wanted is dict else 'list'} in the answer")

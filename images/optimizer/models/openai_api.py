@@ -21,9 +21,9 @@ from models.replies import (
     Fallback,
     Reply,
     lost,
-    lost_connections,
     one_line,
     open_http,
+    reading,
     status_error,
     unreadable,
 )
@@ -68,12 +68,12 @@ class OpenAIApi:
         """See `Api.send`."""
         wanted = _optional(prompt, without)
         try:
-            with lost_connections():
-                raw = self._sdk.chat.completions.with_raw_response.create(
-                    model=self._model,
-                    messages=[{"role": "user", "content": prompt.text}],
-                    **wanted,
-                )
+            raw = self._sdk.chat.completions.with_raw_response.create(
+                model=self._model,
+                messages=[{"role": "user", "content": prompt.text}],
+                **wanted,
+            )
+            with reading():
                 return _reply(raw.parse(), raw.headers.get(REQUEST_HEADER, ""))
         except openai.APIStatusError as error:
             raise status_error(error.response) from None

@@ -124,12 +124,19 @@ def status_error(response: httpx2.Response) -> StatusError:
 
 
 @contextmanager
-def lost_connections() -> Iterator[None]:
-    """Translates the errors of the transport and of a reply that is none."""
+def connecting() -> Iterator[None]:
+    """Translates the errors of the transport."""
     try:
         yield
     except httpx2.TransportError as error:
         raise lost(error) from None
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Translates what comes of a reply that has not the form of one."""
+    try:
+        yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise unreadable(error) from None
 

@@ -10,11 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-from .plan import WORDS, checked_plan, quality
-from .script import work
-from .server import DIALECTS, Api, Server, hardness
-from .session import Proposer, Session
-from .tools import CliTools
+from .plan import WORDS, checked_plan
+from .server import DIALECTS, Server, rehearsed
 
 
 def main() -> None:
@@ -28,17 +25,10 @@ def main() -> None:
     parser.add_argument("--plan", nargs="*", default=(), choices=WORDS)
     args = parser.parse_args()
     plan = checked_plan(args.plan)
-    tools = cli_tools(args.tools) if args.tools else None
-    proposer = Proposer(args.seed, quality(plan))
-    session = Session(lambda: work(args.seed, plan), note, tools, proposer)
-    api = Api(args.provider, args.api_key, session, hardness(plan, note))
+    tools = tomllib.loads(args.tools.read_text(encoding="utf-8"))["tools"] if args.tools else ()
+    api = rehearsed(args.provider, args.api_key, args.seed, plan, tools, note)
     with Server(("127.0.0.1", args.port), api) as server:
         server.serve_forever()
-
-
-def cli_tools(path: Path) -> CliTools:
-    """The tools in a `cli.toml`."""
-    return CliTools(tomllib.loads(path.read_text(encoding="utf-8"))["tools"])
 
 
 def note(line: str) -> None:

@@ -13,7 +13,7 @@ import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,8 +24,10 @@ from urllib.parse import urlsplit
 from .conversation import Answer, Bill, Conversation
 from .dialects import anthropic, google, openai, openai_chat
 from .hardships import HARDSHIPS
-from .plan import UNCOUNTED
-from .session import Session
+from .plan import UNCOUNTED, quality
+from .script import work
+from .session import Proposer, Session
+from .tools import CliTools
 from .weight import media
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -121,6 +123,32 @@ class Api:
         """Whether a request presents the key that this rehearsal was started with."""
         presented = DIALECTS[self._provider].key(headers)
         return hmac.compare_digest(presented.encode(), self._api_key.encode())
+
+
+def rehearsed(
+    provider: str,
+    api_key: str,
+    seed: int,
+    plan: tuple[str, ...],
+    tools: Sequence[Mapping[str, Any]],
+    note: Callable[[str], None],
+) -> Api:
+    """The API of a provider whose model plays an agent, or answers an optimiser.
+
+    Args:
+        provider: whose API.
+        api_key: the key that must be presented.
+        seed: the replicate.
+        plan: words of `plan.WORDS`, as `checked_plan` returns them.
+        tools: how the agent's CLI is used (tools.py); empty for an optimiser, which has none.
+        note: takes a line for a person.
+
+    Raises:
+        ValueError: no such provider, an empty key, or tools that cannot be used.
+    """
+    cli = CliTools(tools) if tools else None
+    session = Session(lambda: work(seed, plan), note, cli, Proposer(seed, quality(plan)))
+    return Api(provider, api_key, session, hardness(plan, note))
 
 
 class Server(ThreadingHTTPServer):

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .conversation import Answer, Conversation, Event, Observation, Output, Prompt, Say, Shell, Step
 from .hardships import SUBTASK, subtask
@@ -28,16 +29,22 @@ _COMPACTION = re.compile(
 SUMMARY = "I work by program.md; experiments.csv and STATUS.md hold all that was done."
 
 
-@dataclass(frozen=True)
+@dataclass
 class Proposer:
     """What answers an optimiser's prompts: `answers.answer` with this seed and quality."""
 
     seed: int = 1
     quality: str = MIXED
+    _asked: Counter[int] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def says(self, prompt: str) -> Say:
-        """The answer to a prompt, the same for the same prompt."""
-        return Say(answer(prompt, self.seed, place_of(prompt), self.quality))
+        """The answer to a prompt; where it was asked before, the next of its answers."""
+        first = place_of(prompt)
+        with self._lock:
+            before = self._asked[first]
+            self._asked[first] += 1
+        return Say(answer(prompt, self.seed, place_of(prompt, before), self.quality))
 
 
 class Session:
@@ -55,19 +62,19 @@ class Session:
         begin: Callable[[], Work],
         note: Callable[[str], None],
         tools: CliTools | None,
-        proposer: Proposer = Proposer(),
+        proposer: Proposer | None = None,
     ) -> None:
         self._begin = begin
         self.note = note
         self._tools = tools
-        self._proposer = proposer
+        self._proposer = proposer or Proposer()
         self._lock = threading.Lock()
         self._memory: list[Observation] = []
         self._answered = ""
         self._cut: set[str] = set()
 
     def answer(self, conversation: Conversation) -> Answer:
-        """The model's answer to a request, the same for the same request."""
+        """The model's answer to a request: of a CLI, the same for the same request."""
         asked = last_prompt(conversation.events).text
         if not conversation.tools and is_asked(asked):
             self.note(f"asked: {asked.lstrip().splitlines()[0].strip('# ')}")

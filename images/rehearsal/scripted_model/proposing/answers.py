@@ -44,9 +44,15 @@ def is_asked(prompt: str) -> bool:
     return bool(kind_of(prompt))
 
 
-def place_of(prompt: str) -> int:
-    """The place of a prompt among the model's draws: a hash, so the same for the same prompt."""
-    return int.from_bytes(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()[:8])
+def place_of(prompt: str, before: int = 0) -> int:
+    """The place of a prompt among the draws: a hash of it, without the blanks around it.
+
+    Args:
+        prompt: the whole of it.
+        before: how often it was asked before; a model's answers to one prompt differ, too.
+    """
+    asked = f"{prompt.strip()}{before or ''}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(asked).digest()[:8])
 
 
 def answer(prompt: str, seed: int, place: int, quality: str = MIXED) -> str:

@@ -72,8 +72,8 @@ def label(request: Request, rng: random.Random) -> dict[str, Any]:
         _distance(request, one.knobs) for one in request.results if one.value is not None
     )
     bound = distances[int(AMONG_BEST * len(distances))] if distances else 0.2
-    nearer = (bound - _distance(request, request.setting)) / SLOPE + rng.gauss(0, 0.5)
-    probability = 1 / (1 + math.exp(-min(max(nearer, -4.0), 4.0)))
+    nearer = (bound - _distance(request, request.setting)) / SLOPE
+    probability = 1 / (1 + math.exp(-min(max(nearer, -3.0), 3.0) + rng.gauss(0, 0.5)))
     return {"probability": round(probability, 3)}
 
 
