@@ -40,7 +40,7 @@ THEIR_FIRST = 1  # the study's
 PREDICTIONS = 10  # of each candidate
 TEMPERATURE, MAX_TOKENS = 0.7, 1024
 PENALTY, FIRST_PENALTY = 0.5, 2.0  # the study's, in the unit of val_bpb
-SCHEMA = object_schema({"value": {"type": ["number", "null"]}})
+SCHEMA = object_schema({"value": {"anyOf": [{"type": "number"}, {"type": "null"}]}})
 
 
 class Llambo:
