@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from config_reader import read_config
 from methods.settings import random_settings
 from model_config import ModelConfig
 from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt
@@ -35,10 +36,7 @@ from runner.records.layout import ROOT
 TABLE: dict[str, dict[str, Any]] = tomllib.loads(
     (ROOT / "trainer" / "search_space.toml").read_text(encoding="utf-8")
 )["large"]
-LARGE = {
-    name: KnobRange(**{k: tuple(v) if k == "choices" else v for k, v in knob.items()})
-    for name, knob in TABLE.items()
-}
+LARGE: dict[str, KnobRange] = {name: read_config(KnobRange, knob) for name, knob in TABLE.items()}
 PROMPTS = {
     path.stem: path.read_text(encoding="utf-8")
     for path in (ROOT / "setup_prompts" / "optimisers").glob("*.md")

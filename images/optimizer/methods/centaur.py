@@ -23,11 +23,11 @@ from models.terms import Model, Prompt
 from optuna.samplers import CmaEsSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
+from samplers.covariance import Look, look, shown_normal
 from space import effective
 
 from methods.asking import ask_for, fallback, usable_setting
 from methods.context import fill, shown_best, shown_results
-from methods.covariance import Look, look, shown_normal
 from methods.settings import is_duplicate, random_settings, setting_schema
 from methods.terms import MODEL, Past, Proposal, Search
 

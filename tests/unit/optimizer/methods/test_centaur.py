@@ -16,12 +16,12 @@ from distributions import distribution
 from hypothesis import given
 from hypothesis import strategies as st
 from methods.centaur import WARM_UP_TRIALS, model_turn, published_turn
-from methods.covariance import look, shown_normal
 from methods.settings import random_settings
 from models.terms import NoAnswer, Prompt
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from samplers.as_published import cmaes_of_automl
+from samplers.covariance import look, shown_normal
 from samplers.ready_made import cmaes
 from space import parse_space
 from start_config import KnobRange
@@ -43,7 +43,7 @@ SEED = 3
 
 def confirms(prompt: Prompt, trial: int, place: int) -> str:
     """The suggestion as the prompt has it."""
-    return prompt.text.partition("## Suggestion\n\n")[2].partition("\n")[0]
+    return str(prompt.text.partition("## Suggestion\n\n")[2].partition("\n")[0])
 
 
 def value_of(knobs: dict[str, Any]) -> float:
@@ -169,13 +169,13 @@ def test_without_a_measurement_there_is_no_distribution() -> None:
     assert "no distribution yet" in shown_normal(seen.normal)
 
 
-@pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_published_failures_are_losses_for_the_sampler_alone(direction: str) -> None:
+@pytest.mark.parametrize("direction", [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE])
+def test_published_failures_are_losses_for_the_sampler_alone(direction: StudyDirection) -> None:
     """The study's CMA-ES sees a failure as a loss of 100, and the study does not."""
     sampler = cmaes_of_automl(SEED, 2)
     study = optuna.create_study(sampler=sampler, direction=direction)
     for state, value in ((TrialState.COMPLETE, 1.0), (TrialState.FAIL, None)):
         study.tell(study.ask(DISTRIBUTIONS), value, state)
-    sign = 1 if direction == "minimize" else -1
+    sign = 1 if direction == StudyDirection.MINIMIZE else -1
     assert [trial.value for trial in sampler._get_trials(study)] == [1.0, 100.0 * sign]
     assert [trial.value for trial in study.trials] == [1.0, None]
