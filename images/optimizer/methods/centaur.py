@@ -88,7 +88,7 @@ class Centaur:
             search, "override",
             number=number, normal=shown_normal(seen.normal),
             suggestion=json.dumps(_short(suggestion)),
-            best=shown_best(search, past), results=shown_results(search, past),
+            best=shown_best(search, past), results=shown_results(search, past, also_running=True),
         )  # fmt: skip
         return Prompt("override", text, MAX_TOKENS, TEMPERATURE, setting_schema(search.space))
 

@@ -41,10 +41,20 @@ def shown_space(space: Sequence[Knob]) -> str:
     return "\n".join(json.dumps({knob.name: _range(knob)}) for knob in space)
 
 
-def shown_results(search: Search, past: Sequence[Past], last: int = LAST_SHOWN) -> str:
-    """The last results, oldest first, one line of JSON each; a sentence where there is none."""
+def shown_results(
+    search: Search, past: Sequence[Past], last: int = LAST_SHOWN, *, also_running: bool = False
+) -> str:
+    """The last results, oldest first, one line of JSON each; a sentence where there is none.
+
+    Args:
+        search: what does not change.
+        past: all earlier trials.
+        last: how many of those that ended are shown.
+        also_running: show those under way after them, so that none is proposed again.
+    """
     finished = [one for one in past if one.status != "running"]
-    return "\n".join(_line(search, one) for one in finished[-last:]) or "None yet."
+    running = [one for one in past if one.status == "running"] if also_running else []
+    return "\n".join(_line(search, one) for one in [*finished[-last:], *running]) or "None yet."
 
 
 def shown_best(search: Search, past: Sequence[Past], best: int = BEST_SHOWN) -> str:

@@ -24,7 +24,8 @@ class Proposal:
             draws the setting itself.
         requests: the gateway's names of the requests that it came from.
         changed: what was done to the model's words: knob → "clamped" (to its range), "rounded" (to
-            its grid), "default" (it was missing or no value) or "unknown" (no such knob, left out).
+            its grid), "default" (it was missing or no value) or "unknown" (no such knob, left out);
+            of a proposed space, "left out: " and why.
         repairs: what had to be mended before the answer could be read: "fence", "prose",
             "trailing comma", "code fence", …
         duplicate: an earlier trial had this very setting.

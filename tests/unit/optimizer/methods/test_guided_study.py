@@ -106,6 +106,22 @@ def test_a_proposal_is_kept_with_its_trial(tmp_path: Path) -> None:
     assert study(tmp_path, "llm-knobs", model).outstanding()[1] == asked
 
 
+def test_a_model_sees_what_is_under_way(tmp_path: Path) -> None:
+    """Failures, values and trials without a result are in the prompt, each with its setting."""
+    model = Doubled(chatty)
+    search = study(tmp_path, "llm-knobs", model)
+    for number, value in enumerate((2.0, None, 1.5)):
+        search.ask()
+        search.tell(number, "crash" if value is None else "ok", value, {})
+    waiting = search.ask()
+    search.ask()
+    results = model.paid[-1].text.partition("## Results")[2].partition("## Answer")[0]
+    shown = [json.loads(line) for line in results.splitlines() if line.startswith("{")]
+    assert [one["val_bpb"] for one in shown] == [2.0, "failed", 1.5, "running"]
+    assert shown[-1]["knobs"] == waiting.knobs
+    assert '"trial": 2, "val_bpb": 1.5' in model.paid[-1].text.partition("## Best result")[2]
+
+
 def test_an_answer_that_cannot_be_used_is_asked_for_once_more(tmp_path: Path) -> None:
     """The second answer counts, and both requests are named; after two there is a fallback."""
     said = {(1, 0): "no idea", (1, 1): '{"DEPTH": 7}', (2, 0): "{}", (2, 1): "[1, 2]"}
