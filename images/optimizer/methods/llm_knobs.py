@@ -35,7 +35,8 @@ class LlmKnobs:
             purpose="knobs",
             text=fill(
                 search, "knobs",
-                results=shown_results(search, past, also_running=True), best=shown_best(search, past, best=1),
+                results=shown_results(search, past, also_running=True),
+                best=shown_best(search, past, best=1),
             ),
             max_tokens=MAX_TOKENS,
             temperature=TEMPERATURE,
