@@ -37,7 +37,6 @@ from runner.wire.messages import (
     Usage,
 )
 
-TICK_SECONDS = 1.0  # seldom, because many runs may wait on one machine
 ENDING_TICK_SECONDS = 0.5
 READING_SECONDS = 15.0  # from one reading of the clock in the journal to the next
 SIGN_OF_LIFE_SECONDS = 0.9  # from one reading of the clock in a file of its own to the next
@@ -76,7 +75,7 @@ class RunLoop:
             self._begin()
             while (ending := self._final_ending()) is None:
                 with contextlib.suppress(queue.Empty):
-                    tick = TICK_SECONDS if self._ending is None else ENDING_TICK_SECONDS
+                    tick = ENDING_TICK_SECONDS if self._ending else self._parts.tick_seconds()
                     self._handle(self._parts.inbox.get(timeout=tick))
                 self._tick()
         except SuspendedError as suspended:
