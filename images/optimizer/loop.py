@@ -23,6 +23,8 @@ from messages import (
     TrialRefused,
     TrialRequested,
 )
+from methods.fallbacks import GaveUpError
+from models.terms import OutOfBudgetError
 from pid1 import say, send
 from search import Suggestion, UnknownTrialError
 from space import describe
@@ -151,7 +153,7 @@ class Loop:
         left = [one for one in self._search.outstanding() if one.number not in self._declined]
         outstanding = len(left)
         while outstanding < self._parallel and not self._last:
-            suggestion = self._search.ask()
+            suggestion = self._ask()
             if suggestion is None:
                 break
             _request(suggestion)
@@ -160,6 +162,19 @@ class Loop:
         if outstanding == 0:
             done = self._why_no_more or "the last trial is done"
             raise Over(done if self._last else "every setting has been tried")
+
+    def _ask(self) -> Suggestion | None:
+        """The next suggestion. What is under way is waited for where it ends."""
+        try:
+            return self._search.ask()
+        except OutOfBudgetError as error:
+            self._why_no_more = f"the model's budget is spent: {error}"
+        except GaveUpError as error:
+            send(Problem(during="asking the model", message=str(error)))
+            self._why_no_more = str(error)
+        say(self._why_no_more)
+        self._last = True
+        return None
 
     def _best(self) -> str:
         best = self._search.best()
@@ -181,9 +196,11 @@ def _request(suggestion: Suggestion) -> None:
 
 
 def _described(suggestion: Suggestion) -> str:
-    source = suggestion.proposal.get("by")
+    source, why = suggestion.proposal.get("by"), suggestion.proposal.get("why")
     words = suggestion.words or describe(suggestion.knobs)
-    return f"{words} (by {source})" if source else words
+    if not source:
+        return words
+    return f"{words} (by {source}: {why})" if why else f"{words} (by {source})"
 
 
 def _number(request: str) -> int:

@@ -13,12 +13,14 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import pid1
 from config_reader import read_config
 from messages import Message, Problem, Ready, Start, Stop, Stopped
+from model_config import ModelConfig
 from pid1 import say, send
 from space import Knob, parse_space
 from start_config import OptimizerConfig
@@ -29,6 +31,15 @@ EXIT_DONE, EXIT_BROKEN, EXIT_BAD_CONFIG, EXIT_SIGTERM = 0, 1, 2, 128 + signal.SI
 _ending = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Told:
+    """What `start` says: the config, and the parts of it that have a form of their own."""
+
+    config: OptimizerConfig
+    guide: ModelConfig | None
+    space: tuple[Knob, ...]
+
+
 def main() -> None:
     """Say `ready`, wait for `start`, and work until there is an end."""
     pid1.close_to_others()
@@ -37,25 +48,27 @@ def main() -> None:
     send(Ready(program="optimizer"))
     arriving = pid1.messages()
     pid1.end_in(pid1.WAIT_FOR_START_SECONDS, lambda: _end("no start came", EXIT_DONE))
-    config, space = _wait_for_start(arriving)
-    pid1.end_in(config.deadline_seconds, lambda: _end("deadline", EXIT_DONE))
+    told = _wait_for_start(arriving)
+    pid1.end_in(told.config.deadline_seconds, lambda: _end("deadline", EXIT_DONE))
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=_work, args=(config, space, inbox), daemon=True).start()
+    threading.Thread(target=_work, args=(told, inbox), daemon=True).start()
     for message in arriving:
         inbox.put(message)
         if isinstance(message, Stop):
             _end_soon(message)
 
 
-def _wait_for_start(arriving: Iterator[Message]) -> tuple[OptimizerConfig, tuple[Knob, ...]]:
-    """The config of the first `start`, and its search space. It exits on a `stop` before that."""
+def _wait_for_start(arriving: Iterator[Message]) -> Told:
+    """What the first `start` says. It exits on a `stop` before that."""
     for message in arriving:
         if isinstance(message, Stop):
             _end(message.reason, EXIT_DONE)
         if isinstance(message, Start):
             try:
                 config = read_config(OptimizerConfig, message.config)
-                return config, parse_space(config.space)
+                model = config.language_model
+                guide = None if model is None else read_config(ModelConfig, model)
+                return Told(config, guide, parse_space(config.space))
             except ValueError as error:
                 _break("reading start.config", error, EXIT_BAD_CONFIG)
     raise AssertionError("messages() has no end")
@@ -67,29 +80,27 @@ def _end_soon(stop: Stop) -> None:
     pid1.end_in(seconds, lambda: _end(stop.reason, EXIT_DONE))
 
 
-def _work(
-    config: OptimizerConfig, space: tuple[Knob, ...], inbox: queue.SimpleQueue[Message]
-) -> None:
+def _work(told: Told, inbox: queue.SimpleQueue[Message]) -> None:
     """Ask and tell until the loop is over. The slow imports are here, after `ready`."""
     import optuna
     from loop import Loop, Over
-    from search import Search
+    from models.terms import OutOfBudgetError
+    from opening import open_search
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC; pinned anyway
     try:
-        search = Search(
-            STATE, config.sampler, config.seed, config.direction, space,
-            own=config.own, pruner=config.pruner, shared=config.shared,
-        )  # fmt: skip
-        loop = Loop(search, config.parallel)
-        loop.begin({"sampler": config.sampler, "seed": config.seed, "knobs": len(space)})
+        opened = open_search(STATE, told.config, told.guide, told.space)
+        loop = Loop(opened.search, told.config.parallel)
+        loop.begin(opened.details)
         while True:
             loop.handle(inbox.get())
     except Over as over:
         _end(str(over), EXIT_DONE)
+    except OutOfBudgetError as error:  # before the first trial
+        _end(f"the model's budget is spent: {error}", EXIT_DONE)
     except (Exception, SystemExit) as error:  # noqa: BLE001 # an unsaid end leaves no reason behind
-        _break(f"searching with {config.sampler}", error, EXIT_BROKEN)
+        _break(f"searching with {told.config.sampler}", error, EXIT_BROKEN)
 
 
 def _break(during: str, error: BaseException, exit_code: int) -> NoReturn:

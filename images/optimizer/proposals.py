@@ -18,6 +18,7 @@ from samplers.grid import is_grid, next_of_grid, only_repeated
 from samplers.replay import Replayed, Told
 
 RAN = "bakeoff.ran"  # the values that train.py rounded to
+GIVEN = "bakeoff.given"  # of a trial: the sampler was not asked for it
 AsRun = Callable[[Mapping[str, Any]], Knobs]
 ORDER = "bakeoff.order"  # of a result: how many trials were asked for, and how many told, before it
 
@@ -76,18 +77,16 @@ class Proposals:
         Raises:
             EverySettingTriedError: the space has an end, and there is nothing left.
         """
-        shown = seen(trials, self._direction, self._as_run)
-        set_to = [self._as_run(trial.params) for trial in trials]
-        tired = only_repeated(set_to)
-        if self._entry.tries_all or (self._has_end and tired[-1]):
-            tried = set_to + [one.knobs for one in shown]
-            left = next_of_grid(self._seed, self._distributions, tried, self._as_run)
-            if left is None:
-                raise EverySettingTriedError
+        if (left := self.untried(trials)) is not None:
             return left
+        shown = seen(trials, self._direction, self._as_run)
+        if self._entry.tries_all:
+            return self._next_of_grid(trials, shown)
         if self._replayed:
+            tired = self._tired(trials)
             asked = [
-                None if trial.number == 0 or (self._has_end and tired[place]) else trial.params
+                None if trial.number == 0 or tired[place] or trial.user_attrs.get(GIVEN) else
+                trial.params
                 for place, trial in enumerate(trials)
             ]  # fmt: skip
             return self._replayed.ask(number, asked, told(trials, self._direction, self._as_run))
@@ -99,6 +98,33 @@ class Proposals:
                 ranks_pruned=self._entry.ranks_pruned,
             )  # fmt: skip
         return None
+
+    def untried(self, trials: Sequence[FrozenTrial]) -> Knobs | None:
+        """A setting of a finite space that no trial has had, where the last ones only repeated.
+
+        Raises:
+            EverySettingTriedError: there is nothing left.
+        """
+        if not self._tired(trials)[-1]:
+            return None
+        return self._next_of_grid(trials, seen(trials, self._direction, self._as_run))
+
+    def run_knobs(self, trial: FrozenTrial) -> Knobs:
+        """The values that a trial was run with."""
+        return _run_knobs(trial, self._as_run)
+
+    def _tired(self, trials: Sequence[FrozenTrial]) -> list[bool]:
+        """For each trial and the next, whether a finite space was only repeated before it."""
+        if not self._has_end:
+            return [False] * (len(trials) + 1)
+        return only_repeated([self._as_run(trial.params) for trial in trials])
+
+    def _next_of_grid(self, trials: Sequence[FrozenTrial], shown: Sequence[Seen]) -> Knobs:
+        tried = [self._as_run(trial.params) for trial in trials] + [one.knobs for one in shown]
+        left = next_of_grid(self._seed, self._distributions, tried, self._as_run)
+        if left is None:
+            raise EverySettingTriedError
+        return left
 
 
 def suggested(

@@ -16,27 +16,26 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from distributions import distribution
+from guide import Guide, Guided, record
 from journal import mend, study_attribute
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from proposals import ORDER, RAN, EverySettingTriedError, Proposals
+from proposals import GIVEN, ORDER, RAN, EverySettingTriedError, Proposals
 from pruners import PRUNERS, as_reported, gives_up
 from samplers import SAMPLERS
+from samplers.entry import Entry
 from samplers.grid import key_of
 from samplers.own import own_entry
 from space import Knob, active, effective, points
 from start_config import OwnSampler, SharedStudy
 
 STUDY = "bakeoff"
+JOURNAL = "journal.log"  # in the directory of the study
 OWNER = "bakeoff.owner"
+PROPOSAL = "bakeoff.proposal"  # of a trial: where it came from, without its knobs
 
 
 class SearchError(Exception):
@@ -81,6 +80,7 @@ class Search:
         own: the user's own sampler, which then is the one that searches.
         pruner: a name of `PRUNERS`.
         shared: the study in a database that other runs use too; None: the journal.
+        guided: how a model guides the study; None: the sampler searches alone.
 
     Raises:
         SearchError: no such sampler or pruner, one that cannot share a study, or the directory
@@ -99,33 +99,48 @@ class Search:
         own: OwnSampler | None = None,
         pruner: str = "none",
         shared: SharedStudy | None = None,
+        guided: Guided | None = None,
     ) -> None:
         if pruner not in PRUNERS:
             raise SearchError(f"no pruner {pruner!r}; known: {', '.join(PRUNERS)}")
         self._pruner = pruner
         self._space = space
         self._distributions = {knob.name: distribution(knob) for knob in space}
-        if own is not None:
-            entry = own_entry(own.file, own.text, own.factory, self._distributions, seed)
-            digest = hashlib.sha256(own.text.encode()).hexdigest()
-            sampler = f"{sampler} ({own.factory}, sha256 {digest})"
-        elif sampler in SAMPLERS:
-            entry = SAMPLERS[sampler]
-        else:
-            raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
+        sampler, entry = self._entry(sampler, own, seed, guided)
         toward = StudyDirection[direction.upper()]
         self._proposals = Proposals(
             entry, seed, toward, self._distributions, lambda knobs: effective(space, knobs)
         )
+        self._guide = Guide(guided, self._proposals.run_knobs) if guided else None
         self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
         self._is_mine: Callable[[FrozenTrial], bool] = lambda _trial: True
         self._storage: BaseStorage
         if shared is None:
-            self._open_journal(state / "journal.log", f"{sampler}, seed {seed}, ", direction)
+            self._open_journal(state / JOURNAL, f"{sampler}, seed {seed}, ", direction)
+            for name, value in (guided.attributes if guided else {}).items():
+                if self._study.user_attrs.get(name) != value:
+                    self._study.set_user_attr(name, value)
+        elif guided is not None:
+            raise SearchError("a search with a model cannot share a study: it would hold others up")
         elif self._proposals.needs_order:
             raise SearchError(f"{sampler} cannot share a study: it repeats its own asks and tells")
         else:
             self._open_database(shared, state, direction)
+
+    def _entry(
+        self, sampler: str, own: OwnSampler | None, seed: int, guided: Guided | None
+    ) -> tuple[str, Entry]:
+        """The name by which the study knows its sampler, and the sampler's row."""
+        by_model = f" guided by {guided.owner}" if guided else ""
+        if own is not None:
+            digest = hashlib.sha256(own.text.encode()).hexdigest()
+            entry = own_entry(own.file, own.text, own.factory, self._distributions, seed)
+            return f"{sampler} ({own.factory}, sha256 {digest}){by_model}", entry
+        if guided is not None and guided.entry is not None:
+            return sampler + by_model, guided.entry
+        if sampler in SAMPLERS:
+            return sampler + by_model, SAMPLERS[sampler]
+        raise SearchError(f"no sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
 
     def _open_journal(self, journal: Path, whose: str, direction: str) -> None:
         owner = f"{whose}{direction}, space {self._space!r}"
@@ -158,6 +173,10 @@ class Search:
         """The next setting, or None when every setting of the space has been suggested.
 
         Trial 0 is the default of every knob.
+
+        Raises:
+            OutOfBudgetError: the run may not ask its model any more.
+            GaveUpError: too many of the model's proposals could not be used.
         """
         with self._turn():
             return self._ask()
@@ -170,17 +189,32 @@ class Search:
             return None
         number = len(every)
         self._study.sampler = self._proposals.sampler(number)
-        if number == 0:
-            self._study.enqueue_trial({knob.name: knob.default for knob in self._space})
+        try:
+            knobs, attributes = self._proposed(number, trials)
+        except EverySettingTriedError:
+            return None
+        if knobs is not None or attributes:
+            self._study.enqueue_trial(knobs or {}, user_attrs=attributes)
+        return self._suggestion(self._study.ask(self._distributions))
+
+    def _proposed(
+        self, number: int, trials: list[FrozenTrial]
+    ) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """The next setting, None where the sampler draws it, and what the study keeps with it."""
+        default = {knob.name: knob.default for knob in self._space}
+        if self._guide is None:
+            return (default if number == 0 else self._proposals.propose(number, trials)), {}
+        if number and (left := self._proposals.untried(trials)):
+            proposal = self._guide.instead_of_repeats(left)
         else:
-            try:
-                knobs = self._proposals.propose(number, trials)
-            except EverySettingTriedError:
-                return None
-            if knobs is not None:
-                self._study.enqueue_trial(knobs)
-        trial = self._study.ask(self._distributions)
-        return Suggestion(trial.number, effective(self._space, trial.params))
+            proposal = self._guide.propose(number, trials)
+        given = proposal.knobs if number else default
+        kept = {PROPOSAL: record(proposal), GIVEN: given is not None}
+        return (self._proposals.propose(number, trials) if given is None else given), kept
+
+    def _suggestion(self, trial: FrozenTrial | optuna.Trial) -> Suggestion:
+        knobs, proposal = effective(self._space, trial.params), trial.user_attrs.get(PROPOSAL, {})
+        return Suggestion(trial.number, knobs, proposal)
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Record what was measured of a running trial on its way; whether it is to be pruned.
@@ -242,11 +276,7 @@ class Search:
     def outstanding(self) -> list[Suggestion]:
         """The suggestions without a result, oldest first."""
         running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
-        return [
-            Suggestion(one.number, effective(self._space, one.params))
-            for one in running
-            if self._is_mine(one)
-        ]
+        return [self._suggestion(one) for one in running if self._is_mine(one)]
 
     def best(self) -> tuple[float, int] | None:
         """The best value of a completed trial, with the trial's number; the first of equals."""
@@ -301,15 +331,6 @@ class Search:
     def _trials(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
         return trials
-
-
-def distribution(knob: Knob) -> BaseDistribution:
-    """Optuna's distribution for a knob."""
-    if knob.type == "categorical":
-        return CategoricalDistribution(knob.choices)
-    if knob.type == "int":
-        return IntDistribution(int(knob.low), int(knob.high), knob.log, int(knob.step or 1))
-    return FloatDistribution(knob.low, knob.high, knob.log, knob.step)
 
 
 def _open_storage(journal: Path) -> JournalStorage:

@@ -14,10 +14,7 @@ from config_reader import read_config
 from messages import Problem, Ready, Start, Started, Stop, Stopped
 from pid1 import say, send
 from scripted_model.plan import checked_plan
-from scripted_model.script import work
-from scripted_model.server import Api, UnixServer, hardness
-from scripted_model.session import Session
-from scripted_model.tools import CliTools
+from scripted_model.server import Api, UnixServer, rehearsed
 from start_config import RehearsalConfig
 
 SOCKET = "/run/upstream/model.sock"
@@ -61,8 +58,7 @@ def serve(config: RehearsalConfig) -> None:
 def api(config: RehearsalConfig) -> Api:
     """The provider's API that `start.config` asks for."""
     plan = checked_plan(config.trial_plan)
-    session = Session(lambda: work(config.seed, plan), say, CliTools(config.tools))
-    return Api(config.provider, config.api_key, session, hardness(plan, say))
+    return rehearsed(config.provider, config.api_key, config.seed, plan, config.tools, say)
 
 
 def end(reason: str, exit_code: int = EXIT_DONE) -> NoReturn:

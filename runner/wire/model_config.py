@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+GAVE_UP = "gave up: "
+
 
 @dataclass(frozen=True)
 class Between:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+# Headers of a response: the `request` of its usage record, and the reason of a refusal.
+REQUEST_HEADER = "x-bakeoff-request"
+REFUSAL_HEADER = "x-bakeoff-refusal"
+
 
 class Reason(enum.StrEnum):
     """Why the gateway refused; the value is the `reason` of `request.denied`."""

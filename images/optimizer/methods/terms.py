@@ -85,17 +85,6 @@ class Search:
     as_published: str = ""
 
 
-class Sampler(Protocol):
-    """The inner sampler of a method: any of samplers/__init__.py."""
-
-    @property
-    def name(self) -> str: ...
-
-    def suggest(self, number: int, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
-        """What it would suggest for this trial. Nothing of the study changes."""
-        ...
-
-
 class Method(Protocol):
     """Proposes settings. It keeps no state: all that it knows it is told, or asks its model.
 

@@ -56,7 +56,7 @@ def gp(run_seed: int, number: int) -> BaseSampler:
     )
 
 
-def cmaes(run_seed: int, number: int) -> BaseSampler:
+def cmaes(run_seed: int, number: int) -> CmaEsSampler:
     """CMA-ES over the numeric knobs, from the middle of the space.
 
     CMA-ES has no notion of a categorical knob: those, and everything before the first

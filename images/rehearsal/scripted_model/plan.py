@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from .hardships import HARDSHIPS
+from .proposing.answers import MIXED, QUALITIES
 
 EXPERIMENTS = ("baseline", "improve", "crash", "worsen", "explore")
 UNCOUNTED = "uncounted"  # the provider's token count fails, whoever asks for it
 LIE, HIDE = "lie", "hide"  # the next experiment is logged with a false value, or not at all
-WORDS = (*EXPERIMENTS, *HARDSHIPS, UNCOUNTED, LIE, HIDE)
+WORDS = (*EXPERIMENTS, *HARDSHIPS, UNCOUNTED, LIE, HIDE, *QUALITIES)
 DEFAULT_PLAN = ("baseline", "improve", "crash", "worsen")
 CRASH = "crash"
 
@@ -78,6 +79,11 @@ def checked_plan(words: Iterable[str]) -> tuple[str, ...]:
     return plan
 
 
+def quality(plan: Iterable[str]) -> str:
+    """How good the answers to an optimiser's prompts are: the last of `QUALITIES` in a plan."""
+    return next((word for word in reversed(list(plan)) if word in QUALITIES), MIXED)
+
+
 def experiments(
     seed: int, plan: tuple[str, ...], improved: Callable[[], bool]
 ) -> Iterator[Experiment | str]:
@@ -100,7 +106,7 @@ def experiments(
             yield word
         elif word in (LIE, HIDE):
             report = word
-        elif word != UNCOUNTED:
+        elif word != UNCOUNTED and word not in QUALITIES:
             experiment = rng.choice(first[word]) if word in first else next(further)
             yield replace(experiment, report=report)
             report = ""

@@ -13,7 +13,7 @@ import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,10 +22,12 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from .conversation import Answer, Bill, Conversation
-from .dialects import anthropic, google, openai
+from .dialects import anthropic, google, openai, openai_chat
 from .hardships import HARDSHIPS
-from .plan import UNCOUNTED
-from .session import Session
+from .plan import UNCOUNTED, quality
+from .script import work
+from .session import Proposer, Session
+from .tools import CliTools
 from .weight import media
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -50,6 +52,8 @@ class Dialect(Protocol):
 
 
 DIALECTS: dict[str, Dialect] = {"anthropic": anthropic, "openai": openai, "google": google}
+# What another path of a provider's API speaks: agents use the Responses API, optimisers this one.
+OTHER_DIALECTS: dict[tuple[str, str], Dialect] = {("openai", openai_chat.PATH): openai_chat}
 
 
 @dataclass(frozen=True)
@@ -92,18 +96,22 @@ class Api:
             raise ValueError(f"no dialect for provider {provider!r}; known: {', '.join(DIALECTS)}")
         if not api_key:
             raise ValueError("a rehearsal needs an api_key to check")
-        self.dialect = DIALECTS[provider]
+        self._provider = provider
         self.session = session
         self._api_key = api_key
         self.hardness = hardness
         self._count_failures = itertools.cycle(COUNT_FAILURES)
 
-    def answer(self, conversation: Conversation, seen: tuple[str, ...]) -> Answer:
+    def dialect(self, path: str) -> Dialect:
+        """What is spoken on a path of the API."""
+        return OTHER_DIALECTS.get((self._provider, path), DIALECTS[self._provider])
+
+    def answer(self, conversation: Conversation, seen: tuple[str, ...], dialect: Dialect) -> Answer:
         """The session's answer, written into the account where one is kept."""
         answer = self.session.answer(conversation)
         if self.hardness.account is not None:
             entry = {"model": conversation.model, "media": Counter(seen), "cut": answer.cut}
-            entry |= asdict(self.dialect.bill(answer))
+            entry |= asdict(dialect.bill(answer))
             self.hardness.account(f"account: {json.dumps(entry)}")
         return answer
 
@@ -113,8 +121,34 @@ class Api:
 
     def admits(self, headers: dict[str, str]) -> bool:
         """Whether a request presents the key that this rehearsal was started with."""
-        presented = self.dialect.key(headers)
+        presented = DIALECTS[self._provider].key(headers)
         return hmac.compare_digest(presented.encode(), self._api_key.encode())
+
+
+def rehearsed(
+    provider: str,
+    api_key: str,
+    seed: int,
+    plan: tuple[str, ...],
+    tools: Sequence[Mapping[str, Any]],
+    note: Callable[[str], None],
+) -> Api:
+    """The API of a provider whose model plays an agent, or answers an optimiser.
+
+    Args:
+        provider: whose API.
+        api_key: the key that must be presented.
+        seed: the replicate.
+        plan: words of `plan.WORDS`, as `checked_plan` returns them.
+        tools: how the agent's CLI is used (tools.py); empty for an optimiser, which has none.
+        note: takes a line for a person.
+
+    Raises:
+        ValueError: no such provider, an empty key, or tools that cannot be used.
+    """
+    cli = CliTools(tools) if tools else None
+    session = Session(lambda: work(seed, plan), note, cli, Proposer(seed, quality(plan)))
+    return Api(provider, api_key, session, hardness(plan, note))
 
 
 class Server(ThreadingHTTPServer):
@@ -149,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer a model request, a token count, or say in the provider's form why not."""
         path = urlsplit(self.path).path
-        dialect = self.server.api.dialect
+        dialect = self.server.api.dialect(path)
         try:
             body = self._body()
             if not self.server.api.admits({k.lower(): v for k, v in self.headers.items()}):
@@ -161,15 +195,15 @@ class Handler(BaseHTTPRequestHandler):
         except (BadRequestError, KeyError, TypeError, AttributeError, ValueError) as error:
             return self._refuse(400, f"the request cannot be read: {error!r}")
         if purpose == "count":
-            return self._count(conversation)
-        answer = self.server.api.answer(conversation, media(body))
+            return self._count(conversation, dialect)
+        answer = self.server.api.answer(conversation, media(body), dialect)
         if conversation.streamed:
             return self._send_events(
                 dialect.broken(answer) if answer.cut else dialect.frames(answer)
             )
         return self._send_json(200, dialect.whole(answer))
 
-    def _count(self, conversation: Conversation) -> None:
+    def _count(self, conversation: Conversation, dialect: Dialect) -> None:
         api = self.server.api
         status = api.count_failure()
         if status == SLOW:
@@ -177,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
         if status:
             api.session.note(f"no count: {status}")
             return self._refuse(status, "this rehearsal does not count")
-        return self._send_json(200, api.dialect.count(conversation))
+        return self._send_json(200, dialect.count(conversation))
 
     def do_GET(self) -> None:
         """Refuse: nothing that an agent needs is read with GET."""
@@ -216,7 +250,8 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def _refuse(self, status: int, message: str) -> None:
-        self._send_json(status, self.server.api.dialect.error(status, message))
+        dialect = self.server.api.dialect(urlsplit(self.path).path)
+        self._send_json(status, dialect.error(status, message))
 
     def _send_json(self, status: int, body: Frame) -> None:
         raw = json.dumps(body).encode()

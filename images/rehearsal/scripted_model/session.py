@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from .conversation import Answer, Conversation, Event, Observation, Output, Prompt, Say, Shell, Step
 from .hardships import SUBTASK, subtask
+from .proposing.answers import MIXED, answer, is_asked, place_of
 from .side import side_text
 from .steps import Work
 from .tools import CliTools
@@ -26,32 +29,60 @@ _COMPACTION = re.compile(
 SUMMARY = "I work by program.md; experiments.csv and STATUS.md hold all that was done."
 
 
+@dataclass
+class Proposer:
+    """What answers an optimiser's prompts: `answers.answer` with this seed and quality."""
+
+    seed: int = 1
+    quality: str = MIXED
+    _asked: Counter[int] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def says(self, prompt: str) -> Say:
+        """The answer to a prompt; where it was asked before, the next of its answers."""
+        first = place_of(prompt)
+        with self._lock:
+            before = self._asked[first]
+            self._asked[first] += 1
+        return Say(answer(prompt, self.seed, place_of(prompt, before), self.quality))
+
+
 class Session:
-    """One rehearsed agent's way through the script.
+    """One rehearsed contestant: an agent's way through the script, or an optimiser's answers.
 
     Args:
         begin: makes the script anew for a replay.
         note: takes a line for a person.
-        tools: those of the agent's CLI.
+        tools: those of the agent's CLI; None where an optimiser asks, which has none.
+        proposer: answers an optimiser's prompts.
     """
 
     def __init__(
-        self, begin: Callable[[], Work], note: Callable[[str], None], tools: CliTools
+        self,
+        begin: Callable[[], Work],
+        note: Callable[[str], None],
+        tools: CliTools | None,
+        proposer: Proposer | None = None,
     ) -> None:
         self._begin = begin
         self.note = note
         self._tools = tools
+        self._proposer = proposer or Proposer()
         self._lock = threading.Lock()
         self._memory: list[Observation] = []
         self._answered = ""
         self._cut: set[str] = set()
 
     def answer(self, conversation: Conversation) -> Answer:
-        """The model's answer to a request, the same for the same request."""
+        """The model's answer to a request: of a CLI, the same for the same request."""
+        asked = last_prompt(conversation.events).text
+        if not conversation.tools and is_asked(asked):
+            self.note(f"asked: {asked.lstrip().splitlines()[0].strip('# ')}")
+            return self._answer(conversation, 0, self._proposer.says(asked))
         if _asks_for_summary(conversation):
             self.note("a summary")
             return self._answer(conversation, 0, Say(SUMMARY))
-        if not self._tools.has_shell(conversation.tools):
+        if self._tools is None or not self._tools.has_shell(conversation.tools):
             return self._answer(conversation, 0, Say(side_text(conversation.schema)))
         if any(
             isinstance(event, Prompt) and SUBTASK in event.text for event in conversation.events
@@ -87,7 +118,7 @@ class Session:
         thread: str = "",
         cut: bool = False,
     ) -> Answer:
-        call = self._tools.call(step, conversation.tools)
+        call = self._tools.call(step, conversation.tools) if self._tools else None
         return Answer(conversation, number, step, call, thread, cut)
 
     def _is_cut(self, conversation: Conversation, step: Step) -> bool:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 # What the image's layout makes of the files: the program's modules and those of runner/wire.
 BOOT = """
 import sys
-sys.path[:0] = [{images!r}, {wire!r}]
+sys.path[:0] = [{images!r}, {wire!r}, {trainer!r}]
 import optimizer
 from pathlib import Path
 optimizer.STATE = Path({state!r})
@@ -55,6 +55,7 @@ class OptimizerProcess:
         code = BOOT.format(
             images=str(ROOT / "images/optimizer"),
             wire=str(ROOT / "runner/wire"),
+            trainer=str(ROOT / "trainer"),  # constants.py
             state=str(self.state),
         )
         self.said: queue.SimpleQueue[Message] = queue.SimpleQueue()

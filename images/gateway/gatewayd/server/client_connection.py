@@ -7,6 +7,7 @@ import asyncio
 from aiohttp import web
 
 from ..provider.upstream import UpstreamResponse
+from ..refusal import REQUEST_HEADER
 
 # A client that accepts nothing for so long counts as disconnected.
 STALLED_SECONDS = 300.0
@@ -36,9 +37,10 @@ class ClientConnection:
         transport = self._request.transport
         return self._disconnected or transport is None or transport.is_closing()
 
-    async def start(self, answer: UpstreamResponse) -> None:
-        """Sends status and headers."""
+    async def start(self, answer: UpstreamResponse, request_id: str) -> None:
+        """Sends status and headers; one of them names the usage record."""
         self.response = _Stream(status=answer.status, headers=dict(answer.headers))
+        self.response.headers[REQUEST_HEADER] = request_id
         self.response.headers["Content-Type"] = answer.content_type
         if answer.content_length is not None:
             self.response.content_length = answer.content_length

@@ -39,6 +39,9 @@ class Exchange:
         request: the parsed request.
         raw: its body as the client sent it.
         http_request: the client's HTTP request.
+
+    Attributes:
+        request_id: of the last attempt's usage record; "" before the first one is admitted.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Exchange:
         self._arrived = time.monotonic()
         self._sent_at = steady_clock.now()
         self._reservation: Reservation | None = None
+        self.request_id = ""
         self._body = raw
         self._retrying = False
         self._failed_request = ""
@@ -146,6 +150,7 @@ class Exchange:
             self._dialect, self._request, self._raw, self._count, self._describe
         )
         self._reservation = admitted.reservation
+        self.request_id = admitted.reservation.request_id
         self._body = admitted.body
         if self._context.recorder is not None:
             self._context.recorder.request(admitted.reservation.request_id, admitted.body)
@@ -165,7 +170,7 @@ class Exchange:
             record = self._context.recorder.response(self._reservation.request_id)
         try:
             with self._watched():
-                await self._client.start(response)
+                await self._client.start(response, self.request_id)
                 whole = await self._relay_body(response, record)
         finally:
             if record is not None:

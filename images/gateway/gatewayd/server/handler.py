@@ -21,7 +21,7 @@ from ..dialects import DIALECTS
 from ..dialects.base import Dialect, ModelRequest, Route
 from ..dialects.strict_json import read_object
 from ..provider.upstream import UpstreamError
-from ..refusal import Reason, Refusal, Reply
+from ..refusal import REFUSAL_HEADER, REQUEST_HEADER, Reason, Refusal, Reply
 from .context import GatewayContext
 from .exchange import Exchange
 from .memory_limit import PARSED_BYTES, READING_BYTES, MemoryLimit, parsed_bytes
@@ -41,6 +41,7 @@ class _RefusalFormat:
 
     dialect: Dialect
     streamed: bool = False
+    request_id: str = ""
 
     def reply(self, refusal: Refusal) -> Reply:
         """The refusal in a form that this request's client understands."""
@@ -102,10 +103,10 @@ class RequestHandler:
                 return await self._forward(request, route, refusal_format)
         except Refusal as refusal:
             self._report(refusal)
-            return _response(request, refusal_format.reply(refusal), refusal)
+            return _response(request, refusal_format, refusal)
         except UpstreamError as error:
             unanswered = self._provider_refusal(error)
-            return _response(request, refusal_format.reply(unanswered), unanswered)
+            return _response(request, refusal_format, unanswered)
 
     async def _forward(
         self, http_request: web.BaseRequest, route: Route, refusal_format: _RefusalFormat
@@ -116,7 +117,11 @@ class RequestHandler:
             refusal_format.streamed = route.streamed or body.get("stream") is True
             dialect = refusal_format.dialect
             request = self._parse(dialect, route, body)
-            return await Exchange(self._context, dialect, request, raw, http_request).run()
+            exchange = Exchange(self._context, dialect, request, raw, http_request)
+            try:
+                return await exchange.run()
+            finally:
+                refusal_format.request_id = exchange.request_id
 
     def _route(self, request: web.BaseRequest) -> tuple[Dialect, Route]:
         """The dialect and route of a request that presents the run's token."""
@@ -197,12 +202,14 @@ def _check_framing(request: web.BaseRequest) -> None:
             raise Refusal(Reason.FRAMING, f"the header {name} is given more than once")
 
 
-def _response(request: web.BaseRequest, reply: Reply, refusal: Refusal) -> web.Response:
-    response = web.Response(
-        status=reply.status,
-        body=reply.body,
-        headers={**reply.headers, "Content-Type": reply.content_type},
-    )
+def _response(
+    request: web.BaseRequest, refusal_format: _RefusalFormat, refusal: Refusal
+) -> web.Response:
+    reply = refusal_format.reply(refusal)
+    headers = {**reply.headers, "Content-Type": reply.content_type, REFUSAL_HEADER: refusal.reason}
+    if refusal_format.request_id:
+        headers[REQUEST_HEADER] = refusal_format.request_id
+    response = web.Response(status=reply.status, body=reply.body, headers=headers)
     if not request.content.at_eof() or refusal.reason is Reason.FRAMING:
         response.force_close()
     return response

@@ -1,0 +1,204 @@
+"""llm-space: a model reads train.py once and proposes the search space; then a sampler searches it.
+
+What it proposes is held against the text: a knob must be an ALL_CAPS constant of train.py, its type
+is that constant's, and its default is the constant's value, so that trial 0 is the unchanged file
+for this contestant too. What does not hold is left out and named. A seed is no knob.
+
+Source: ours. The studies had spaces that a model wrote, made by hand from its words; random search
+in such a space came near to all others (notes on the Orze campaign).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import constants
+from models.answers import BadAnswerError
+from models.terms import Model, Prompt
+from optuna.trial import FrozenTrial
+from space import Knob, SpaceError, parse_space
+from start_config import KnobRange
+
+from methods.asking import ask_for
+from methods.context import fill
+from methods.settings import UNKNOWN, number_of
+from methods.terms import DEFAULT, Past, Proposal, Search
+
+FEWEST_KNOBS, MOST_KNOBS, MOST_CHOICES, MOST_NAMED = 2, 40, 64, 60
+MAX_TOKENS, TEMPERATURE = 8192, 0.7
+MAX_NAME_CHARS = 80
+TYPES: dict[type, Literal["int", "float"]] = {int: "int", float: "float"}
+
+
+@dataclass(frozen=True)
+class Read:
+    """A space as it was read.
+
+    Attributes:
+        space: knob → its range.
+        changed: knob → "unknown", or "left out: " and why.
+    """
+
+    space: dict[str, KnobRange]
+    changed: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ProposedSpace:
+    """What came of asking for a space.
+
+    Attributes:
+        space: knob → its range; None where the task's own is to be searched.
+        proposal: that of trial 0; `why` says why the space is the task's own.
+    """
+
+    space: dict[str, KnobRange] | None
+    proposal: Proposal
+
+
+class SamplerAlone:
+    """Leaves every trial to the sampler; see `Method` in terms.py.
+
+    Args:
+        inner: its name.
+    """
+
+    def __init__(self, inner: str) -> None:
+        self._inner = inner
+
+    def propose(
+        self, number: int, past: Sequence[Past], trials: Sequence[FrozenTrial], model: Model
+    ) -> Proposal:
+        """A place for the sampler's setting."""
+        del number, past, trials, model
+        return Proposal(self._inner)
+
+
+def propose_space(search: Search, train_py: str, model: Model) -> ProposedSpace:
+    """The space that a model proposes for a train.py, or the task's own with the reason.
+
+    Args:
+        search: what does not change; its space is the task's own, which the model is not shown.
+        train_py: the text with which every contestant begins.
+        model: what is asked.
+
+    Raises:
+        OutOfBudgetError: the run may not ask its model any more.
+        ConstantsError: train.py does not parse.
+    """
+    values = constants.read(train_py)
+    text = fill(
+        search, "space", train_py=train_py, fewest=FEWEST_KNOBS, most=MOST_KNOBS
+    )  # fmt: skip
+    prompt = Prompt("space", text, MAX_TOKENS, TEMPERATURE)  # free names have no strict schema
+    asked = ask_for(model, prompt, lambda value: _usable_space(value, values))
+    if asked.value is None:
+        why = f"the task's own space is searched, because {asked.why}"
+        return ProposedSpace(None, Proposal(DEFAULT, requests=asked.requests, why=why))
+    read = asked.value
+    proposal = Proposal(
+        DEFAULT, requests=asked.requests, changed=read.changed, repairs=asked.repairs
+    )
+    return ProposedSpace(read.space, proposal)
+
+
+def read_space(said: Mapping[str, Any], values: Mapping[str, Any]) -> Read:
+    """The knobs of an object that can be searched, and what was left out.
+
+    Args:
+        said: knob → {type, low, high, log, choices}, as a model wrote it.
+        values: the constants of train.py.
+    """
+    space: dict[str, KnobRange] = {}
+    changed: dict[str, str] = {}
+    for name, fields in said.items():
+        fault = UNKNOWN if name not in values else ""
+        if not fault and len(space) == MOST_KNOBS:
+            fault = f"left out: there are {MOST_KNOBS} knobs before it"
+        if not fault:
+            try:
+                space[name] = _range(name, fields, values[name])
+            except SpaceError as error:
+                fault = f"left out: {error.fault}"
+        if fault and len(changed) < MOST_NAMED:
+            changed[name[:MAX_NAME_CHARS]] = fault
+    return Read(space, changed)
+
+
+def described(space: Sequence[Knob]) -> str:
+    """The space as a person reads it in a log: `DEPTH 4…12, MATRIX_LR 0.01…0.1 log`."""
+    return ", ".join(f"{knob.name} {_range_words(knob)}" for knob in space)
+
+
+def _usable_space(said: Mapping[str, Any], values: Mapping[str, Any]) -> Read:
+    """The space.
+
+    Raises:
+        BadAnswerError: fewer knobs than `FEWEST_KNOBS` can be searched.
+    """
+    read = read_space(said, values)
+    if len(read.space) < FEWEST_KNOBS:
+        faults = "; ".join(f"{name}: {fault}" for name, fault in list(read.changed.items())[:3])
+        raise BadAnswerError(
+            f"of the proposed knobs {len(read.space)} can be searched, at least {FEWEST_KNOBS} are "
+            f"needed{f' ({faults})' if faults else ''}"
+        )
+    return read
+
+
+def _range(name: str, fields: Any, value: Any) -> KnobRange:
+    """The range of one knob, checked by itself.
+
+    Raises:
+        SpaceError: it cannot be searched.
+    """
+    if not isinstance(fields, Mapping):
+        raise _fault(name, "it is no object")
+    if "SEED" in name.split("_"):
+        raise _fault(name, "a seed is the same for every contestant")
+    if not isinstance(value, (bool, int, float, str)):
+        raise _fault(name, f"it is a {type(value).__name__} in train.py")
+    wanted, kind = fields.get("type"), TYPES.get(type(value))
+    if wanted == "categorical" or (wanted is None and fields.get("choices")):
+        choices = _choices(name, fields.get("choices"), value)
+        made = KnobRange("categorical", value, choices=choices)
+    elif kind is not None and wanted in (kind, None):
+        low, high, step = (number_of(fields.get(field)) for field in ("low", "high", "step"))
+        log = str(fields.get("log")).lower() == "true"
+        made = KnobRange(kind, value, low, high, log, step)
+    else:
+        raise _fault(name, f"type {wanted!s:.20} does not fit a {type(value).__name__}")
+    parse_space({name: made})
+    return made
+
+
+def _choices(name: str, said: Any, value: Any) -> tuple[Any, ...]:
+    """The choices, each of the constant's own type.
+
+    Raises:
+        SpaceError: there are none, too many, or one of another type.
+    """
+    if not isinstance(said, list) or not 2 <= len(said) <= MOST_CHOICES:
+        raise _fault(name, f"it has no list of 2 to {MOST_CHOICES} choices")
+    kind = type(value)
+    fitting = [
+        kind(one)
+        if type(one) in (int, float) and kind in (int, float) and kind(one) == one
+        else one
+        for one in said
+    ]
+    if strange := [one for one in fitting if type(one) is not kind]:
+        raise _fault(name, f"the choice {strange[0]!r:.40} is no {kind.__name__}")
+    return tuple(dict.fromkeys(fitting))
+
+
+def _fault(name: str, fault: str) -> SpaceError:
+    return SpaceError(name, fault, "it is left out")
+
+
+def _range_words(knob: Knob) -> str:
+    if knob.type == "categorical":
+        return "|".join(map(str, knob.choices))
+    return f"{knob.low:g}…{knob.high:g}{' log' if knob.log else ''}"

@@ -1,0 +1,156 @@
+"""Keeps a model's answers on the study's volume, so that a restarted search pays nothing twice.
+
+Invariant: an answer is on the disk before a method sees it. It is kept under its trial, its place
+among the prompts of that trial and the hash of its prompt, so an upgraded prompt is asked anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+from models.terms import Answer, Model, NoAnswer, Prompt
+
+# The longest answer that client.py lets through takes 24 MiB as JSON, all of it escaped.
+MAX_LINE_BYTES = 32 << 20
+
+Key = tuple[int, int, str]  # trial, place in the trial, SHA-256 of the prompt
+
+
+@runtime_checkable
+class Arriving(Protocol):
+    """A model that hands out its answers as they come, so that each is kept at once."""
+
+    def arriving(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer | NoAnswer]]:
+        """Place in `prompts` and answer, in the order in which they come.
+
+        Raises:
+            OutOfBudgetError: after the last answer, if the run may not ask any more.
+        """
+        ...
+
+
+class KeptModel:
+    """A model whose answers are kept in a file, and are given from it after a restart.
+
+    Args:
+        model: answers what the file does not have. If it is `Arriving`, the answers of a batch
+            are kept one by one; otherwise when all are there.
+        path: the file, one JSON object a line; this process is its only user.
+    """
+
+    def __init__(self, model: Model, path: Path) -> None:
+        self._model = model
+        _cut_torn_line(path)
+        self._file: BinaryIO = path.open("a+b")
+        self._at: dict[Key, int] = dict(_index(self._file))
+        self._trial = 0
+        self._place = 0
+
+    def for_trial(self, number: int) -> None:
+        """Count the places of prompts from 0 again: what follows is asked for trial `number`."""
+        self._trial = number
+        self._place = 0
+
+    def ask(self, prompts: Sequence[Prompt]) -> list[Answer | NoAnswer]:
+        """The answers, in the order of the prompts; only those that are not kept are asked for.
+
+        Raises:
+            OutOfBudgetError: the gateway admits no further request of this run. What was answered
+                before is kept.
+            OSError: an answer could not be written.
+        """
+        first = self._place
+        self._place += len(prompts)
+        keys = [(self._trial, first + n, _sha256(prompt)) for n, prompt in enumerate(prompts)]
+        answers = {n: self._read(self._at[key]) for n, key in enumerate(keys) if key in self._at}
+        missing = [n for n in range(len(prompts)) if n not in answers]
+        for n, answer in self._arriving([prompts[n] for n in missing]) if missing else ():
+            place = missing[n]
+            self._keep(keys[place], prompts[place].purpose, answer)
+            answers[place] = answer
+        return [answers[n] for n in range(len(prompts))]
+
+    def close(self) -> None:
+        """Close the file; nothing can be asked afterwards."""
+        self._file.close()
+
+    def _arriving(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer | NoAnswer]]:
+        if isinstance(self._model, Arriving):
+            return self._model.arriving(prompts)
+        return enumerate(self._model.ask(prompts))
+
+    def _keep(self, key: Key, purpose: str, answer: Answer | NoAnswer) -> None:
+        trial, place, sha256 = key
+        row = {"trial": trial, "place": place, "prompt": sha256, "purpose": purpose}
+        line = json.dumps(row | asdict(answer)).encode() + b"\n"
+        start = self._file.seek(0, os.SEEK_END)
+        self._file.write(line)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._at[key] = start
+
+    def _read(self, start: int) -> Answer | NoAnswer:
+        self._file.seek(start)
+        row = _row(self._file.readline(MAX_LINE_BYTES))
+        answer = None if row is None else _answer(row)
+        if answer is None:
+            raise OSError(f"{self._file.name} was changed while the search was under way")
+        return answer
+
+
+def _sha256(prompt: Prompt) -> str:
+    """The hash of all that the model is told and held to."""
+    return hashlib.sha256(json.dumps(asdict(prompt), sort_keys=True).encode()).hexdigest()
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut off a last line without its end: a death or a full disk left it."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        whole = 0
+        while line := file.readline(MAX_LINE_BYTES):
+            if line.endswith(b"\n"):
+                whole = file.tell()
+        if whole < file.tell():
+            file.truncate(whole)
+            os.fsync(file.fileno())
+
+
+def _index(file: BinaryIO) -> Iterator[tuple[Key, int]]:
+    """Where the answer to each prompt begins; a damaged line is passed over."""
+    file.seek(0)
+    start = 0
+    while line := file.readline(MAX_LINE_BYTES):
+        row = _row(line)
+        if row is not None and _answer(row) is not None:
+            key = (row.get("trial"), row.get("place"), row.get("prompt"))
+            if isinstance(key[0], int) and isinstance(key[1], int) and isinstance(key[2], str):
+                yield (key[0], key[1], key[2]), start
+        start += len(line)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The object of a whole line, or None for a line that is damaged."""
+    try:
+        row = json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _answer(row: Mapping[str, Any]) -> Answer | NoAnswer | None:
+    """The answer of a line, or None where it has none."""
+    text, reason = row.get("text"), row.get("reason")
+    request = row.get("request")
+    if not isinstance(request, str):
+        return None
+    if isinstance(text, str):
+        return Answer(text, request, cut=row.get("cut") is True)
+    return NoAnswer(reason, request) if isinstance(reason, str) else None

@@ -1,0 +1,61 @@
+"""Whole searches of LLAMBO against random search: ten seeds, thirty trials each, a fifth fail."""
+# mypy: disable-error-code="import-not-found"
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.llambo_rig import (
+    METHODS,
+    FakeModel,
+    best_of,
+    best_of_random,
+    chance_of,
+    helpful,
+    searched,
+    useless,
+)
+
+SEEDS, TRIALS = range(10), 30
+
+
+def wins_over_random(method: str, says: Any) -> int:
+    """Of how many seeds the search ends with a better setting than random search."""
+    return sum(
+        best_of(searched(method, FakeModel(says, seed), seed, TRIALS)[1])
+        < best_of_random(seed, TRIALS)
+        for seed in SEEDS
+    )
+
+
+def only(purpose: str) -> Any:
+    """A model that is helpful for prompts of one purpose, and useless for the others."""
+
+    def said(prompt: Any, chance: random.Random) -> Any:
+        helps = (prompt.purpose == "candidates") == (purpose == "candidates")
+        return (helpful if helps else useless)(prompt, chance)
+
+    return said
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "says", [helpful, only("candidates"), only("scores")], ids=["both", "candidates", "scores"]
+)
+def test_a_helpful_model_beats_random(method: str, says: Any) -> None:
+    """Good candidates help, and so do good scores of random ones: p < 0.05 by the sign test."""
+    assert chance_of(wins_over_random(method, says), len(SEEDS)) < 0.05
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_useless_model_is_no_worse_than_chance(method: str) -> None:
+    """Random candidates with random scores are random settings: a fair coin wins each seed.
+
+    So random search may win nine seeds or more with a probability of 1.1 %: that would be more than
+    noise.
+    """
+    losses = len(SEEDS) - wins_over_random(method, useless)
+    assert chance_of(losses, len(SEEDS)) > 0.02
