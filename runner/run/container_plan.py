@@ -20,7 +20,8 @@ from runner.records.layout import ROOT
 from runner.run.context import RunContext
 from runner.sandbox.sandbox import ContainerPlan
 from runner.space.asked import knob_range
-from runner.spec import Budget, RunSpec, prices
+from runner.prices import prices
+from runner.spec import Budget, RunSpec
 from runner.storage import read_storage
 from runner.task_data import heldout_volume
 from runner.tasks import Task, searched_space
