@@ -119,7 +119,7 @@ class OwnSampler(Frozen):
 
 
 class PromptText(Frozen):
-    """A template of setup_prompts/optimisers/ as the run began with it, and the hash of its text."""
+    """A template of setup_prompts/optimisers/ as the run began with it, and its hash."""
 
     sha256: str
     text: str

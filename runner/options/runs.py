@@ -184,7 +184,9 @@ def with_key(stored: RunSpec, env: Mapping[str, str]) -> RunSpec:
     if not stored.uses_model:
         return stored
     own_server = stored.base_url is not None
-    key = REHEARSAL_KEY if stored.rehearsed else key_of(model_of(stored), env, own_server=own_server)
+    key = (
+        REHEARSAL_KEY if stored.rehearsed else key_of(model_of(stored), env, own_server=own_server)
+    )
     return stored.model_copy(update={"api_key": SecretStr(key)})
 
 
@@ -224,5 +226,3 @@ def pruner_of(asked: str) -> Pruner:
         if asked == known:
             return known
     raise unknown_name("pruner", asked, spec.PRUNERS)
-
-
