@@ -1,4 +1,4 @@
-"""Makes a `Proposer` of what was asked of a baseline that uses a model, and names its contestant."""
+"""Makes a `Proposer` of what was asked of a baseline with a model, and names its contestant."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def contestant_of(proposer: Proposer, pruner: str) -> str:
 
 
 def _short(model: str, room: int) -> str:
-    """The model's name as a part of a run id, of at most `room` characters, or a few of its hash."""
+    """The model's name as a part of a run id, within `room` characters; or a few of its hash."""
     name = re.sub(r"[^a-z0-9.]+", "-", model.rpartition("/")[2].lower()).strip("-.")
     if name and len(name) <= room:
         return name
@@ -150,7 +150,7 @@ def _check_taken(method: Method, asked: RunOptions) -> None:
 def _check_numbers(asked: RunOptions) -> None:
     if asked.ratio is not None and not 0 <= asked.ratio <= 1:
         raise UserError(
-            f"setting on which share of the trials the model may override: RATIO is {asked.ratio:g}",
+            f"setting the share of trials that the model may override: RATIO is {asked.ratio:g}",
             hint="give it a share from 0 to 1, such as RATIO=0.3",
         )
     if asked.first is not None and not 1 <= asked.first <= MOST_FIRST:

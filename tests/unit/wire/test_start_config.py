@@ -239,7 +239,7 @@ def test_an_earlier_container_is_not_told_of_conditions() -> None:
     """Nor does a run that it belongs to have any: the field is left out of each knob."""
     earlier = known_config(as_config(OPTIMIZER), 2)["space"]
     assert all("when" not in knob for knob in earlier.values())
-    assert known_config(as_config(OPTIMIZER), 3) == as_config(OPTIMIZER)
+    assert known_config(as_config(OPTIMIZER), 4) == as_config(OPTIMIZER)
 
 
 def test_an_earlier_optimizer_is_told_what_it_knew() -> None:
