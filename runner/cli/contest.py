@@ -172,8 +172,11 @@ def baseline(
 
 def samplers_described() -> str:
     """A paragraph on each sampler, for the end of the help of `baseline`."""
-    rows = {**samplers.load(), **samplers.load_methods()}
-    return "\n\n".join(f"{name}: {it.description}" for name, it in rows.items())
+    rows: list[samplers.Sampler | samplers.Method] = [
+        *samplers.load().values(),
+        *samplers.load_methods().values(),
+    ]
+    return "\n\n".join(f"{row.name}: {row.description}" for row in rows)
 
 
 def resume(context: typer.Context, run_id: RunId) -> None:
