@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+GAVE_UP = "gave up: "
+
 
 @dataclass(frozen=True)
 class Between:
@@ -23,7 +25,6 @@ class Between:
         return "" if self.low <= value <= self.high else f"must be {self.low:g} to {self.high:g}"
 
 
-GAVE_UP = "gave up: "  # begins the reason of `Stopped` where the model gives nothing usable
 Share = Annotated[float, Between(0, 1)]
 Provider = Literal["anthropic", "openai", "google"]
 
