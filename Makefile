@@ -74,8 +74,7 @@ run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(MODEL_OPTIONS)
 
 baseline: ready ## an optimiser's run: SAMPLER=random|gp|centaur|… or ./my.py:Factory PRUNER=median SEED=1
-	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS) \
-	  $(SHARED) $(MODEL_OPTIONS) $(METHOD_OPTIONS)
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS) $(SHARED) $(MODEL_OPTIONS) $(METHOD_OPTIONS)
 
 space: venv ## propose a search space to edit: TASK=pystdlib OUT=my_space.toml
 	@$(BAKEOFF) space $(call option,TASK,--task) $(call option,TRAIN_PY,--train-py) \
