@@ -211,10 +211,10 @@ class RunLoop:
             raise SuspendedError(detail, why="gave_up", by="provider")
         gave_up = self._parts.driver.gave_up()
         if gave_up is not None and self._last_status >= FIRST_BAD_STATUS:
-            detail = f"the provider's last answer was HTTP {self._last_status}; {gave_up}"
+            detail = f"the provider's last answer was HTTP {self._last_status}; {gave_up.reason}"
             raise SuspendedError(detail, why="gave_up", by="provider")
         if gave_up is not None:
-            raise SuspendedError(gave_up, why="gave_up", by="agent")
+            raise SuspendedError(gave_up.reason, why="gave_up", by=gave_up.by)
 
     def _end(self, ending: Ending, *, may_think: bool = True) -> None:
         self._ending = ending

@@ -52,7 +52,7 @@ class LoopParts:
     Attributes:
         engine: where the containers are.
         contestant: its container.
-        gateway: its container; None for a baseline.
+        gateway: its container; None for a baseline without a model.
         supervisor: starts containers again that died by themselves.
         wish: says what a person wants of the run, or None.
         judging: the sessions of the run's judge.
