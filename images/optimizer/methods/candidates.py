@@ -21,7 +21,7 @@ from samplers.grid import key_of
 from space import Knob, active
 
 from methods.context import fill, ranked, shown_best, shown_results
-from methods.replies import Replies, UnusableError, ask_all
+from methods.replies import Replies, UnusableError, ask_all, counted
 from methods.settings import (
     CLAMPED,
     DEFAULTED,
@@ -212,7 +212,7 @@ def _chosen(
         knobs=setting.knobs,
         requests=account.requests,
         changed=setting.changed,
-        repairs=account.repairs,
+        repairs=counted(account.repairs),
         duplicate=is_duplicate(setting.knobs, past),
         why=why,
     )
