@@ -15,6 +15,7 @@ import re
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from distributions import distribution
@@ -38,6 +39,7 @@ FAILING = 0.06  # by chance alone; with settings that cannot train, a fifth of r
 NOISE = 0.003  # standard deviation of what is measured
 DRAWS, SCATTER = 6, 0.2  # of the helpful model: what it chooses from; its error, of a knob's range
 PREDICTION_NOISE = 0.02
+POOL, POOL_SEED = 4000, 12345  # of the useless model
 LABEL_WIDTH = 0.05  # over which its probability falls from likely to unlikely
 Knobs = dict[str, Any]
 Said = Callable[[Any, random.Random], Any]
@@ -91,7 +93,7 @@ def helpful(prompt: Any, chance: random.Random) -> Any:
     value = true_value(RANGES, setting_in(prompt.text))
     if prompt.purpose == "prediction":
         return {"value": None if value is None else value + chance.gauss(0, PREDICTION_NOISE)}
-    boundary = float(re.findall(r"a `val_bpb` of (\S+) or", prompt.text)[0])
+    boundary = float(re.findall(r"a val_bpb of (\S+) or", prompt.text)[0])
     likely = -50.0 if value is None else (boundary - value) / LABEL_WIDTH
     return {"probability": 1 / (1 + math.exp(-max(-50.0, min(50.0, likely))))}
 
@@ -99,7 +101,7 @@ def helpful(prompt: Any, chance: random.Random) -> Any:
 def useless(prompt: Any, chance: random.Random) -> Any:
     """Anything of the space, and any number."""
     if prompt.purpose == "candidates":
-        return random_settings(SPACE, chance.randrange(1 << 31), 0)[0]
+        return chance.choice(_pool())
     return {"value": chance.uniform(0.9, 1.5), "probability": chance.random()}
 
 
@@ -140,9 +142,11 @@ def searched(
 def best_of(past: Sequence[Any]) -> float:
     """The value without noise of the best setting that was measured."""
     best = min((one for one in past if one.value is not None), key=lambda one: one.value)
-    return true_value(RANGES, best.knobs) or math.inf
+    value: float | None = true_value(RANGES, best.knobs)
+    return value or math.inf
 
 
+@cache
 def best_of_random(seed: int, trials: int) -> float:
     """Likewise of the sampler `random`, with the same seed and the same chance."""
     settings = [{knob.name: knob.default for knob in SPACE}]
@@ -152,7 +156,14 @@ def best_of_random(seed: int, trials: int) -> float:
 
 def chance_of(wins: int, of: int) -> float:
     """The one-sided p of the exact sign test: so many wins or more, if either were as likely."""
-    return sum(math.comb(of, more) for more in range(wins, of + 1)) / 2**of
+    return float(sum(math.comb(of, more) for more in range(wins, of + 1)) / 2**of)
+
+
+@cache
+def _pool() -> list[Knobs]:
+    """Random settings to take from: to draw each one anew takes most of a search's time."""
+    drawn: list[Knobs] = random_settings(SPACE, POOL_SEED, 0, POOL)
+    return drawn
 
 
 def _near_the_optimum(chance: random.Random) -> Knobs:

@@ -92,6 +92,7 @@ class Run:
         seed: the run's seed.
         direction: the study's.
         own: the user's own sampler.
+        opener: opens or resumes the search, of the five arguments of `Search`; None: `Search`.
     """
 
     def __init__(
@@ -104,9 +105,11 @@ class Run:
         seed: int = SEED,
         direction: str = "minimize",
         own: OwnSampler | None = None,
+        opener: Callable[..., Any] | None = None,
     ) -> None:
         knobs = parse_space(space or space_of(sampler))
-        self._search = partial(Search, state, sampler, seed, direction, knobs, own)
+        opener = opener or partial(Search, own=own)
+        self._search = partial(opener, state, sampler, seed, direction, knobs)
         self._parallel = parallel
         self.space = space or space_of(sampler)
         self.outstanding: list[TrialRequested] = []

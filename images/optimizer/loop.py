@@ -24,10 +24,12 @@ from messages import (
     TrialRequested,
 )
 from methods.fallbacks import GaveUpError
+from model_config import GAVE_UP
 from models.terms import OutOfBudgetError
 from pid1 import say, send
 from search import Suggestion, UnknownTrialError
 from space import describe
+from texts import GaveUpError as TextsGaveUpError
 
 REFUSALS_IN_A_ROW = 10  # the runner takes none of our knobs: more asking would never end
 REQUEST = "ask-"
@@ -169,9 +171,9 @@ class Loop:
             return self._search.ask()
         except OutOfBudgetError as error:
             self._why_no_more = f"the model's budget is spent: {error}"
-        except GaveUpError as error:
+        except (GaveUpError, TextsGaveUpError) as error:
             send(Problem(during="asking the model", message=str(error)))
-            self._why_no_more = str(error)
+            self._why_no_more = f"{GAVE_UP}{error}"
         say(self._why_no_more)
         self._last = True
         return None

@@ -61,6 +61,11 @@ class Proposals:
         """Whether the order of results has to be in the journal."""
         return self._replayed is not None
 
+    @property
+    def keeps_state(self) -> bool:
+        """Whether the sampler writes into the study what it needs, at each ask."""
+        return self._entry.make is not None and not self._entry.learns_from_trials
+
     def sampler(self, number: int) -> BaseSampler:
         """The study's sampler while this trial is asked for or told; it holds no state."""
         if self._entry.make is None:
@@ -125,6 +130,22 @@ class Proposals:
         if left is None:
             raise EverySettingTriedError
         return left
+
+
+def ask_sampler_too(
+    study: optuna.Study, distributions: Mapping[str, BaseDistribution]
+) -> optuna.Trial:
+    """Take the setting that waits, and let the sampler count the trial as one of its own.
+
+    Optuna asks no sampler for a trial whose values are all given; CMA-ES would then have it in no
+    generation, and learn nothing from it. What the sampler writes comes before the values, because
+    the last of them ends the ask (journal.py).
+    """
+    trial = study.ask()
+    _ = trial.relative_params
+    for name, its in distributions.items():
+        trial._suggest(name, its)
+    return trial
 
 
 def suggested(

@@ -23,7 +23,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from proposals import GIVEN, ORDER, RAN, EverySettingTriedError, Proposals
+from proposals import GIVEN, ORDER, RAN, EverySettingTriedError, Proposals, ask_sampler_too
 from pruners import PRUNERS, as_reported, gives_up
 from samplers import SAMPLERS
 from samplers.entry import Entry
@@ -195,6 +195,8 @@ class Search:
             return None
         if knobs is not None or attributes:
             self._study.enqueue_trial(knobs or {}, user_attrs=attributes)
+        if attributes.get(GIVEN) and number and self._proposals.keeps_state:
+            return self._suggestion(ask_sampler_too(self._study, self._distributions))
         return self._suggestion(self._study.ask(self._distributions))
 
     def _proposed(

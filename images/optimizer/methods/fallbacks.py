@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
-from model_config import GAVE_UP
-
 from methods.terms import FALLBACK, MODEL, WARM, Proposal
 
 LAST_COUNTED, FEWEST_COUNTED = 20, 10
 
 
 class GaveUpError(Exception):
-    """Too many proposals are fallbacks; the text begins with `GAVE_UP` and ends the search."""
+    """Too many proposals are fallbacks; the text says how many, and why."""
 
 
 class Fallbacks:
@@ -35,6 +33,6 @@ class Fallbacks:
         failed = [why for why in self._last if why]
         if len(self._last) >= FEWEST_COUNTED and 2 * len(failed) > len(self._last):
             raise GaveUpError(
-                f"{GAVE_UP}{len(failed)} of the last {len(self._last)} proposals of the model "
+                f"{len(failed)} of the last {len(self._last)} proposals of the model "
                 f"could not be used, the last one because {failed[-1]}"
             )

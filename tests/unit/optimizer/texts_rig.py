@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.kept import KeptModel
 from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt
 from start_config import OptimizerConfig
 from texts import TextSearch
 
-from images.rehearsal.scripted_model.proposing.answers import MIXED, answer, place_of
+from images.rehearsal.scripted_model.proposing.answers import MIXED
 from images.rehearsal.scripted_model.proposing.code import constants
+from images.rehearsal.scripted_model.session import Proposer
 from runner.records.layout import ROOT
 
 TRAIN_PY = '''\
@@ -34,7 +35,9 @@ print(DEPTH, MATRIX_LR)
 TEMPLATE = (ROOT / "setup_prompts/optimisers/code.md").read_text()
 
 
-def config(direction: str = "minimize", as_published: str = "") -> OptimizerConfig:
+def config(
+    direction: Literal["minimize", "maximize"] = "minimize", as_published: str = ""
+) -> OptimizerConfig:
     """What the optimizer is told of a search of texts."""
     model = {
         "method": "llm-code", "provider": "openai", "model": "m", "token": "t",
@@ -52,12 +55,14 @@ class ScriptedModel:
     quality: str = MIXED
     prompts: list[Prompt] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._proposer = Proposer(self.seed, self.quality)
+
     def ask(self, prompts: Sequence[Prompt]) -> list[Answer | NoAnswer]:
+        said = [self._proposer.says(prompt.text).text for prompt in prompts]
+        numbers = range(len(self.prompts) + 1, len(self.prompts) + len(said) + 1)
         self.prompts += prompts
-        return [
-            Answer(answer(one.text, self.seed, place_of(one.text), self.quality), f"r-{n}")
-            for n, one in enumerate(prompts, len(self.prompts))
-        ]
+        return [Answer(text, f"r-{n}") for text, n in zip(said, numbers, strict=True)]
 
 
 @dataclass

@@ -134,7 +134,7 @@ def test_failures_are_shown_as_failures() -> None:
     """No prompt has a number in place of what was not measured."""
     _, model = proposed(says(TEN, by_rate))
     for batch in model.batches:
-        results = batch[0].text.split("## Results")[1].split("## Best")[0]
+        results = batch[0].text.split("## Results")[1].split("\n## ")[0]
         shown = [json.loads(line) for line in results.splitlines() if line.startswith("{")]
         assert [one["val_bpb"] for one in shown] == [2.0, 1.0, 3.0, "failed", 2.5]
 
@@ -143,7 +143,7 @@ def test_the_study_invented_a_value_for_failures() -> None:
     """Its model saw each as half a unit worse than the worst before it, or as 2.0."""
     trials = past([None, 1.0, None, 4.0, None])
     _, model = proposed(says(TEN, by_rate), trials=trials, as_published="automl-2026")
-    results = model.batches[0][0].text.split("## Results")[1].split("## Best")[0]
+    results = model.batches[0][0].text.split("## Results")[1].split("\n## ")[0]
     shown = [json.loads(line) for line in results.splitlines() if line.startswith("{")]
     assert [one["val_bpb"] for one in shown] == [2.0, 1.0, 1.5, 4.0, 4.5]
 
@@ -173,17 +173,42 @@ def test_what_is_no_new_setting_is_dropped_and_counted(bad: Any, named: str) -> 
     """Five of ten are enough; the others have a word each in the account."""
     proposal, model = proposed(says([*TEN[:5], *[bad] * 5], by_rate))
     assert [len(batch) for batch in model.batches] == [10, 50]
-    assert (proposal.by, proposal.repairs) == ("model", (named,) * 5)
+    assert (proposal.by, proposal.repairs) == ("model", (f"{named} (5)",))
+
+
+def test_what_is_said_of_an_inactive_knob_is_of_no_account() -> None:
+    """The setting is run with that knob's default, and the account says so."""
+    candidate = {"RATE": 0.3, "PATTERN": "L", "BETA": 0.7}
+    proposal, _ = proposed(
+        says([*TEN[:4], *[candidate] * 6], lambda rate: {"value": 0.5 if rate == 0.3 else 2.0})
+    )
+    assert proposal.knobs == {"RATE": 0.3, "PATTERN": "L", "BETA": 0.9}
+    assert proposal.changed == {"BETA": "default"}
+
+
+@pytest.mark.parametrize("bad", [1e300, -1e300, True, "low", [0.5], {}])
+def test_what_is_no_prediction_is_dropped_and_counted(bad: Any) -> None:
+    """A candidate of which nothing is known is not run, and no number is too large for the sum."""
+    proposal, _ = proposed(says(TEN, lambda rate: {"value": bad if rate == 0.95 else 3 - rate}))
+    assert (proposal.by, proposal.knobs["RATE"]) == ("model", 0.85)
+    assert proposal.repairs == ("prediction: no number (10)",)
+
+
+def test_a_number_in_quotes_is_a_prediction() -> None:
+    """What it says is plain."""
+    proposal, _ = proposed(says(TEN, lambda rate: {"value": f"{3 - rate}"}))
+    assert (proposal.knobs["RATE"], proposal.repairs) == (0.95, ())
 
 
 def test_too_few_candidates_are_asked_for_again() -> None:
     """Rounds add up; of more than ten candidates ten are scored."""
     one_in_ten = [rate for new in TEN for rate in [new, *[7.0] * 9]]
-    proposal, model = proposed(says([*TEN[:4], *[7.0] * 6, *TEN], by_rate))
+    others = [rate + 0.01 for rate in TEN]
+    proposal, model = proposed(says([*TEN[:4], *[7.0] * 6, *others], by_rate))
     assert [len(batch) for batch in model.batches] == [10, 10, 100]
     proposal, model = proposed(says(one_in_ten, by_rate))
     assert [len(batch) for batch in model.batches] == [10, 10, 10, 10, 50]
-    assert proposal.repairs == ("candidates: out of range",) * 36
+    assert proposal.repairs == ("candidates: out of range (36)",)
 
 
 def test_what_is_missing_is_drawn_at_random_and_named() -> None:
