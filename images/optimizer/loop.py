@@ -29,7 +29,6 @@ from models.terms import OutOfBudgetError
 from pid1 import say, send
 from search import Suggestion, UnknownTrialError
 from space import describe
-from texts import GaveUpError as TextsGaveUpError
 
 REFUSALS_IN_A_ROW = 10  # the runner takes none of our knobs: more asking would never end
 REQUEST = "ask-"
@@ -171,7 +170,7 @@ class Loop:
             return self._search.ask()
         except OutOfBudgetError as error:
             self._why_no_more = f"the model's budget is spent: {error}"
-        except (GaveUpError, TextsGaveUpError) as error:
+        except GaveUpError as error:
             send(Problem(during="asking the model", message=str(error)))
             self._why_no_more = f"{GAVE_UP}{error}"
         say(self._why_no_more)

@@ -38,25 +38,31 @@ class Opened:
 
 
 def open_search(
-    state: Path, config: OptimizerConfig, guide: ModelConfig | None, space: tuple[Knob, ...]
+    state: Path,
+    gateway: Path,
+    config: OptimizerConfig,
+    guide: ModelConfig | None,
+    space: tuple[Knob, ...],
 ) -> Opened:
     """Open or resume the search.
 
     Args:
         state: the directory that outlives this process.
+        gateway: the socket of the run's gateway.
         config: what the runner asks for.
         guide: `config.language_model`, read; None: the sampler searches alone.
         space: `config.space`, read.
 
     Raises:
-        SearchError: see `Search`; or the method cannot be used so.
+        SearchError: see `Search`.
+        MethodError: there is no such method, or it cannot be used so.
         OutOfBudgetError: the run may not ask for its space any more.
     """
     if guide is not None:
         from models.client import open_model
         from models.kept import KeptModel
 
-        model = KeptModel(open_model(guide), state / ANSWERS)
+        model = KeptModel(open_model(guide, gateway), state / ANSWERS)
         return open_guided(state, config, guide, space, model)
     search = Search(
         state, config.sampler, config.seed, config.direction, space,

@@ -6,4 +6,4 @@ import sys
 
 from runner.records.layout import ROOT
 
-sys.path.append(str(ROOT / "images" / "optimizer"))
+sys.path += [str(ROOT / "images" / "optimizer"), str(ROOT / "trainer")]  # trainer: constants.py

@@ -11,7 +11,6 @@ import statistics
 
 import pytest
 
-from tests.unit.optimizer import conftest as _the_images_modules  # noqa: F401 # isort: split
 from tests.guided_runs import best_of_method, best_of_sampler, helpful, useless
 
 SEEDS, TRIALS = range(1, 11), 30

@@ -28,7 +28,7 @@ import sys
 sys.path[:0] = [{images!r}, {wire!r}, {trainer!r}]
 import optimizer
 from pathlib import Path
-optimizer.STATE = Path({state!r})
+optimizer.STATE, optimizer.GATEWAY = Path({state!r}), Path({gateway!r})
 optimizer.main()
 """
 SECONDS = 60.0
@@ -43,8 +43,9 @@ M = TypeVar("M", bound=Message)
 class OptimizerProcess:
     """An optimizer on a state folder; `kill` and `up` are a death and what follows it."""
 
-    def __init__(self, state: Path, **config: Any) -> None:
+    def __init__(self, state: Path, gateway: Path | None = None, **config: Any) -> None:
         self.state = state
+        self.gateway = gateway or state / "llm.sock"
         self.config = {
             "sampler": "random", "seed": 1, "space": SPACE, "direction": "minimize",
             "deadline_seconds": 300.0, **config,
@@ -57,6 +58,7 @@ class OptimizerProcess:
             wire=str(ROOT / "runner/wire"),
             trainer=str(ROOT / "trainer"),  # constants.py
             state=str(self.state),
+            gateway=str(self.gateway),
         )
         self.said: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._popen = subprocess.Popen(
