@@ -25,9 +25,11 @@ CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 BASELINE_OPTIONS = $(call option,SPACE,--space) $(call option,PRUNER,--pruner) \
 	$(call option,WORKERS,--workers) \
 	$(if $(ASK_AHEAD),$(if $(call flag,ASK_AHEAD,on),--ask-ahead,--no-ask-ahead))
-AGENT_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) \
+MODEL_OPTIONS = $(call option,MODEL,--model) $(call option,BASE_URL,--base-url) \
 	$(call flag,REHEARSAL,--rehearsal) $(call flag,RECORD,--record) \
 	$(call flag,ALLOW_UNPRICED,--allow-unpriced) $(call option,ORPHAN_MINUTES,--orphan-minutes)
+METHOD_OPTIONS = $(call option,PROVIDER,--provider) $(call option,INNER,--inner) \
+	$(call option,RATIO,--ratio) $(call option,FIRST,--first) $(call option,AS_PUBLISHED,--as-published)
 
 SHARED = $(call option,STORAGE,--storage) $(call option,STUDY,--study)
 
@@ -47,7 +49,10 @@ help: ## show this help
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
 	@echo "  baselines: SPACE=my_space.toml PRUNER=median WORKERS=2 ASK_AHEAD=0|1"
 	@echo "  shared studies: STORAGE=postgresql://user@host/database STUDY=name (STORAGE_PASSWORD in .env)"
-	@echo "  agents: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10"
+	@echo "  optimisers with a model: SAMPLER=centaur|llm-knobs|llm-code|llm-space|llambo|llambo-optuna|warm"
+	@echo "    MODEL=claude-opus-4-6 PROVIDER=anthropic|openai|google RATIO=0.3 INNER=tpe FIRST=5"
+	@echo "    AS_PUBLISHED=automl-2026"
+	@echo "  models: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10 ALLOW_UNPRICED=1"
 	@echo "  how a run is shown: LOG=view (live) | lines | json"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
@@ -66,10 +71,10 @@ demo: ready ## a rehearsed agent and a baseline in ten minutes, without a key
 	@$(LOGGED) demo
 
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
-	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(AGENT_OPTIONS)
+	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(MODEL_OPTIONS)
 
-baseline: ready ## a classical optimiser's run: SAMPLER=random|gp|… or ./my.py:Factory PRUNER=median SEED=1
-	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS) $(SHARED)
+baseline: ready ## an optimiser's run: SAMPLER=random|gp|centaur|… or ./my.py:Factory PRUNER=median SEED=1
+	@$(LOGGED) baseline $(call quoted,$(SAMPLER)) $(CONDITIONS) $(BASELINE_OPTIONS) $(SHARED) $(MODEL_OPTIONS) $(METHOD_OPTIONS)
 
 space: venv ## propose a search space to edit: TASK=pystdlib OUT=my_space.toml
 	@$(BAKEOFF) space $(call option,TASK,--task) $(call option,TRAIN_PY,--train-py) \

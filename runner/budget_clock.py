@@ -249,6 +249,15 @@ class BudgetClock:
         }
         return ClockReading(spent=self.spent(), attempts=costs)
 
+    def only_waits(self) -> bool:
+        """Every trial that was asked for waits for a device, and there is one."""
+        return bool(self._waiting_since) and not self._attempts
+
+    def wall_seconds_left(self) -> float:
+        """How much of the wall clock's budget is left; infinity without one."""
+        hours = self.budget.hours
+        return math.inf if hours is None else hours * 3600 - self.spent().wall_seconds
+
     def spent_budget(self) -> str | None:
         """The name of a budget that is used up, or None."""
         spent = self.spent()

@@ -29,8 +29,15 @@ StartConfig = (
 
 # The version of the messages since which a container knows a field. A resumed run has the images
 # with which it began.
-KNOWN_SINCE = {"orphan_seconds": 2, "own": 3, "pruner": 3, "estimate_at": 3, "when": 3, "shared": 3,
-               "language_model": 4}
+KNOWN_SINCE = {
+    "orphan_seconds": 2,
+    "own": 3,
+    "pruner": 3,
+    "estimate_at": 3,
+    "when": 3,
+    "shared": 3,
+    "language_model": 4,
+}
 
 
 def known_config(config: Mapping[str, Any], version: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The table of baselines for the host: their names and what they are.
 
-The algorithms are in the optimizer's image (`images/optimizer/samplers/`); a test holds that both
-tables name the same samplers.
+The algorithms are in the optimizer's image (`images/optimizer/samplers/`, and those that use a
+model in `images/optimizer/methods/`); tests hold that the tables name the same.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal, get_args
 
 from runner.errors import UserError, unknown_name
 from runner.spec import Frozen, Knob, OwnSampler, read_table
@@ -22,6 +23,8 @@ OWN = re.compile(r"(?P<path>.*\.py)(:(?P<factory>.*))?", re.DOTALL)
 MAX_OWN_BYTES = 128 << 10  # as JSON; the line of `start` has room for twice as much
 MAX_SETTINGS = 100_000  # of a finite space, as in images/optimizer/samplers/grid.py
 PYTHON_OF_THE_IMAGE = (3, 11)
+Option = Literal["SPACE", "INNER", "RATIO", "FIRST", "AS_PUBLISHED"]
+OF_SOME: tuple[Option, ...] = get_args(Option)  # what some methods take and others do not
 
 
 class Sampler(Frozen):
@@ -37,10 +40,78 @@ class Sampler(Frozen):
     alone: bool = False
 
 
+class Method(Frozen):
+    """A row of `samplers.toml` with `uses_model`: an optimiser that asks a model.
+
+    Attributes:
+        name: what SAMPLER calls it.
+        description: one sentence for people.
+        uses_model: it does.
+        inner: the sampler that it works with unless INNER names another; "" for none.
+        takes: those of the options of `OF_SOME` that it has.
+        prompts: the files of setup_prompts/optimisers/ that it needs, without `.md`.
+        reads_train_py: it is told the task's train.py.
+    """
+
+    name: str
+    description: str
+    uses_model: Literal[True]
+    inner: str = ""
+    takes: tuple[Option, ...] = ()
+    prompts: tuple[str, ...]
+    reads_train_py: bool = False
+
+
 def load() -> dict[str, Sampler]:
-    """All samplers by name, in the table's order."""
+    """All samplers without a model by name, in the table's order."""
     rows = read_table(TABLE)
-    return {name: Sampler(name=name, **row) for name, row in rows.items()}
+    return {
+        name: Sampler(name=name, **row) for name, row in rows.items() if "uses_model" not in row
+    }
+
+
+def load_methods() -> dict[str, Method]:
+    """All optimisers that use a model by name, in the table's order."""
+    rows = read_table(TABLE)
+    return {name: Method(name=name, **row) for name, row in rows.items() if "uses_model" in row}
+
+
+def find_inner(method: Method, asked: str | None) -> Sampler | None:
+    """The sampler that a method works with; None for a method without one.
+
+    Args:
+        method: which is known to take INNER if that is given.
+        asked: INNER, or None for the method's own.
+
+    Raises:
+        UserError: there is none of that name, or the method cannot ask it.
+    """
+    name = asked or method.inner
+    if not name:
+        return None
+    if is_own(name) or name in load_methods():
+        what = "a sampler of your own" if is_own(name) else "an optimiser that uses a model itself"
+        raise UserError(
+            f"choosing the inner sampler of {method.name}: {name} is {what}",
+            hint=f"take a sampler without a model: {', '.join(_askable(method))}",
+        )
+    if name not in load():
+        raise unknown_name("inner sampler", name, _askable(method))
+    if name not in _askable(method):
+        row = load()[name]
+        why = "keeps a state that only its own trials make" if row.alone else "needs a finite space"
+        raise UserError(
+            f"choosing the inner sampler of {method.name}: {name} {why}",
+            hint=f"take one of {', '.join(_askable(method))}",
+        )
+    return load()[name]
+
+
+def _askable(method: Method) -> list[str]:
+    """The samplers that say what they would suggest by the trials alone, on the method's space."""
+    own_space = "SPACE" not in method.takes
+    rows = load().values()
+    return [row.name for row in rows if not row.alone and not (own_space and row.finite)]
 
 
 def find(name: str) -> Sampler:
@@ -51,7 +122,7 @@ def find(name: str) -> Sampler:
     """
     samplers = load()
     if name not in samplers:
-        raise unknown_name("sampler", name, samplers)
+        raise unknown_name("sampler", name, [*samplers, *load_methods()])
     return samplers[name]
 
 

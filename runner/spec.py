@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -31,8 +29,7 @@ from runner.errors import HostError, UserError
 from runner.metrics import Metric
 from runner.records.layout import RunDir
 from runner.records.upgrade import SCHEMA_VERSION, upgraded
-from runner.wire.config_reader import ConfigError, read_config
-from runner.wire.start_config import PriceOverride
+from runner.wire.model_config import Provider
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -47,6 +44,7 @@ Pruner = Literal["none", "median", "percentile", "hyperband", "wilcoxon"]
 Texts = Literal["best", "kept"]  # of a run: which of them the referee runs again
 Verify = Literal[Texts, "none"]
 PRUNERS: tuple[Pruner, ...] = get_args(Pruner)
+RATIO, FIRST = 0.3, 5  # of a baseline that uses a model: runner/wire/model_config.py
 VERIFY_SEEDS = 3  # held-out training seeds of each verified text
 
 
@@ -120,6 +118,35 @@ class OwnSampler(Frozen):
         return self
 
 
+class PromptText(Frozen):
+    """A template of setup_prompts/optimisers/ as the run began with it, and its hash."""
+
+    sha256: str
+    text: str
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if hashlib.sha256(self.text.encode()).hexdigest() != self.sha256:
+            raise ValueError("sha256 is not that of the text")
+        return self
+
+
+class Proposer(Frozen):
+    """How a model takes part in a baseline; runner/wire/model_config.py says what the fields mean.
+
+    A resumed run has the same prompts, whatever became of their files.
+    """
+
+    method: str
+    provider: Provider
+    model: str
+    inner: str = ""
+    ratio: Annotated[float, Field(ge=0, le=1)] = RATIO
+    first: PositiveInt = FIRST
+    as_published: str = ""
+    prompts: dict[str, PromptText] = {}
+
+
 class RunSpec(Frozen):
     """One contestant, one seed, one task, one budget.
 
@@ -160,6 +187,7 @@ class RunSpec(Frozen):
     verify_seeds: PositiveInt = VERIFY_SEEDS
     own_sampler: OwnSampler | None = None
     pruner: Pruner = "none"
+    proposer: Proposer | None = None  # of a baseline that uses a model
     versions: dict[str, Any] = {}
     api_key: SecretStr | None = Field(default=None, exclude=True)
     storage_password: SecretStr | None = Field(default=None, exclude=True)
@@ -190,8 +218,15 @@ class RunSpec(Frozen):
 
     @property
     def sampler(self) -> str:
-        """The sampler of a baseline, whose name as a contestant has its pruner too."""
+        """The sampler or method of a baseline, whose name as a contestant has its pruner too."""
+        if self.proposer is not None:
+            return self.proposer.method
         return self.contestant.removesuffix(f"-{self.pruner}")
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether the contestant asks a model, through a gateway of the run's own."""
+        return self.kind == "agent" or self.proposer is not None
 
     @model_validator(mode="before")
     @classmethod
@@ -236,32 +271,6 @@ def read_table(path: Path) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise HostError(
             f"reading {path}: {error}", hint="restore it with `git checkout`"
-        ) from error
-
-
-@cache
-def prices() -> dict[str, PriceOverride]:
-    """The user's own prices by model, from `runner/prices.toml`.
-
-    Raises:
-        UserError: a price in it makes no sense.
-    """
-    table = read_table(Path(__file__).with_name("prices.toml"))
-    return {model: read_price(model, fields) for model, fields in table.items()}
-
-
-def read_price(model: str, fields: Mapping[str, Any]) -> PriceOverride:
-    """The price of a model as a table of `runner/prices.toml` gives it.
-
-    Raises:
-        UserError: a field is unknown, missing or no price.
-    """
-    try:
-        return read_config(PriceOverride, fields)
-    except ConfigError as error:
-        raise UserError(
-            f"reading the price of {model} in runner/prices.toml: {error}",
-            hint="the top of that file shows an example",
         ) from error
 
 

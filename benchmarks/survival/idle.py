@@ -1,6 +1,8 @@
 """`make bench-idle`: what runs cost that wait for a device, their containers included.
 
 One run trains, and the others wait for its device, as in a night with many seeds on one machine.
+The first few in the queue look at the device more often than those behind them, whose number is
+what grows. So the two are measured apart, and fifty runs are the first few and many of the others.
 Results go to `benchmarks/results/idle.json`; the table is printed for docs/performance.md.
 """
 
@@ -18,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import rich
 from rich.table import Table
@@ -30,13 +33,15 @@ RESULTS = Path(__file__).parents[1] / "results" / "idle.json"
 KINDS = {"agent": ("run", "gpt", "--rehearsal"), "baseline": ("baseline", "random")}
 NAMES = {"agent": "gpt", "baseline": "random"}
 TRAIN_SECONDS = 3600
+FIRST = 4  # in the queue: WATCHED in runner/devices/place.py
+MANY = 50
 MEBIBYTE = 1 << 20
 SHIM = "containerd-shim"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one part of all waiting runs took together, divided by their number.
+    """What one part of some waiting runs took together, divided by their number.
 
     Attributes:
         core_share: of one processor core, while they waited.
@@ -47,48 +52,88 @@ class Cost:
     mebibytes: float
 
 
+Groups = dict[str, dict[str, Cost]]  # "first" and "others" → part → what it takes
+
+
 def main() -> None:
     """Measures, prints, writes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.survival.idle", description=__doc__)
     parser.add_argument("--runs", type=int, default=10, help="how many wait")
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long it is measured")
     args = parser.parse_args()
+    if args.runs <= FIRST:
+        parser.error(f"--runs is {args.runs}; more than {FIRST} have to wait")
     found = {kind: measured(kind, args.runs, args.seconds) for kind in KINDS}
     RESULTS.parent.mkdir(exist_ok=True)
     machine = {"machine": platform.machine(), "runs": args.runs, "seconds": args.seconds}
-    plain = {k: {part: vars(cost) for part, cost in parts.items()} for k, parts in found.items()}
+    plain = {kind: plain_figures(groups) for kind, groups in found.items()}
     RESULTS.write_text(json.dumps({**machine, "found": plain}, indent=2))
-    for kind, parts in found.items():
-        rich.print(table(kind, parts))
+    for kind, groups in found.items():
+        rich.print(table(kind, groups))
 
 
-def measured(kind: str, runs: int, seconds: float) -> dict[str, Cost]:
-    """What each part of a waiting run of a kind takes.
+def measured(kind: str, runs: int, seconds: float) -> Groups:
+    """What each part of a waiting run of a kind takes, of the first in the queue and of the others.
 
     Args:
         kind: agent or baseline.
-        runs: how many wait.
+        runs: how many wait, in the order of the queue.
         seconds: for how long they are watched.
     """
     with tempfile.TemporaryDirectory() as folder, _waiting(kind, Path(folder), runs) as waiting:
-        before = _processor_seconds(waiting)
+        groups = {"first": waiting[:FIRST], "others": waiting[FIRST:]}
+        before = {name: _processor_seconds(group) for name, group in groups.items()}
         time.sleep(seconds)
-        after = _processor_seconds(waiting)
-        memory = _mebibytes(waiting)
+        after = {name: _processor_seconds(group) for name, group in groups.items()}
+        memory = {name: _mebibytes(group) for name, group in groups.items()}
     return {
-        part: Cost((after[part] - before[part]) / seconds / runs, memory[part] / runs)
-        for part in sorted(memory)
+        name: {
+            part: Cost(
+                (after[name][part] - before[name][part]) / seconds / len(group),
+                memory[name][part] / len(group),
+            )
+            for part in sorted(memory[name])
+        }
+        for name, group in groups.items()
     }
 
 
-def table(kind: str, parts: dict[str, Cost]) -> Table:
-    """A row for each part, and their sum."""
-    shown = Table("part", "% of a core", "MiB", title=f"a waiting {kind}", title_justify="left")
-    total = Cost(
-        sum(c.core_share for c in parts.values()), sum(c.mebibytes for c in parts.values())
+def total(parts: dict[str, Cost]) -> Cost:
+    """All parts of a run together."""
+    return Cost(sum(c.core_share for c in parts.values()), sum(c.mebibytes for c in parts.values()))
+
+
+def share_of_many(groups: Groups, part: str | None = None) -> float:
+    """What `MANY` waiting runs take of a core, or one part of them does."""
+    first, others = (
+        total(its).core_share if part is None else its[part].core_share
+        for its in (groups["first"], groups["others"])
     )
-    for name, cost in {**parts, "all": total}.items():
-        shown.add_row(name, f"{100 * cost.core_share:.2f}", f"{cost.mebibytes:.0f}")
+    return FIRST * first + (MANY - FIRST) * others
+
+
+def plain_figures(groups: Groups) -> dict[str, Any]:
+    """The figures as the file holds them."""
+    parts = {name: {part: vars(cost) for part, cost in its.items()} for name, its in groups.items()}
+    many = {"core_share": share_of_many(groups), "runners": share_of_many(groups, "runner")}
+    return {**parts, f"{MANY} runs": many}
+
+
+def table(kind: str, groups: Groups) -> Table:
+    """A row for each part, their sum, and what many runs take."""
+    shown = Table(
+        "part", f"% of a core, first {FIRST}", "% of a core, others", "MiB",
+        title=f"a waiting {kind}", title_justify="left",
+    )  # fmt: skip
+    first, others = groups["first"], groups["others"]
+    for part in (*others, None):
+        one, other = (total(its) if part is None else its[part] for its in (first, others))
+        shown.add_row(
+            part or "all", f"{100 * one.core_share:.2f}", f"{100 * other.core_share:.2f}",
+            f"{other.mebibytes:.0f}",
+        )  # fmt: skip
+    for name, part in ((f"{MANY} runs", None), (f"{MANY} runners", "runner")):
+        shown.add_row(name, "", f"{100 * share_of_many(groups, part):.1f}", "")
     return shown
 
 

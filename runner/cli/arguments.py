@@ -91,6 +91,35 @@ Storage = Annotated[
 Study = Annotated[
     str | None, typer.Option(help="The study there that runs share; by default the run's id.")
 ]
+Model = Annotated[str | None, typer.Option(help="A model other than the agent's own.")]
+Rehearsal = Annotated[bool, typer.Option(help="A scripted model: no key, no money.")]
+Record = Annotated[bool, typer.Option(help="Keep every request and response.")]
+BaseUrl = Annotated[str | None, typer.Option(help="Another server of the same API.")]
+AllowUnpriced = Annotated[bool, typer.Option(help="Run a model that has no known price.")]
+OrphanMinutes = Annotated[
+    float, typer.Option(help="Minutes without a sign of its runner until no model is asked.")
+]
+OptimisersModel = Annotated[
+    str | None, typer.Option("--model", help="The model of an optimiser that uses one.")
+]
+ProviderName = Annotated[
+    str | None,
+    typer.Option(
+        "--provider",
+        help="Whose API it has: anthropic, openai or google; by default found by its name.",
+    ),
+]
+Inner = Annotated[
+    str | None, typer.Option(help="The sampler within llm-space and warm, such as tpe.")
+]
+Ratio = Annotated[
+    float | None, typer.Option(help="The share of trials that centaur's model may override.")
+]
+First = Annotated[int | None, typer.Option(help="How many trials the model of warm names first.")]
+AsPublished = Annotated[
+    str | None,
+    typer.Option(help="Behave as a study's own code did: automl-2026.", metavar="STUDY"),
+]
 DEFAULT_HOURS = "8"
 NO_BOUND = "none"
 

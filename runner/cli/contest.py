@@ -18,14 +18,26 @@ from runner import options, run_lock, samplers, spec, task_data, tasks
 from runner.agents import agent_names
 from runner.cli.arguments import (
     DEFAULT_HOURS,
+    AllowUnpriced,
     AskAhead,
+    AsPublished,
+    BaseUrl,
     ComputeUsd,
     CpuSets,
     Data,
+    First,
     Gpu,
     Gpus,
     Hours,
+    Inner,
+    Model,
+    OptimisersModel,
+    OrphanMinutes,
+    ProviderName,
     PrunerName,
+    Ratio,
+    Record,
+    Rehearsal,
     RetryDisturbed,
     RunId,
     Seed,
@@ -73,21 +85,17 @@ def run_agent(
     compute_usd_per_hour: ComputeUsd = None,
     task: TaskName = "pystdlib",
     data_path: Data = None,
-    model: Annotated[str | None, typer.Option(help="A model other than the agent's own.")] = None,
+    model: Model = None,
     trial_seconds: TrialSeconds = None,
     gpu: Gpu = None,
     gpus: Gpus = None,
     cpu_sets: CpuSets = 1,
     retry_disturbed: RetryDisturbed = False,
-    rehearsal: Annotated[bool, typer.Option(help="A scripted model: no key, no money.")] = False,
-    record: Annotated[bool, typer.Option(help="Keep every request and response.")] = False,
-    base_url: Annotated[str | None, typer.Option(help="Another server of the same API.")] = None,
-    allow_unpriced: Annotated[
-        bool, typer.Option(help="Run a model that has no known price.")
-    ] = False,
-    orphan_minutes: Annotated[
-        float, typer.Option(help="Minutes without a sign of its runner until an agent stops.")
-    ] = spec.ORPHAN_MINUTES,
+    rehearsal: Rehearsal = False,
+    record: Record = False,
+    base_url: BaseUrl = None,
+    allow_unpriced: AllowUnpriced = False,
+    orphan_minutes: OrphanMinutes = spec.ORPHAN_MINUTES,
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
 ) -> None:
@@ -107,7 +115,10 @@ def baseline(
     context: typer.Context,
     sampler: Annotated[
         str,
-        typer.Argument(help=f"One of {', '.join(samplers.load())}; or your own: file.py:Factory."),
+        typer.Argument(
+            help=f"One of {', '.join(samplers.load())}; with a model "
+            f"{', '.join(samplers.load_methods())}; or your own: file.py:Factory."
+        ),
     ],
     seed: Seed = 1,
     hours: Hours = DEFAULT_HOURS,
@@ -132,14 +143,28 @@ def baseline(
     pruner: PrunerName = "none",
     storage: Storage = None,
     study: Study = None,
+    model: OptimisersModel = None,
+    provider: ProviderName = None,
+    inner: Inner = None,
+    ratio: Ratio = None,
+    first: First = None,
+    as_published: AsPublished = None,
+    rehearsal: Rehearsal = False,
+    record: Record = False,
+    base_url: BaseUrl = None,
+    allow_unpriced: AllowUnpriced = False,
+    orphan_minutes: OrphanMinutes = spec.ORPHAN_MINUTES,
 ) -> None:
-    """Let a classical optimiser work on the task, under the same conditions as an agent."""
+    """Let an optimiser work on the task, under the same conditions as an agent."""
     bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
         space=space, gpus=gpus, cpu_sets=cpu_sets, workers=workers, ask_ahead=ask_ahead,
         verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed, pruner=pruner, storage=storage, study=study,
+        model=model, provider=provider, inner=inner, ratio=ratio, first=first,
+        as_published=as_published, rehearsal=rehearsal, record=record, base_url=base_url,
+        allow_unpriced=allow_unpriced, orphan_minutes=orphan_minutes,
     )  # fmt: skip
     run_spec = options.baseline_run(sampler, asked, bounds, options.environment())
     _run_to_end(context.obj, run_spec)
@@ -147,7 +172,11 @@ def baseline(
 
 def samplers_described() -> str:
     """A paragraph on each sampler, for the end of the help of `baseline`."""
-    return "\n\n".join(f"{name}: {it.description}" for name, it in samplers.load().items())
+    rows: list[samplers.Sampler | samplers.Method] = [
+        *samplers.load().values(),
+        *samplers.load_methods().values(),
+    ]
+    return "\n\n".join(f"{row.name}: {row.description}" for row in rows)
 
 
 def resume(context: typer.Context, run_id: RunId) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from runner.cli import terminal
 from runner.metrics import Metric
 from runner.records.layout import RunDir
+from runner.records.proposal import in_words
 from runner.records.schema import RunResult
 from runner.records.verification import read_verification
 from runner.referee.noise import NOISE_FILE, NoiseFloor
@@ -35,6 +36,9 @@ def print_result(runs: Path, result: RunResult) -> None:
     if result.cause not in ORDERLY_CAUSES:
         rich.print(f"  cause: {result.cause}: {escape(result.detail)}")
     rich.print(f"  best measured: {measured}; trials: {result.trials_by_status}")
+    if result.proposals:
+        failed = f"; {result.model_failures} requests failed" if result.model_failures else ""
+        rich.print(f"  proposed by: {escape(in_words(result.proposals))}{failed}")
     if result.best_verified is not None:
         verified = result.best_verified
         shown = f"{metric.name} {metric.shown(verified.value)} (trial {verified.trial})"
@@ -55,6 +59,9 @@ def print_rows(rows: list[Row]) -> None:
     metrics = ", ".join(dict.fromkeys(row.metric for row in rows))
     rich.print(f"trials: all (ok/failed); {metrics}: best measured; claimed: best the agent wrote")
     rich.print("verified: the referee's mean over held-out seeds; gain: over the pristine train.py")
+    for row in rows:
+        if row.proposed_by != NOTHING:
+            rich.print(escape(f"{Path(row.files).name}: proposed by {row.proposed_by}"))
     if any(row.compute_usd is not None for row in rows):
         rich.print("cost: of the model, if there is one, + of the devices")
     if any(row.rehearsed and row.cost_usd is not None for row in rows):

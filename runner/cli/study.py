@@ -64,7 +64,7 @@ def optuna_dashboard(
 def _spec(folders: Folders, run_id: str) -> RunSpec:
     """The spec of a run, with the password of its storage."""
     stored = spec.read_spec(folders.runs, spec.check_run_id(run_id))
-    if stored.kind != "baseline":  # it has no study, and its key is not needed to say so
+    if stored.storage is None:  # the key of a model is not needed to show a study
         return stored
     return options.with_key(stored, options.environment())
 

@@ -22,7 +22,7 @@ from runner.errors import HostError
 from runner.records.schema import now
 
 FIRST_POLL_SECONDS = 0.04  # of the first that waits; each further one looks half as often
-MOST_POLL_SECONDS = 0.5
+MOST_POLL_SECONDS = 1.0  # so that a sign of life is never old (signs.py)
 LOOK_SECONDS = 0.25  # between two looks at the others, when the queue has not changed
 WATCHED = 4  # of the first who wait, so that it is known at once which of them are stopped
 ASK_SECONDS = 0.5  # between two questions about a container

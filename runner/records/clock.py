@@ -1,4 +1,4 @@
-"""The reading of a run's clock that its runner replaces every second, as a sign of life.
+"""The reading of a run's clock that its runner replaces again and again, as a sign of life.
 
 It is not synced to the disk, which a second's reading is not worth. After a power cut it may be
 older or empty; the journal has a reading of every quarter of a minute then.

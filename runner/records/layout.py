@@ -54,7 +54,7 @@ class RunDir:
 
     @property
     def clock(self) -> Path:
-        """What was spent at the runner's last sign of life; replaced every second."""
+        """What was spent at the runner's last sign of life; replaced every second or two."""
         return self.path / "clock.json"
 
     @property

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from runner.metrics import Metric
+from runner.records.proposal import Proposal
 from runner.records.upgrade import SCHEMA_VERSION, upgraded
 
 USAGE_SCHEMA_VERSION = 1  # of the gateway, which writes the usage records
@@ -166,6 +167,7 @@ class TrialRecord(Record):
     audit: dict[str, Any] = {}
     verdicts: list[Verdict] = []
     first_attempt: TrialRecord | None = None
+    proposal: Proposal | None = None  # of a baseline that uses a model
 
 
 class KeptOrder(Record):
@@ -187,6 +189,7 @@ class KeptOrder(Record):
     knobs_changed: dict[str, tuple[Any, Any]] = {}
     other_changes: bool = False
     queued_at: str = ""
+    proposal: Proposal | None = None
 
 
 class UsageRecord(Record):
@@ -302,6 +305,8 @@ class RunResult(Record):
 
     Of an agent's run, `since_last_trial` is what was spent after the last trial was asked for, and
     `in_turns_without_trial` what was spent in all turns (but the closing one) that asked for none.
+    Of a baseline that uses a model, `proposals` counts its trials by who proposed them, `fallbacks`
+    those for which the model gave nothing usable, and `model_failures` the requests that failed.
     """
 
     run_id: str
@@ -321,7 +326,15 @@ class RunResult(Record):
     since_last_trial: ModelUse | None = None
     in_turns_without_trial: ModelUse | None = None
     trials_by_status: dict[str, int] = {}
+    proposals: dict[str, int] | None = None
+    fallbacks: int | None = None
+    model_failures: int | None = None
     best_measured: Best | None = None
     best_claimed: Best | None = None
     best_verified: Best | None = None
     problems: list[str] = []
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether the contestant asked a model."""
+        return self.kind == "agent" or self.proposals is not None

@@ -56,7 +56,7 @@ TRIAL_DTYPES = {
     "commit": "string", "sha256": "string", "elapsed_seconds": "float64",
     "train_seconds": "float64", "train_seconds_so_far": "float64",
     "device_seconds_so_far": "float64", "usd_so_far": "float64",
-    "disturbed": "boolean", "text": "string",
+    "disturbed": "boolean", "proposed_by": "string", "text": "string",
 }  # fmt: skip
 KNOB_DTYPES = {"run": "string", "trial": "Int64", "knob": "string", "number": "float64",
                "text": "string"}  # fmt: skip
@@ -195,6 +195,7 @@ class _Rows:
                     "train_seconds": trial.train_seconds, "train_seconds_so_far": seconds,
                     "device_seconds_so_far": held,
                     "usd_so_far": usd.until(trial.ended_at), "disturbed": trial.disturbed,
+                    "proposed_by": trial.proposal.by if trial.proposal else "",
                     "text": str(folder.trial(trial.trial) / "train.py"),
                 }
             )  # fmt: skip
@@ -269,7 +270,7 @@ class _Rows:
                     "sha256": "",
                     "knobs_changed": "{}", "elapsed_seconds": _since(began, trial.at),
                     "train_seconds": trial.seconds, "train_seconds_so_far": seconds or None,
-                    "usd_so_far": usd or None, "text": "",
+                    "usd_so_far": usd or None, "proposed_by": "", "text": "",
                 }
             )  # fmt: skip
             self._add_knobs(name, trial.trial, trial.knobs)

@@ -23,6 +23,7 @@ from runner.claims.fidelity import Fidelity, reconcile
 from runner.metrics import VAL_BPB, Metric
 from runner.records.best import UNJUDGED, are_judged, best_trial, measured_value, own_trials
 from runner.records.layout import RunDir
+from runner.records.proposal import counts
 from runner.records.schema import Event, Record, RunResult, TrialRecord, UsageRecord
 from runner.records.verification import Verification, Verified
 from runner.referee.gain import Gain, gain_of_mean, gain_of_value
@@ -181,6 +182,11 @@ class Run:
     def cost_usd(self) -> float:
         """What the requests cost, or would have cost if nobody had rehearsed them."""
         return math.fsum(record.cost_usd for record in self.usage)
+
+    @property
+    def proposals(self) -> dict[str, int]:
+        """Who proposed how many of its trials; empty unless it is a baseline with a model."""
+        return counts(trial.proposal for trial in self.own_trials)
 
     @property
     def ended_by(self) -> str:

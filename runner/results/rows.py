@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.metrics import Metric
 from runner.records.best import UNJUDGED
+from runner.records.proposal import in_words
 from runner.results.reading import Run
 
 NOTHING = "–"
@@ -34,6 +35,7 @@ class Row:
     compute: str
     total: str
     ended_by: str
+    proposed_by: str
     files: str
     wall_seconds: float  # this and the next three: for outputs that format them in another way
     cost_usd: float | None  # None if no model was asked
@@ -70,6 +72,7 @@ def headings(metric: str) -> tuple[str, ...]:
         "compute cost",
         "total cost",
         "ended by",
+        "proposed by",
         "files",
     )
 
@@ -91,6 +94,7 @@ def to_row(run: Run, seen_from: Path) -> Row:
         compute=NOTHING if run.compute_usd is None else f"${run.compute_usd:.2f}",
         total=total_cost(run),
         ended_by=run.ended_by,
+        proposed_by=in_words(run.proposals) or NOTHING,
         files=os.path.relpath(run.path, seen_from),
         wall_seconds=run.wall_seconds,
         cost_usd=run.cost_usd if run.usage else None,

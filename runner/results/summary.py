@@ -70,9 +70,20 @@ def _task_section(runs: list[Run], folder: Path) -> Iterator[str]:
     yield table_line(["---"] * len(names))
     yield from (table_line(map(harmless, to_row(run, folder).cells())) for run in runs)
     yield ""
+    yield from _proposed(runs)
     yield from _unequal_conditions(runs)
     yield from _over_seeds(runs)
     yield from _winning_settings(runs)
+
+
+def _proposed(runs: Sequence[Run]) -> Iterator[str]:
+    """What the sources of proposals mean, where a baseline with a model is among the runs."""
+    if any(run.proposals for run in runs):
+        yield from (
+            "Proposed by: the default (trial 0), a sampler by its name, the model (warm: before "
+            "the sampler searches), or a fallback, because the model gave nothing usable.",
+            "",
+        )
 
 
 def _unequal_conditions(runs: Sequence[Run]) -> Iterator[str]:

@@ -28,7 +28,7 @@ STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 
 RUN_COLUMNS = (
     *("run_id", "contestant", "kind", "seed", "task", "trial_seconds", "budget", "rehearsed"),
-    *("began_at", "ended_at", "ended_by", "cause", "trials", *STATUSES),
+    *("began_at", "ended_at", "ended_by", "cause", "trials", *STATUSES, "proposals"),
     *("metric", "unit", "direction", "best_value", "best_trial", "best_claimed"),
     *(
         "judged",
@@ -53,7 +53,7 @@ TRIAL_COLUMNS = (
     *("value", "train_seconds", "wall_seconds", "lease_wait_seconds", "queued_at", "started_at"),
     *("judged", "judge_seed", "declared_seconds", "scoring_seconds", "disturbed"),
     *("ended_at", "peak_memory_bytes", "exit_code", "parent", "commit", "sha256", "hypothesis"),
-    *("category", "knobs", "knobs_changed", "other_changes", "rehearsed"),
+    *("category", "knobs", "knobs_changed", "other_changes", "rehearsed", "proposed_by"),
 )
 OF_THE_LEDGER = tuple(name for name in TRIAL_COLUMNS if name in TrialRecord.model_fields)
 EXPERIMENT_COLUMNS = (
@@ -115,6 +115,7 @@ def _run_row(run: Run) -> dict[str, Any]:
         "cause": result.cause if result else "",
         "trials": len(run.own_trials),
         **{status: run.count(status) for status in STATUSES},
+        "proposals": run.proposals or "",
         "metric": run.metric.name,
         "unit": run.metric.unit,
         "direction": run.metric.direction,
@@ -158,7 +159,8 @@ def _referee_cells(run: Run) -> dict[str, Any]:
 def _trial_row(run: Run, trial: TrialRecord) -> dict[str, Any]:
     fields = {name: getattr(trial, name) for name in OF_THE_LEDGER}
     named = {"run_id": run.run_id, "contestant": run.contestant, "seed": run.seed}
-    return named | {"metric": run.metric.name} | fields
+    proposed_by = trial.proposal.by if trial.proposal else ""
+    return named | {"metric": run.metric.name, "proposed_by": proposed_by} | fields
 
 
 def _experiment_rows(run: Run) -> Iterator[dict[str, Any]]:

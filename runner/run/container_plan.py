@@ -9,32 +9,30 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
-from runner.agents import Agent, instructions, load_agent
+from runner.agents import Agent, instructions, model_of
 from runner.calibration import Calibration
 from runner.configs import as_config
 from runner.engine.lockdown import BRIDGE, NO_NETWORK
 from runner.errors import HostError
 from runner.metrics import Metric
+from runner.prices import prices
 from runner.records.journal import Journal
 from runner.records.layout import ROOT
 from runner.run.context import RunContext
+from runner.run.optimizer_plan import optimizer_plan
 from runner.sandbox.sandbox import ContainerPlan
-from runner.space.asked import knob_range
-from runner.spec import Budget, RunSpec, prices
+from runner.spec import Budget, RunSpec
 from runner.storage import read_storage
 from runner.task_data import heldout_volume
-from runner.tasks import Task, searched_space
+from runner.tasks import Task
 from runner.trials.judge_container import judge_config, judge_plan
 from runner.wire.messages import ScoreEstimated
 from runner.wire.start_config import (
     AgentConfig,
     Caps,
     GatewayConfig,
-    OptimizerConfig,
-    OwnSampler,
     RehearsalConfig,
     RelayConfig,
-    SharedStudy,
 )
 
 PROVIDER_URLS = {
@@ -54,19 +52,20 @@ def container_plans(context: RunContext) -> list[ContainerPlan]:
     context.judging.on_estimate = partial(
         journal_estimate, context.journal, context.spec.metric, context.judging.trial_of
     )
-    if context.spec.kind == "baseline":
-        relay = [_relay(context)] if context.spec.storage is not None else []
-        return [judge_of(context), *relay, _optimizer(context)]
-    agent = context.agent()
-    rehearsal = [_rehearsal(context, agent)] if context.spec.rehearsed else []
-    return [judge_of(context), *rehearsal, _gateway(context, agent), agent_plan(context, agent)]
+    spec = context.spec
+    relay = [_relay(context)] if spec.storage is not None else []
+    rehearsal = [_rehearsal(context)] if spec.rehearsed else []
+    model = [*rehearsal, _gateway(context)] if spec.uses_model else []
+    is_agent = spec.kind == "agent"
+    contestant = agent_plan(context, context.agent()) if is_agent else optimizer_plan(context)
+    return [judge_of(context), *relay, *model, contestant]
 
 
 def provider_url(spec: RunSpec) -> str:
-    """What the gateway of an agent's run calls; a rehearsed one calls the scripted model."""
+    """What the gateway of a run calls; a rehearsed one calls the scripted model."""
     if spec.rehearsed:
         return UPSTREAM_SOCKET
-    return spec.base_url or PROVIDER_URLS[load_agent(spec.contestant, spec.model).spec.provider]
+    return spec.base_url or PROVIDER_URLS[model_of(spec).provider]
 
 
 def judge_of(context: RunContext) -> ContainerPlan:
@@ -96,45 +95,6 @@ def journal_estimate(
             )
 
 
-def _optimizer(context: RunContext) -> ContainerPlan:
-    own = context.spec.own_sampler
-    config = OptimizerConfig(
-        sampler=context.spec.sampler,
-        seed=context.spec.seed,
-        space={name: knob_range(knob) for name, knob in searched_space(context.spec).items()},
-        deadline_seconds=context.deadline_seconds,
-        direction=context.spec.metric.direction,
-        parallel=context.spec.workers + context.spec.ask_ahead,
-        own=None if own is None else OwnSampler(own.file, own.factory, own.text),
-        pruner=context.spec.pruner,
-        shared=_shared_study(context),
-    )
-    volumes = {"study": ("/state", False)}
-    if context.spec.storage is not None:
-        volumes["storage"] = ("/run/storage", True)
-    return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
-
-
-def _shared_study(context: RunContext) -> SharedStudy | None:
-    """The study in a database that this run shares with others; None for one of its own."""
-    spec = context.spec
-    if spec.storage is None:
-        return None
-    place, password = read_storage(spec.storage), spec.storage_password
-    compared = (
-        f"{spec.metric.name} of {spec.task}, {spec.trial_seconds:g} s of training, "
-        f"data {context.data_volume}"
-    )
-    return SharedStudy(
-        study=spec.study or spec.run_id,
-        run_id=spec.run_id,
-        compared=compared,
-        user=place.user,
-        password="" if password is None else password.get_secret_value(),
-        database=place.database,
-    )
-
-
 def _relay(context: RunContext) -> ContainerPlan:
     """The way to that database: this container has a network, and the optimizer has none."""
     place = read_storage(context.spec.storage or "")
@@ -149,29 +109,31 @@ def _relay(context: RunContext) -> ContainerPlan:
     return ContainerPlan("relay", image, as_config(config), volumes, network=BRIDGE)
 
 
-def _rehearsal(context: RunContext, agent: Agent) -> ContainerPlan:
+def _rehearsal(context: RunContext) -> ContainerPlan:
+    is_agent = context.spec.kind == "agent"  # only a CLI has tools
     config = RehearsalConfig(
-        provider=agent.spec.provider,
+        provider=model_of(context.spec).provider,
         seed=context.spec.seed,
         api_key=_secret(context.spec),
         deadline_seconds=context.deadline_seconds,
-        tools=agent.rehearsal_tools(),
+        tools=context.agent().rehearsal_tools() if is_agent else (),
         trial_plan=context.spec.rehearsal_plan,
     )
     volumes = {"upstream": ("/run/upstream", False)}
     return ContainerPlan("rehearsal", context.image("rehearsal"), as_config(config), volumes)
 
 
-def _gateway(context: RunContext, agent: Agent) -> ContainerPlan:
+def _gateway(context: RunContext) -> ContainerPlan:
     spec = context.spec
+    asked = model_of(spec)
     config = GatewayConfig(
-        provider=agent.spec.provider,
+        provider=asked.provider,
         base_url=provider_url(spec),
         api_key=_secret(spec),
         token=context.token,
-        models=(agent.spec.model,),
+        models=(asked.model,),
         deadline_seconds=context.deadline_seconds,
-        prices={model: price for model, price in prices().items() if model == agent.spec.model},
+        prices={model: price for model, price in prices().items() if model == asked.model},
         caps=caps_of(spec.budget),
         allow_unpriced=spec.allow_unpriced,
         rehearsed=spec.rehearsed,

@@ -134,17 +134,11 @@ def _pristine(run_dir: RunDir, task: Task) -> str:
 
 def image_names(spec: RunSpec) -> list[str]:
     """The images that this run needs."""
-    if spec.kind == "baseline":
-        relay = ["relay"] if spec.storage is not None else []
-        return ["trainer", "data", "optimizer", *relay]
-    rehearsal = ["rehearsal"] if spec.rehearsed else []
-    return [
-        f"agent-{load_agent(spec.contestant).spec.cli}",
-        "gateway",
-        "trainer",
-        "data",
-        *rehearsal,
-    ]
+    is_agent = spec.kind == "agent"
+    contestant = f"agent-{load_agent(spec.contestant).spec.cli}" if is_agent else "optimizer"
+    relay = ["relay"] if spec.storage is not None else []
+    model = ["gateway", *(["rehearsal"] if spec.rehearsed else [])]
+    return ["trainer", "data", contestant, *relay, *(model if spec.uses_model else [])]
 
 
 def versions(spec: RunSpec, engine: Engine, volume: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from runner.run.container_plan import agent_plan, provider_url
 from runner.run.context import image_names, open_context, versions
 from runner.run.lives import journal_finish, see_through, was_opened, write_result
 from runner.run.loop_parts import Ending
+from runner.run.proposal_costs import ProposalCosts
 from runner.run.settlement import UsageLog, settle_abandoned
 from runner.run.spent import last_spent
 from runner.run_lock import held, interrupted_by_signals
@@ -123,14 +124,15 @@ def close_abandoned(engine: Engine, runs: Path, run_id: str) -> RunResult:
         clock = BudgetClock(spec.budget, last_spent(run_dir), now=lambda: 0.0)
         usage = UsageLog(run_dir, context.journal, clock)
         ending = _end_of_abandoned(context.journal)
-        killed = end_pending(
-            context.ledger, context.journal, ending.detail, rehearsed=spec.rehearsed
-        )
-        for record in killed:
-            clock.count_trial(record.train_seconds)
         problems = settle_abandoned(
             context, usage, lambda: closed_gateway(engine, run_id, lambda: context.image("gateway"))
         )
+        killed = end_pending(
+            context.ledger, context.journal, ending.detail, rehearsed=spec.rehearsed,
+            priced=ProposalCosts(usage, context.ledger).priced,
+        )  # fmt: skip
+        for record in killed:
+            clock.count_trial(record.train_seconds)
         if spec.kind == "agent":
             problems += collect_abandoned(
                 engine, run_dir, context.journal, lambda: agent_plan(context, context.agent())
@@ -164,7 +166,7 @@ def _prepare(spec: RunSpec, engine: Engine, task: Task, show: Show) -> str:
     """
     files = task_data.input_files(spec.data, task, partial(show, "prepare"))
     images.ensure(engine, image_names(spec))
-    if spec.kind == "agent" and not spec.rehearsed:
+    if spec.uses_model and not spec.rehearsed:
         reach.check(engine, image_tag("gateway"), spec, provider_url(spec))
     if spec.storage is not None:
         database.check(engine, image_tag("relay"), spec)

@@ -37,7 +37,6 @@ from runner.wire.messages import (
     Usage,
 )
 
-TICK_SECONDS = 1.0  # seldom, because many runs may wait on one machine
 ENDING_TICK_SECONDS = 0.5
 READING_SECONDS = 15.0  # from one reading of the clock in the journal to the next
 SIGN_OF_LIFE_SECONDS = 0.9  # from one reading of the clock in a file of its own to the next
@@ -76,7 +75,7 @@ class RunLoop:
             self._begin()
             while (ending := self._final_ending()) is None:
                 with contextlib.suppress(queue.Empty):
-                    tick = TICK_SECONDS if self._ending is None else ENDING_TICK_SECONDS
+                    tick = ENDING_TICK_SECONDS if self._ending else self._parts.tick_seconds()
                     self._handle(self._parts.inbox.get(timeout=tick))
                 self._tick()
         except SuspendedError as suspended:
@@ -212,10 +211,10 @@ class RunLoop:
             raise SuspendedError(detail, why="gave_up", by="provider")
         gave_up = self._parts.driver.gave_up()
         if gave_up is not None and self._last_status >= FIRST_BAD_STATUS:
-            detail = f"the provider's last answer was HTTP {self._last_status}; {gave_up}"
+            detail = f"the provider's last answer was HTTP {self._last_status}; {gave_up.reason}"
             raise SuspendedError(detail, why="gave_up", by="provider")
         if gave_up is not None:
-            raise SuspendedError(gave_up, why="gave_up", by="agent")
+            raise SuspendedError(gave_up.reason, why="gave_up", by=gave_up.by)
 
     def _end(self, ending: Ending, *, may_think: bool = True) -> None:
         self._ending = ending

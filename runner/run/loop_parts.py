@@ -19,6 +19,10 @@ from runner.trials.judging import Judging
 from runner.trials.queue import TrialQueue
 from runner.wire.messages import Heartbeat
 
+TICK_SECONDS = 1.0
+WAITING_TICK_SECONDS = 2.0  # for a device: seldom, because many runs may wait on one machine
+SHORTEST_TICK_SECONDS = 0.05
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -48,7 +52,7 @@ class LoopParts:
     Attributes:
         engine: where the containers are.
         contestant: its container.
-        gateway: its container; None for a baseline.
+        gateway: its container; None for a baseline without a model.
         supervisor: starts containers again that died by themselves.
         wish: says what a person wants of the run, or None.
         judging: the sessions of the run's judge.
@@ -69,10 +73,17 @@ class LoopParts:
     wish: Callable[[], Wish | None]
     judging: Judging
 
+    def tick_seconds(self) -> float:
+        """How long the loop may sleep when nothing happens: never past the end of the hours."""
+        if not self.clock.only_waits():
+            return TICK_SECONDS
+        left = self.clock.wall_seconds_left()
+        return max(SHORTEST_TICK_SECONDS, min(WAITING_TICK_SECONDS, left))
+
     def tell_cap(self) -> None:
         """Tell the gateway what the model may still cost, where trials spend from the same money.
 
-        It is told every second, so that a gateway which was started again knows it as well.
+        It is told with every reading of the clock, so that a gateway which was started again knows it as well.
         """
         cap = self.clock.usd_cap()
         if self.gateway is not None and self.clock.budget.total_usd is not None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from runner.budget_clock import BudgetClock
 from runner.claims import reader as claims
 from runner.metrics import Metric
-from runner.records.schema import Best, Event, RunResult, now
+from runner.records.files import read_lines
+from runner.records.layout import RunDir
+from runner.records.proposal import FALLBACK, counts
+from runner.records.schema import Best, Event, RunResult, UsageRecord, now
 from runner.run.context import RunContext
 from runner.run.loop_parts import Ending
 from runner.run.model_use import in_turns_without_trial, since_last_trial
+from runner.trials.ledger import Ledger
 
 
 def run_result(
@@ -49,10 +55,27 @@ def run_result(
         since_last_trial=since_last_trial(events, spent) if is_agent else None,
         in_turns_without_trial=in_turns_without_trial(events, spent) if is_agent else None,
         trials_by_status=context.ledger.by_status(),
+        **({} if spec.proposer is None else proposal_fields(context.run_dir, context.ledger)),
         best_measured=context.ledger.best_measured(),
         best_claimed=claimed,
         problems=[*doubts, *lost_in_words(events), *problems],
     )
+
+
+def proposal_fields(run_dir: RunDir, ledger: Ledger) -> dict[str, Any]:
+    """Who proposed the trials of a baseline that uses a model, and how often its model failed."""
+    found = counts(record.proposal for record in ledger.records)
+    asked = read_lines(run_dir.usage, UsageRecord)
+    return {
+        "proposals": found,
+        "fallbacks": found.get(FALLBACK, 0),
+        "model_failures": sum(bool(one.failure) or not is_answered(one.status) for one in asked),
+    }
+
+
+def is_answered(status: int) -> bool:
+    """Whether an HTTP status is that of an answer; 0 stands for none at all."""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def lost_in_words(events: Iterable[Event]) -> list[str]:

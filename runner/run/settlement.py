@@ -7,6 +7,7 @@ counted at the end, whether or not the run's first runner lives to see it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -21,6 +22,14 @@ from runner.records.schema import UsageRecord
 from runner.run.context import RunContext
 
 MAX_ERROR_CHARS = 500
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a request cost, in US dollars and in tokens."""
+
+    usd: float
+    tokens: int
 
 
 class UsageLog:
@@ -38,7 +47,7 @@ class UsageLog:
         self._path = run_dir.usage
         self._journal = journal
         self._clock = clock
-        self._names = {record.request for record in read_lines(run_dir.usage, UsageRecord)}
+        self._costs = {one.request: _cost(one) for one in read_lines(run_dir.usage, UsageRecord)}
 
     def add(self, fields: Mapping[str, object]) -> UsageRecord | None:
         """Keep and count a request.
@@ -54,16 +63,20 @@ class UsageLog:
         except ValidationError as error:
             self._journal.write("gateway.usage_unreadable", error=str(error)[:MAX_ERROR_CHARS])
             return None
-        if record.request in self._names:
+        if record.request in self._costs:
             return None
         append_line(self._path, record)
-        self._names.add(record.request)
+        self._costs[record.request] = _cost(record)
         self._clock.count_request(record)
         return record
 
     def has(self, request: object) -> bool:
         """Whether a request of that name is counted, in this life of the run or an earlier one."""
-        return request in self._names
+        return request in self._costs
+
+    def cost_of(self, request: str) -> Cost:
+        """What a request cost that is counted."""
+        return self._costs[request]
 
     def take_up(self, engine: Engine, gateway: str) -> int:
         """Count what stands in the gateway's own book and is not counted yet.
@@ -84,6 +97,10 @@ class UsageLog:
             if not self.has(fields.get("request")) and self.add(fields) is None:
                 unreadable += 1
         return unreadable
+
+
+def _cost(record: UsageRecord) -> Cost:
+    return Cost(record.cost_usd, record.tokens)
 
 
 def settle(context: RunContext, usage: UsageLog, gateway: str) -> list[str]:
@@ -124,7 +141,7 @@ def settle_abandoned(context: RunContext, usage: UsageLog, gateway: Callable[[],
     Raises:
         HostError: the disk is full.
     """
-    if context.spec.kind != "agent":
+    if not context.spec.uses_model:
         return []
     try:
         return settle(context, usage, gateway())

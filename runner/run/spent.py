@@ -22,7 +22,7 @@ def last_spent(run_dir: RunDir) -> Spent:
     """What earlier lives of a run had spent.
 
     Trials and money are counted from the ledger and the usage, time and checks from the journal;
-    the time from the reading of every second, where that is the last one.
+    the time from the reading of its last second or two, where that is the last one.
     """
     trials = list(read_lines(run_dir.trials, TrialRecord))
     usage = list(read_lines(run_dir.usage, UsageRecord))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from runner import samplers
 from runner.agents import together
 from runner.budget_clock import BudgetClock
 from runner.calibration import Calibration
@@ -24,6 +25,7 @@ from runner.run.drivers.driver import Driver
 from runner.run.drivers.turn_policy import TurnTimeouts
 from runner.run.loop import RunLoop
 from runner.run.loop_parts import LoopParts
+from runner.run.proposal_costs import ProposalCosts
 from runner.run.settlement import UsageLog
 from runner.sandbox.peer import Peer
 from runner.sandbox.sandbox import Sandbox
@@ -49,7 +51,7 @@ def build_loop(
     contestant = sandbox.contestant
     parts = [peer for peer in sandbox.peers if peer is not sandbox.judge]
     context.judging.connect(sandbox.judge)
-    trials = _trial_queue(context, contestant, clock)
+    trials = _trial_queue(context, contestant, clock, ProposalCosts(usage, context.ledger))
     return RunLoop(
         LoopParts(
             run_dir=context.run_dir,
@@ -70,14 +72,18 @@ def build_loop(
     )
 
 
-def _trial_queue(context: RunContext, contestant: Peer, clock: BudgetClock) -> TrialQueue:
+def _trial_queue(
+    context: RunContext, contestant: Peer, clock: BudgetClock, costs: ProposalCosts
+) -> TrialQueue:
     source: TrialSource = "agent" if context.spec.kind == "agent" else "sampler"
+    proposers = None if context.spec.proposer is None else samplers.load()
     reader = SubmissionReader(
-        context.engine, context.run_dir, context.ledger, context.pristine, source
+        context.engine, context.run_dir, context.ledger, context.pristine, source, proposers
     )
     return TrialQueue(
         reader, _executor(context), context.ledger, clock, context.journal, context.inbox,
         contestant.send, context.spec.trials_at_a_time, prunes=context.spec.prunes,
+        priced=costs.priced,
     )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ class TrialQueue:
         send: sends a message to the contestant.
         at_a_time: how many trials may want a device at the same time.
         prunes: the contestant is told what is estimated of its trials, and may give them up.
+        priced: completes a record with what its proposal cost.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class TrialQueue:
         at_a_time: int = 1,
         *,
         prunes: bool = False,
+        priced: Callable[[TrialRecord], TrialRecord] = lambda record: record,
     ) -> None:
         self._reader = reader
         self._executor = executor
@@ -85,6 +87,7 @@ class TrialQueue:
         self._at_a_time = at_a_time
         self._most = MAX_QUEUED - 1 + at_a_time
         self._one_check = threading.Lock()
+        self._priced = priced
         self._pruning = Pruning(ledger.metric, send if prunes else None)
         self._in_flight: dict[str, TrialOrder] = {}
         self._number = max(ledger.highest_number(), pending.highest_queued(journal.events()))
@@ -289,7 +292,7 @@ class TrialQueue:
             self._inbox.put(TrialBroke(order, error))
 
     def _handle_end(self, event: TrialEnded) -> None:
-        record = event.record
+        record = self._priced(event.record)
         self._in_flight.pop(event.order.request, None)
         self._pruning.forget(event.order.request)
         self._clock.lease_wait_ended(record.trial, event.moment)

@@ -19,6 +19,7 @@ from runner.metrics import VAL_BPB, Metric
 from runner.records.best import are_judged, best_trial, own_trials
 from runner.records.clock import kept_at
 from runner.records.layout import RunDir, run_folders
+from runner.records.proposal import Proposal
 from runner.records.schema import Event, Record, RunResult, Spent
 from runner.results.files import is_there, read_bounded
 from runner.run_lock import alive
@@ -48,6 +49,7 @@ class ShortTrial(Record):
     hypothesis: str = ""
     reason: str = ""
     train_seconds: float = 0.0
+    proposal: Proposal | None = None
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ class Glance:
         """
         if self.spent is None or self.asked is None:
             return "–"
-        is_agent = self.asked.kind == "agent"
-        model = [f"${self.spent.usd:.2f}{'*' * self.asked.rehearsed}"] if is_agent else []
+        spent = f"${self.spent.usd:.2f}{'*' * self.asked.rehearsed}"
+        model = [spent] if self.asked.uses_model else []
         budget = budget_of(self.asked)
         compute = budget.compute_usd(self.spent.device_seconds)
         has_price = budget.compute_usd_per_hour is not None

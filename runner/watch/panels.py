@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from runner.records.proposal import counts, in_words
 from runner.records.schema import Event
 from runner.spec import RunSpec
 from runner.watch import ages
@@ -110,6 +111,8 @@ def _head(run: Followed, now: datetime) -> list[Text]:
     second = Text.assemble(f"best {metric.name} ", (value, "bold"), of)
     second.append(f"   {len(run.trials)} trials, {bad} failed")
     second.append(f", {pruned} pruned" if pruned else "")
+    sources = counts(trial.proposal for trial in run.trials)
+    second.append(f"   by {in_words(sources)}" if sources else "")
     spent = run.spent(now)
     if spent is not None and spent.requests:
         rehearsed = " rehearsed" if asked and asked.rehearsed else ""

@@ -181,7 +181,7 @@ class OptimizerConfig:
     own: OwnSampler | None = None
     pruner: str = "none"
     shared: SharedStudy | None = None
-    language_model: Mapping[str, Any] | None = None
+    language_model: Mapping[str, Any] | None = field(default=None, repr=False)  # has the token
 
 
 @dataclass(frozen=True)

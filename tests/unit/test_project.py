@@ -46,9 +46,9 @@ WHIMSICAL_NAMES = {
     "Conduct", "Props", "Stage", "Drawer", "Turnstile", "Door", "Voice", "Workshop", "Intake",
 }  # fmt: skip
 QUESTIONS = {"the lock", "the clock", "the dollar cap", "a new CLI", "a new sampler", "a new task"}
-# The options of a run are read in options.py; the others ask about this machine.
+# The options of a run are read in runner/options/; the others ask about this machine.
 READERS_OF_THE_ENVIRONMENT = {
-    "runner/options.py": "the user's key, and everything else that a run is made of",
+    "runner/options/environment.py": "the user's key, and everything else that a run is made of",
     "runner/engine/address.py": "DOCKER_CONTEXT: which engine",
     "runner/build/debian.py": "BAKEOFF_BASE and PATH: what the base image is made of",
     "runner/build/certificates.py": "the variables that name this machine's CA certificates",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from pathlib import Path
@@ -12,8 +13,8 @@ from pydantic import ValidationError
 from runner import options, samplers, spec
 from runner.configs import as_config
 from runner.errors import UserError
-from runner.options import RunOptions
-from runner.records.layout import RunDir
+from runner.options import RunOptions, proposing
+from runner.records.layout import ROOT, RunDir
 from runner.space.asked import knob_range
 from runner.spec import Budget, Knob, RunSpec
 from runner.tasks import load_space, load_task
@@ -53,6 +54,41 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         samplers.find("cma-es")
     assert caught.value.hint.startswith("did you mean cmaes?")
     assert "random" in caught.value.hint
+
+
+def test_the_methods_are_those_of_the_optimizers_image() -> None:
+    """Both tables name the same, in the same order."""
+    tree = ast.parse((ROOT / "images/optimizer/methods/__init__.py").read_text())
+    tables = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        and "METHODS" in {it.id for it in ast.walk(node) if isinstance(it, ast.Name)}
+        and isinstance(node.value, ast.Dict)
+    ]
+    (table,) = tables
+    keys = [key.value for key in table.keys if isinstance(key, ast.Constant)]
+    assert sorted(map(str, keys)) == sorted(samplers.load_methods())
+
+
+def test_every_prompt_that_a_method_needs_is_there() -> None:
+    """Each is a template, and none lies there that no method needs."""
+    needed = {name for row in samplers.load_methods().values() for name in row.prompts}
+    assert all(prompt.text for prompt in proposing.read_prompts(needed).values())
+    assert {path.stem for path in proposing.PROMPTS.glob("*.md")} == needed
+
+
+def test_a_method_works_with_a_sampler_that_says_what_it_would_suggest() -> None:
+    """Its own unless another is asked for; some have none."""
+    warm, space = samplers.load_methods()["warm"], samplers.load_methods()["llm-space"]
+    assert samplers.find_inner(samplers.load_methods()["llambo"], None) is None
+    for asked, found in ((None, "tpe"), ("grid", "grid"), ("gp", "gp")):
+        inner = samplers.find_inner(warm, asked)
+        assert inner is not None
+        assert inner.name == found
+    with pytest.raises(UserError, match="grid needs a finite space") as caught:
+        samplers.find_inner(space, "grid")
+    assert "catcma" not in caught.value.hint
 
 
 # --- a space that has to have an end --------------------------------------------------------------

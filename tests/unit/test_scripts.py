@@ -109,12 +109,17 @@ def test_every_option_of_a_baseline_reaches_the_command() -> None:
     line = made(
         "baseline", "SAMPLER=tpe", "SPACE=s.toml", "PRUNER=median", "WORKERS=2", "ASK_AHEAD=0",
         "GPUS=0,1", "CPU_SETS=2", "TOTAL_USD=3", "COMPUTE_USD_PER_HOUR=1", "STUDY=d",
-        "STORAGE=postgresql://a@b/c", "VERIFY=none", "K=2",
+        "STORAGE=postgresql://a@b/c", "VERIFY=none", "K=2", "MODEL=m", "PROVIDER=openai",
+        "INNER=gp", "RATIO=0.3", "FIRST=5", "AS_PUBLISHED=automl-2026", "REHEARSAL=1", "RECORD=1",
+        "BASE_URL=http://x", "ALLOW_UNPRICED=1", "ORPHAN_MINUTES=5",
     )  # fmt: skip
     for option in (
         "--space 's.toml'", "--pruner 'median'", "--workers '2'", "--no-ask-ahead",
         "--gpus '0,1'", "--cpu-sets '2'", "--total-usd '3'", "--compute-usd-per-hour '1'",
         "--study 'd'", "--storage 'postgresql://a@b/c'", "--verify 'none'", "--verify-seeds '2'",
+        "--model 'm'", "--provider 'openai'", "--inner 'gp'", "--ratio '0.3'", "--first '5'",
+        "--as-published 'automl-2026'", "--rehearsal", "--record", "--base-url 'http://x'",
+        "--allow-unpriced", "--orphan-minutes '5'",
     ):  # fmt: skip
         assert line.count(option) == 1, (option, line)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from runner import limits, spec, tasks
+from runner import limits, prices, spec, tasks
 from runner.errors import UserError
 from runner.limits import Limit
 from runner.metrics import VAL_BPB
@@ -175,7 +175,7 @@ def test_every_role_has_limits() -> None:
 
 def test_a_users_price_is_read_or_refused_by_name() -> None:
     """Whole dollars are taken; the error of a wrong price names model, field and file."""
-    price = spec.read_price("my-own-model", {"input": 1, "output": 1.5, "cached_read": 0.05})
+    price = prices.read_price("my-own-model", {"input": 1, "output": 1.5, "cached_read": 0.05})
     assert price == PriceOverride(1.0, 1.5, cached_read=0.05)
     for wrong, says in (
         ({"output": -1.5}, "at least 0"),
@@ -183,4 +183,4 @@ def test_a_users_price_is_read_or_refused_by_name() -> None:
         ({}, "miss"),
     ):
         with pytest.raises(UserError, match=rf"my-own-model in runner/prices\.toml: .*{says}"):
-            spec.read_price("my-own-model", {"input": 1, **wrong})
+            prices.read_price("my-own-model", {"input": 1, **wrong})

@@ -4,8 +4,8 @@ The model proposes settings that are to reach a target. Those outside of the spa
 were tried are dropped, and it is asked again. What is then missing is drawn at random. A method
 scores them, with the same model; the best one is the trial's.
 
-Source: Liu et al. 2024, "Large Language Models to Enhance Bayesian Optimization", section 5;
-llambo/acquisition_function.py of tennisonliu/LLAMBO.
+Source: Liu et al. 2024, "Large Language Models to Enhance Bayesian Optimization", on the sampling
+of candidate points; llambo/acquisition_function.py of tennisonliu/LLAMBO.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from models.terms import Model, Prompt
 from samplers.grid import key_of
 from space import Knob, active
 
-from methods.acquisition import target_of
 from methods.context import fill, ranked, shown_best, shown_results
-from methods.replies import Replies, UnusableError, ask_all
+from methods.replies import Replies, UnusableError, ask_all, counted
 from methods.settings import (
     CLAMPED,
     DEFAULTED,
@@ -40,6 +39,7 @@ FIRST = 5  # trials before the model is asked, with trial 0
 CANDIDATES, LEAST = 10, 5  # asked for in a round; fewer are not enough to choose from
 ASK_AGAIN = 3  # rounds
 TEMPERATURE, MAX_TOKENS = 0.8, 2048  # the second is the study's
+FLAT = 0.1  # of the best value, upstream's: what stands for a range where all values are equal
 RANDOM = "random"
 Score = tuple[float, ...]  # the higher the better; later members count where earlier ones are equal
 
@@ -105,6 +105,32 @@ def propose_best(shown: Shown, number: int, alpha: float, model: Model, scores: 
     reached = candidates.replies.answered > 0
     scored, replies = scores(shown, candidates, model) if reached else nothing
     return _chosen(candidates, scored, replies, shown.past)
+
+
+def target_of(values: Sequence[float], alpha: float, *, minimize: bool) -> float:
+    """The value that candidates are to reach.
+
+    With the range R between the best and the worst of the values it is `best − alpha·R` where lower
+    is better and `best + alpha·R` where higher is better. So an alpha above 0 asks for better than
+    the best, whatever the direction; one below 0 for a value that has been reached. Where all
+    values are above 0, alpha is halved until the target is too: a loss has no value below 0.
+
+    Args:
+        values: what was measured, one value at least.
+        alpha: a share of the range.
+        minimize: whether lower values are better.
+
+    Source: Liu et al. 2024 (s' = s_min − α(s_max − s_min), for minimisation), and
+        llambo/acquisition_function.py of tennisonliu/LLAMBO for maximisation and equal values.
+        A comment there recommends −0.2; its authors' own searches have 0.1.
+    """
+    low, high = min(values), max(values)
+    best = low if minimize else high
+    size = (high - low) or FLAT * abs(best)
+    toward = -1.0 if minimize else 1.0
+    while low > 0 and best + toward * alpha * size <= 0:
+        alpha /= 2
+    return best + toward * alpha * size
 
 
 def find_candidates(shown: Shown, number: int, target: float, model: Model) -> Candidates:
@@ -186,7 +212,7 @@ def _chosen(
         knobs=setting.knobs,
         requests=account.requests,
         changed=setting.changed,
-        repairs=account.repairs,
+        repairs=counted(account.repairs),
         duplicate=is_duplicate(setting.knobs, past),
         why=why,
     )

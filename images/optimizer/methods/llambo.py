@@ -6,19 +6,14 @@ arXiv:2402.03921; tennisonliu/LLAMBO. Written afresh, with its figures.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models.terms import Model, Prompt
 from optuna.trial import FrozenTrial
 
-from methods.acquisition import (
-    Prediction,
-    expected_improvement,
-    improvement,
-    summed_up,
-)
 from methods.candidates import (
     ALPHA,
     AUTOML_2026,
@@ -39,8 +34,29 @@ from methods.terms import Past, Proposal, Search
 THEIR_FIRST = 1  # the study's
 PREDICTIONS = 10  # of each candidate
 TEMPERATURE, MAX_TOKENS = 0.7, 1024
+LEAST_SPREAD = 1e-5  # upstream's, in the metric's unit: ten equal predictions are not certainty
 PENALTY, FIRST_PENALTY = 0.5, 2.0  # the study's, in the unit of val_bpb
 SCHEMA = object_schema({"value": {"anyOf": [{"type": "number"}, {"type": "null"}]}})
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model expects of a setting: a value, or None where it expects a failure."""
+
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Several predictions of one setting, summed up.
+
+    Attributes:
+        mean: of them all; a failure counts as the worst value that was measured.
+        spread: the standard deviation (divided by n) of those that are numbers.
+    """
+
+    mean: float
+    spread: float
 
 
 class Llambo:
@@ -83,6 +99,52 @@ class Llambo:
         if number < (THEIR_FIRST if theirs else FIRST) or not shown.values:
             return random_proposal(search, number, past)
         return propose_best(shown, number, THEIR_ALPHA if theirs else ALPHA, model, _scores)
+
+
+def summed_up(predictions: Sequence[Prediction], worst: float) -> Predicted | None:
+    """The mean and the spread of a setting's predictions; None where there are none.
+
+    A predicted failure moves the mean and not the spread. In the spread it would look like promise:
+    of a setting that fails half the time, expected improvement would see the wide half below.
+
+    Args:
+        predictions: those that could be read.
+        worst: the worst value that was measured, which stands for a failure.
+    """
+    if not predictions:
+        return None
+    numbers = [one.value for one in predictions if one.value is not None]
+    failures = len(predictions) - len(numbers)
+    mean = (sum(numbers) + failures * worst) / len(predictions)
+    return Predicted(mean, max(_deviation(numbers), LEAST_SPREAD))
+
+
+def expected_improvement(predicted: Predicted, best: float, *, minimize: bool) -> float:
+    """By how much a setting is expected to beat the best one, if its value is normal.
+
+    E[max(0, I)] for I ~ N(δ, s²) is δ·Φ(δ/s) + s·φ(δ/s), where δ is by how much the mean beats the
+    best. It is 0 or more, in the metric's unit.
+
+    Source: Jones, Schonlau, Welch 1998, "Efficient Global Optimization of Expensive Black-Box
+        Functions", equation 15.
+    """
+    better = improvement(predicted, best, minimize=minimize)
+    z = better / predicted.spread
+    below = 0.5 * math.erfc(-z / math.sqrt(2))
+    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return max(0.0, better * below + predicted.spread * density)
+
+
+def improvement(predicted: Predicted, best: float, *, minimize: bool) -> float:
+    """By how much the mean beats the best value; below 0 where it does not."""
+    return best - predicted.mean if minimize else predicted.mean - best
+
+
+def _deviation(numbers: Sequence[float]) -> float:
+    if not numbers:
+        return 0.0
+    mean = sum(numbers) / len(numbers)
+    return math.sqrt(sum((one - mean) ** 2 for one in numbers) / len(numbers))
 
 
 def penalised(past: Sequence[Past], *, minimize: bool) -> list[Past]:

@@ -6,6 +6,7 @@ Invariant: whatever the answers are, each is either read or dropped, and what is
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -72,6 +73,15 @@ def ask_all(
         values.append(value)
         account += one
     return values, account
+
+
+def counted(repairs: Sequence[str]) -> tuple[str, ...]:
+    """Each kind once, with how often it was where that is more than once: "fence (12)".
+
+    A trial has some 110 answers, and the ledger takes a few names.
+    """
+    times = Counter(repairs)
+    return tuple(kind if times[kind] == 1 else f"{kind} ({times[kind]})" for kind in times)
 
 
 def number_of(said: Any) -> float | None:

@@ -15,7 +15,7 @@ from runner.agents import Agent, PromptName, Turn, TurnOutcome, remarks, render_
 from runner.budget_clock import BudgetClock
 from runner.records.journal import Journal
 from runner.run.drivers.agent_states import TRANSITIONS, TURN_RUNS, Event, State
-from runner.run.drivers.driver import Closing
+from runner.run.drivers.driver import Closing, GaveUp
 from runner.run.drivers.turn_policy import (
     MAX_TURNS_WITHOUT_TRIAL,
     TurnPolicy,
@@ -217,11 +217,14 @@ class AgentDriver:
 
     # --- questions --------------------------------------------------------------------------------
 
-    def gave_up(self) -> str | None:
+    def gave_up(self) -> GaveUp | None:
         if self._state is State.DOWN:
             late = self._clock.now() >= self._exits_until
-            return "its PID 1 stopped unasked, and its container still runs" if late else None
-        return None if self._state in TURN_RUNS else self._policy.gave_up()
+            return (
+                GaveUp("its PID 1 stopped unasked, and its container still runs") if late else None
+            )
+        reason = None if self._state in TURN_RUNS else self._policy.gave_up()
+        return None if reason is None else GaveUp(reason)
 
     def interrupted(self) -> bool:
         return self._state not in TURN_RUNS

@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Callable
 
-from runner.run.drivers.driver import Closing
+from runner.run.drivers.driver import Closing, GaveUp
 from runner.sandbox.peer import Peer
 from runner.wire.messages import Message, Stop, Stopped, TrialEstimated
+from runner.wire.model_config import GAVE_UP
 
 OPTIMIZER_GRACE_SECONDS = 10.0
+MAX_REASON_CHARS = 500
 EXIT_SECONDS = 15.0  # from its word that it stops to its container's end
 
 
@@ -63,10 +65,12 @@ class OptimizerDriver:
     def tick(self, trials_in_flight: int) -> None:
         pass
 
-    def gave_up(self) -> str | None:
+    def gave_up(self) -> GaveUp | None:
+        if self._reason.startswith(GAVE_UP):  # its own word that its model is of no use
+            return GaveUp(self._reason.removeprefix(GAVE_UP)[:MAX_REASON_CHARS], by="provider")
         if self._now() < self._exits_until:
             return None
-        return f"the sampler stopped, and its container still runs: {self._reason}"
+        return GaveUp(f"the sampler stopped, and its container still runs: {self._reason}")
 
     def container_died(self) -> None:
         self._exits_until = math.inf

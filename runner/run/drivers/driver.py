@@ -12,6 +12,14 @@ from runner.wire.messages import Message
 
 
 @dataclass(frozen=True)
+class GaveUp:
+    """Why a contestant does not get on, and who has to act: agent or provider."""
+
+    reason: str
+    by: str = "agent"
+
+
+@dataclass(frozen=True)
 class Closing:
     """Why a run ends, and what the contestant can make of its grace period.
 
@@ -47,7 +55,7 @@ class Driver(Protocol):
     def tick(self, trials_in_flight: int) -> None:
         """Do what time alone brings. Called after every event, and at least twice a second."""
 
-    def gave_up(self) -> str | None:
+    def gave_up(self) -> GaveUp | None:
         """Why the contestant does not get on, which suspends the run; None while it does."""
 
     def container_died(self) -> None:

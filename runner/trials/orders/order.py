@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.records.proposal import Proposal
 from runner.records.schema import TrialRecord, TrialSource, now
 from runner.trials.terms import CONTESTANT, Terms
 
@@ -31,6 +32,7 @@ class TrialOrder:
         knobs_changed: name → (value in the parent, value now).
         other_changes: something else differs from the parent too.
         queued_at: when the request became a trial, ISO 8601.
+        proposal: where an optimiser that uses a model has it from; its costs are not known yet.
         terms: how it runs and is scored.
     """
 
@@ -48,6 +50,7 @@ class TrialOrder:
     knobs_changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     other_changes: bool = False
     queued_at: str = ""
+    proposal: Proposal | None = None
     terms: Terms = CONTESTANT
 
     def record(self, **measured: Any) -> TrialRecord:
@@ -65,6 +68,7 @@ class TrialOrder:
             knobs_changed=self.knobs_changed,
             other_changes=self.other_changes,
             queued_at=self.queued_at,
+            proposal=self.proposal,
             ended_at=now(),
             **measured,
         )

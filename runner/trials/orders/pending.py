@@ -8,7 +8,7 @@ judge said of it was lost with the runner. So it runs again, from what lies in i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -73,15 +73,27 @@ def pending_orders(run_dir: RunDir, ledger: Ledger, journal: Journal) -> list[Tr
 
 
 def end_pending(
-    ledger: Ledger, journal: Journal, reason: str, *, rehearsed: bool
+    ledger: Ledger,
+    journal: Journal,
+    reason: str,
+    *,
+    rehearsed: bool,
+    priced: Callable[[TrialRecord], TrialRecord] = lambda record: record,
 ) -> list[TrialRecord]:
     """Record every pending trial as killed, for a run that nobody goes on with.
+
+    Args:
+        ledger: gets the records.
+        journal: the run's.
+        reason: why they are killed.
+        rehearsed: whether a scripted model stood behind the run.
+        priced: completes a record with what its proposal cost.
 
     Raises:
         HostError: the disk is full.
     """
     records = [
-        order.record(status="killed", reason=reason, rehearsed=rehearsed)
+        priced(order.record(status="killed", reason=reason, rehearsed=rehearsed))
         for order in pending_orders(ledger.run_dir, ledger, journal)
     ]
     for record in records:
@@ -172,7 +184,7 @@ def _read_order(run_dir: RunDir, trial: int, request: str) -> TrialOrder | str:
         return "its order.json is that of another trial"
     if hashlib.sha256(text.encode()).hexdigest() != kept.sha256:
         return "its train.py is not the one that was handed in"
-    fields = kept.model_dump(exclude={"schema_version"})
+    fields = kept.model_dump(exclude={"schema_version", "proposal"}) | {"proposal": kept.proposal}
     parent_text = _parent_text(run_dir, kept.parent)
     return TrialOrder(train_py=text, parent_train_py=parent_text or text, **fields)
 

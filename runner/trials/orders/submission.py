@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from runner.engine.client import Engine
 from runner.errors import PathError
 from runner.records.layout import RunDir
+from runner.records.proposal import Proposal
 from runner.records.schema import TrialSource, now
 from runner.trials.ledger import Ledger
 from runner.trials.orders.order import TrialOrder
+from runner.trials.orders.provenance import read_proposal
 from runner.wire.messages import (
     CATEGORIES,
     MAX_HYPOTHESIS_CHARS,
@@ -51,16 +54,25 @@ class SubmissionReader:
         ledger: the trials so far; a new one's parent is the best of them.
         pristine: the task's own train.py, the parent of the first trial.
         source: who asks.
+        proposers: the samplers that may have proposed a trial beside a model; None where no model
+            proposes any, and nothing that is said of that is kept.
     """
 
     def __init__(
-        self, engine: Engine, run_dir: RunDir, ledger: Ledger, pristine: str, source: TrialSource
+        self,
+        engine: Engine,
+        run_dir: RunDir,
+        ledger: Ledger,
+        pristine: str,
+        source: TrialSource,
+        proposers: Collection[str] | None = None,
     ) -> None:
         self._engine = engine
         self._run_dir = run_dir
         self._ledger = ledger
         self._pristine = pristine
         self._source = source
+        self._proposers = proposers
 
     def order(self, container: str, request: TrialRequested, trial: int) -> TrialOrder | Refusal:
         """The order for a request, or why there is none.
@@ -91,7 +103,13 @@ class SubmissionReader:
             knobs_changed=changed,
             other_changes=other,
             queued_at=now(),
+            proposal=self._proposal(request),
         )
+
+    def _proposal(self, request: TrialRequested) -> Proposal | None:
+        if self._proposers is None:
+            return None
+        return read_proposal(request.proposal, self._proposers)
 
     def _text_of(self, trial: int) -> str:
         path = self._run_dir.trial(trial) / "train.py"

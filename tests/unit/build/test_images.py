@@ -170,7 +170,7 @@ def test_runs_need_what_they_use_and_no_more() -> None:
     shared = baseline.model_copy(update={"storage": "postgresql://user@192.0.2.1/studies"})
     assert sorted(image_names(shared)) == ["data", "optimizer", "relay", "trainer"]
     agent = baseline.model_copy(update={"kind": "agent", "contestant": "gpt"})
-    assert image_names(agent) == ["agent-codex", "gateway", "trainer", "data"]
+    assert sorted(image_names(agent)) == ["agent-codex", "data", "gateway", "trainer"]
     rehearsed = [
         agent.model_copy(update={"contestant": name, "rehearsed": True}) for name in agent_names()
     ]

@@ -7,7 +7,7 @@ import pytest
 from runner.records.layout import RunDir
 from runner.records.prompts import read_prompts
 from runner.run.drivers.agent_driver import EXIT_SECONDS
-from runner.run.drivers.driver import Closing
+from runner.run.drivers.driver import Closing, GaveUp
 from runner.run.drivers.turn_policy import (
     HUNG_SECONDS,
     LONGEST_PAUSE_SECONDS,
@@ -151,7 +151,7 @@ def test_an_agent_without_trials_gives_up(rig: AgentRig) -> None:
         rig.turn_ends()
         if rig.driver.gave_up() is None:
             rig.driver.tick(0)
-    assert rig.driver.gave_up() == f"no trial in {MAX_TURNS_WITHOUT_TRIAL} turns"
+    assert rig.driver.gave_up() == GaveUp(f"no trial in {MAX_TURNS_WITHOUT_TRIAL} turns")
     rig.driver.tick(0)
     assert rig.clock.turns == MAX_TURNS_WITHOUT_TRIAL, "no turn begins after that"
     assert rig.driver.gave_up() is not None
@@ -278,7 +278,8 @@ def test_a_container_that_stops_unasked_and_stays_suspends_the_run(rig: AgentRig
     rig.driver.handle_message(Stopped("SIGTERM"))
     assert rig.driver.gave_up() is None
     rig.tick_after(EXIT_SECONDS)
-    assert rig.driver.gave_up() == "its PID 1 stopped unasked, and its container still runs"
+    lost = GaveUp("its PID 1 stopped unasked, and its container still runs")
+    assert rig.driver.gave_up() == lost
     rig.driver.close(Closing("hours", told=False, can_think=True))
     assert rig.driver.gave_up() is None
 

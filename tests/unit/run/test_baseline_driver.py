@@ -9,6 +9,7 @@ from runner.run.drivers.baseline_driver import (
 )
 from runner.run.drivers.driver import Closing
 from runner.wire.messages import Stop, Stopped, TrialEstimated
+from runner.wire.model_config import GAVE_UP
 from tests.unit.run.rig import Hands, ScriptedPeer
 
 
@@ -35,7 +36,10 @@ def test_a_sampler_that_stops_and_does_not_exit_gives_up() -> None:
     driver.handle_message(Stopped("the disk is full"))
     assert driver.gave_up() is None
     hands.at += EXIT_SECONDS
-    assert "the disk is full" in (driver.gave_up() or "")
+    gave_up = driver.gave_up()
+    assert gave_up is not None
+    assert "the disk is full" in gave_up.reason
+    assert gave_up.by == "agent"
     driver.container_died()
     assert driver.gave_up() is None
 
@@ -71,3 +75,14 @@ def test_an_estimate_that_comes_back_gives_its_trial_up() -> None:
     driver.handle_message(TrialEstimated("ask-4", 30, 2.5))
     assert given_up == [("ask-4", 30)]
     assert not driver.closed()
+
+
+def test_an_optimiser_whose_model_is_of_no_use_gives_up_at_once() -> None:
+    """The provider has to act, and what it says is bounded; its container need not end first."""
+    driver = OptimizerDriver(ScriptedPeer(), Hands())
+    driver.handle_message(Stopped(f"{GAVE_UP}11 of 20 answers were of no use {'x' * 9000}"))
+    gave_up = driver.gave_up()
+    assert gave_up is not None
+    assert gave_up.by == "provider"
+    assert gave_up.reason.startswith("11 of 20")
+    assert len(gave_up.reason) == 500

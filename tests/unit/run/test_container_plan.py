@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
-from runner import options
+from runner import options, samplers
 from runner.engine.client import Engine
 from runner.engine.containers import EngineInfo
 from runner.engine.lockdown import BRIDGE, NO_NETWORK
@@ -14,11 +15,16 @@ from runner.metrics import VAL_BPB
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.run.container_plan import caps_of, container_plans, journal_estimate
-from runner.run.context import open_context
-from runner.spec import Budget
+from runner.run.context import RunContext, image_names, open_context
+from runner.spec import Budget, RunSpec
 from runner.tasks import load_task
-from runner.wire.messages import ScoreEstimated
+from runner.wire.config_reader import read_config
+from runner.wire.messages import ScoreEstimated, Start
+from runner.wire.model_config import ModelConfig
+from runner.wire.packed_text import unpack_text
+from runner.wire.protocol import MAX_LINE_BYTES, encode
 from runner.wire.start_config import Caps
+from tests.unit.options.rig import MODEL, keep_prompts
 
 
 @pytest.mark.parametrize(
@@ -79,6 +85,70 @@ class ImagesEngine(Engine):
         return tag
 
 
+IMAGES = ("trainer", "optimizer", "relay", "gateway", "rehearsal")
+
+
+@pytest.mark.parametrize("rehearsal", [False, True])
+def test_an_optimizer_reaches_its_model_through_the_gateway_alone(
+    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rehearsal: bool
+) -> None:
+    """Only the gateway has the key and, unless it is rehearsed, a network."""
+    keep_prompts(tmp_path / "prompts", monkeypatch)
+    asked = options.RunOptions(model=MODEL, rehearsal=rehearsal, record=True, workers=2)
+    budget = Budget(trials=1, usd=2, tokens=9)
+    spec = options.baseline_run("centaur", asked, budget, {"ANTHROPIC_API_KEY": "sk-real"})
+    context = context_of(spec, run_dir)
+    plans = {plan.role: plan for plan in container_plans(context)}
+    assert list(plans) == ["judge", *(["rehearsal"] if rehearsal else []), "gateway", "optimizer"]
+    gateway, optimizer = plans["gateway"], plans["optimizer"]
+    assert (gateway.network, optimizer.network) == (NO_NETWORK if rehearsal else BRIDGE, NO_NETWORK)
+    assert optimizer.volumes == {"study": ("/state", False), "gateway": ("/run/gateway", True)}
+    told = {name: gateway.config[name] for name in ("provider", "models", "token", "record")}
+    assert told == {
+        "provider": "anthropic", "models": (MODEL,), "token": context.token, "record": True,
+    }  # fmt: skip
+    assert gateway.config["caps"] == {"usd": 2, "tokens": 9}
+    assert gateway.config["orphan_seconds"] == 600
+    assert ("sk-real" in str(gateway.config)) != rehearsal
+    assert "sk-real" not in str(optimizer.config)
+    if rehearsal:
+        assert plans["rehearsal"].config["tools"] == ()
+    assert sorted(image_names(spec)) == sorted(
+        ["data", "gateway", "optimizer", "trainer", *(["rehearsal"] if rehearsal else [])]
+    )
+
+
+@pytest.mark.parametrize("name", samplers.load_methods())
+def test_an_optimizer_is_told_its_model_and_its_method(
+    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """With its prompts, and with train.py where the method reads it; all fits one line."""
+    keep_prompts(tmp_path / "prompts", monkeypatch)
+    asked = options.RunOptions(rehearsal=True, trial_seconds=5)
+    context = context_of(options.baseline_run(name, asked, Budget(trials=1)), run_dir)
+    config = container_plans(context)[-1].config
+    assert len(encode(Start(dict(config)))) < MAX_LINE_BYTES
+    assert config["sampler"] == name
+    told = read_config(ModelConfig, config["language_model"])
+    assert (told.method, told.provider, told.model) == (name, "anthropic", MODEL)
+    assert (told.token, told.metric, told.task) == (context.token, "val_bpb", "pystdlib")
+    assert (told.trial_seconds, told.machine) == (5, "2 processor cores")
+    row = samplers.load_methods()[name]
+    assert (told.inner, tuple(told.prompts)) == (row.inner, row.prompts)
+    text = unpack_text(told.train_py_gz, 1 << 20) if told.train_py_gz else b""
+    assert text.decode() == (context.pristine if name in ("llm-code", "llm-space") else "")
+
+
+def context_of(spec: RunSpec, run_dir: RunDir) -> RunContext:
+    """A run whose engine has every image."""
+    names = {name: f"sha256:{name}" for name in IMAGES}
+    known = spec.model_copy(update={"versions": {"images": names}})
+    data = "bakeoff-data-pystdlib-0123"
+    return open_context(
+        known, ImagesEngine(), run_dir, load_task("pystdlib"), data, lambda *_: None
+    )
+
+
 @pytest.mark.parametrize("storage", [None, "postgresql://bakeoff@192.0.2.1:6432/studies"])
 def test_an_optimizer_has_no_network_whatever_its_study_is_in(
     run_dir: RunDir, storage: str | None
@@ -86,12 +156,7 @@ def test_an_optimizer_has_no_network_whatever_its_study_is_in(
     """The relay has one, and is told an address and no secret; only the optimizer has that."""
     asked = options.RunOptions(seed=184, storage=storage)
     spec = options.baseline_run("tpe", asked, Budget(trials=1), {"STORAGE_PASSWORD": "a-secret"})
-    names = {name: f"sha256:{name}" for name in ("trainer", "optimizer", "relay")}
-    known = spec.model_copy(update={"versions": {"images": names}})
-    data = "bakeoff-data-pystdlib-0123"
-    context = open_context(
-        known, ImagesEngine(), run_dir, load_task("pystdlib"), data, lambda *_: None
-    )
+    context = context_of(spec, run_dir)
     plans = {plan.role: plan for plan in container_plans(context)}
     optimizer = plans["optimizer"]
     assert optimizer.network == NO_NETWORK
@@ -108,4 +173,4 @@ def test_an_optimizer_has_no_network_whatever_its_study_is_in(
     assert "a-secret" not in repr(plans)
     assert optimizer.config["shared"]["password"] == "a-secret"
     assert optimizer.volumes["storage"] == ("/run/storage", True)
-    assert data in optimizer.config["shared"]["compared"]
+    assert context.data_volume in optimizer.config["shared"]["compared"]

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import pytest
 
 from runner.errors import EngineError, SuspendedError
-from runner.run.loop import READING_SECONDS, TICK_SECONDS
-from runner.run.loop_parts import Ending
+from runner.run.loop import READING_SECONDS
+from runner.run.loop_parts import TICK_SECONDS, Ending
 from runner.sandbox.peer import ConnectionLost, MessageReceived
 from runner.wire.messages import (
     CapReached,

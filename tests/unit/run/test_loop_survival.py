@@ -14,11 +14,15 @@ from runner.run.loop import RunLoop
 from runner.sandbox.peer import ContainerExited
 from runner.wire.messages import (
     Message,
+    Problem,
     Stop,
+    Stopped,
+    TrialAccepted,
     TurnFinished,
     TurnInterrupt,
     TurnStart,
 )
+from runner.wire.model_config import GAVE_UP
 from tests.unit.run.gateway_book import BookEngine, book, settled
 from tests.unit.run.loop_rig import STOP, SUSPEND, Rigs
 
@@ -172,6 +176,27 @@ def test_a_judge_that_ends_ends_no_run(make: Rigs) -> None:
     assert lost == ["lost"]
     (said,) = rig.said("judge.ended")
     assert (said["exit_code"], said["last_lines"]) == (137, "out of memory")
+
+
+def test_an_optimiser_whose_model_is_of_no_use_is_suspended_by_its_provider(make: Rigs) -> None:
+    """Not as a death of its container; the trial under way is run again when the run goes on."""
+    rig = make(trials=9)
+    rig.executor.held.add(1)
+
+    def give_up(message: Message) -> Iterable[Message]:
+        yield from rig.work(message)
+        if isinstance(message, TrialAccepted):
+            yield Problem("asking the model", "11 of 20 answers were of no use")
+            yield Stopped(f"{GAVE_UP}11 of 20 answers were of no use")
+            rig.inbox.put(ContainerExited("optimizer", 0, "stopped"))
+
+    rig.contestant.answers = give_up
+    with pytest.raises(SuspendedError, match="11 of 20") as caught:
+        rig.run()
+    assert (caught.value.why, caught.value.by) == ("gave_up", "provider")
+    assert rig.said("part.died") == []
+    assert rig.said("container.problem")[0]["during"] == "asking the model"
+    assert rig.trials() == []
 
 
 def test_an_agent_that_asks_for_no_trial_gives_up(make: Rigs) -> None:

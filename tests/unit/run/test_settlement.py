@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from runner.budget_clock import BudgetClock
@@ -14,7 +16,7 @@ from runner.records.schema import UsageRecord
 from runner.run.context import RunContext, open_context
 from runner.run.settlement import UsageLog, settle, settle_abandoned
 from runner.run.spent import last_spent
-from runner.spec import Budget, RunSpec
+from runner.spec import Budget, Proposer, RunSpec
 from runner.tasks import load_task
 from tests.unit.run.gateway_book import BookEngine, book, settled
 
@@ -101,6 +103,17 @@ def test_records_that_the_engine_does_not_give_are_one_sentence(run_dir: RunDir)
     (problem,) = settle(run, usage_log(run)[0], "gateway")
     assert problem.startswith("records: not all could be fetched")
     assert [e.event for e in run.journal.events()] == ["records.unreadable"]
+
+
+def test_a_baseline_that_used_a_model_is_settled_like_an_agent(run_dir: RunDir) -> None:
+    """Its gateway has a book, whoever ends the run."""
+    run = context(run_dir, BookEngine(book(settled("1", 0.25))), "centaur")
+    asked = Proposer(method="centaur", provider="openai", model="m")
+    run = dataclasses.replace(run, spec=run.spec.model_copy(update={"proposer": asked}))
+    usage, clock = usage_log(run)
+    assert settle_abandoned(run, usage, lambda: "gateway") == []
+    assert clock.spent().usd == 0.25
+    assert usage.cost_of("1").tokens == 10
 
 
 @pytest.mark.parametrize(("contestant", "gateway"), [("gpt", ""), ("random", "gateway")])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from runner.configs import StartConfig, as_config, known_config
 from runner.wire.config_reader import ConfigError, read_config
 from runner.wire.messages import MESSAGES, Start
+from runner.wire.model_config import ModelConfig
 from runner.wire.packed_text import pack_text, unpack_text
 from runner.wire.protocol import MAX_LINE_BYTES, decode, encode
 from runner.wire.start_config import (
@@ -235,11 +236,23 @@ def test_a_large_train_py_fits_in_one_message() -> None:
     assert json.loads(line)["config"]["threads"] == 1
 
 
+def test_an_earlier_container_is_not_told_of_a_model() -> None:
+    """It knows no field for one; what a later one is told comes back as it was."""
+    asked = ModelConfig("warm", "openai", "gpt-5.4", KEY, "val_bpb", "pystdlib", 5.0, inner="gp")
+    config = as_config(dataclasses.replace(OPTIMIZER, language_model=dataclasses.asdict(asked)))
+    assert "language_model" not in known_config(config, 3)
+    told = read_config(OptimizerConfig, known_config(config, 4))
+    assert told.language_model is not None
+    assert read_config(ModelConfig, told.language_model) == asked
+    assert KEY not in repr(told)
+    assert KEY not in repr(asked)
+
+
 def test_an_earlier_container_is_not_told_of_conditions() -> None:
     """Nor does a run that it belongs to have any: the field is left out of each knob."""
     earlier = known_config(as_config(OPTIMIZER), 2)["space"]
     assert all("when" not in knob for knob in earlier.values())
-    assert known_config(as_config(OPTIMIZER), 3) == as_config(OPTIMIZER)
+    assert known_config(as_config(OPTIMIZER), 4) == as_config(OPTIMIZER)
 
 
 def test_an_earlier_optimizer_is_told_what_it_knew() -> None:

@@ -9,13 +9,13 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from methods.acquisition import (
+from methods.candidates import target_of
+from methods.llambo import (
     LEAST_SPREAD,
     Predicted,
     Prediction,
     expected_improvement,
     summed_up,
-    target_of,
 )
 from scipy import integrate, stats
 

@@ -173,7 +173,7 @@ def test_what_is_no_new_setting_is_dropped_and_counted(bad: Any, named: str) -> 
     """Five of ten are enough; the others have a word each in the account."""
     proposal, model = proposed(says([*TEN[:5], *[bad] * 5], by_rate))
     assert [len(batch) for batch in model.batches] == [10, 50]
-    assert (proposal.by, proposal.repairs) == ("model", (named,) * 5)
+    assert (proposal.by, proposal.repairs) == ("model", (f"{named} (5)",))
 
 
 def test_what_is_said_of_an_inactive_knob_is_of_no_account() -> None:
@@ -191,7 +191,7 @@ def test_what_is_no_prediction_is_dropped_and_counted(bad: Any) -> None:
     """A candidate of which nothing is known is not run, and no number is too large for the sum."""
     proposal, _ = proposed(says(TEN, lambda rate: {"value": bad if rate == 0.95 else 3 - rate}))
     assert (proposal.by, proposal.knobs["RATE"]) == ("model", 0.85)
-    assert proposal.repairs == ("prediction: no number",) * 10
+    assert proposal.repairs == ("prediction: no number (10)",)
 
 
 def test_a_number_in_quotes_is_a_prediction() -> None:
@@ -208,7 +208,7 @@ def test_too_few_candidates_are_asked_for_again() -> None:
     assert [len(batch) for batch in model.batches] == [10, 10, 100]
     proposal, model = proposed(says(one_in_ten, by_rate))
     assert [len(batch) for batch in model.batches] == [10, 10, 10, 10, 50]
-    assert proposal.repairs == ("candidates: out of range",) * 36
+    assert proposal.repairs == ("candidates: out of range (36)",)
 
 
 def test_what_is_missing_is_drawn_at_random_and_named() -> None:
