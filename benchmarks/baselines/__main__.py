@@ -1,12 +1,13 @@
 """`make bench-baselines`: what the samplers cost and what they find, on a made-up objective.
 
 Everything runs in containers of the optimizer's image, one for each sampler; `--python PATH` takes
-a Python of this machine instead, which needs the packages of that image. Two parts:
+a Python of this machine instead, which needs the packages of that image. Three parts:
 
 - `time`: seconds of an ask after 1, 100 and 500 trials, of a processor and by the clock.
 - `found`: searches of 60 trials over the 14 knobs of `[large]`, with noise and failures
   (objective.py), for ten seeds. Each sampler that has a model is compared with random search by the
   exact sign test, with Holm's correction for their number.
+- `trial`: what a whole trial costs beside its training, in real runs (trial.py).
 
 Results are added to `benchmarks/results/baselines.json`, so that the samplers may be measured one
 by one; tables of all of them are printed for docs/performance.md.
@@ -29,7 +30,7 @@ from typing import Any
 
 from scipy import stats
 
-from benchmarks.baselines import objective
+from benchmarks.baselines import objective, trial
 from runner import samplers
 from runner.analysis.statistics.correction import holm
 from runner.build import images
@@ -41,6 +42,7 @@ from runner.spec import read_table
 
 RESULTS = Path(__file__).parents[1] / "results" / "baselines.json"
 INSIDE = Path(__file__).with_name("inside.py")
+PARTS = ("time", "found", "trial")
 SPACE = "large"
 PLACES = (1, 100, 500)  # trials before the ask
 # Their history is trials and nothing else, so that a random search can make it for the timing.
@@ -58,18 +60,21 @@ def main() -> None:
     names = [name for name in samplers.load() if name != NO_GRID]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.baselines", description=__doc__)
     parser.add_argument("--samplers", nargs="+", choices=names, default=names)
-    parser.add_argument("--parts", nargs="*", choices=("time", "found"), default=("time", "found"))
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--python", type=Path, help="run in a process of this Python")
     args = parser.parse_args()
     run = partial(in_process, args.python) if args.python else in_image()
-    for part in args.parts:
+    for sampler in args.samplers if "trial" in args.parts else ():
+        keep("trial", args.trials, {sampler: trial.measured(sampler)})
+    for part in [part for part in args.parts if part != "trial"]:
         for group in groups(args.samplers, part):
             keep(part, args.trials, measured(run, group, part, args.trials, args.seeds))
     found = json.loads(RESULTS.read_text())
-    print(time_table(found["time"]))
-    print(found_table(found["found"], args.trials))
+    print(time_table(found.get("time", {})))
+    print(found_table(found.get("found", {}), args.trials))
+    print(trial.table(found.get("trial", {})))
 
 
 def groups(names: Sequence[str], part: str) -> list[list[str]]:
@@ -93,15 +98,15 @@ def measured(
     return figures if part == "time" else {group[0]: figures}
 
 
-def keep(part: str, trials: int, figures: dict[str, dict[str, Any]]) -> None:
+def keep(part: str, trials: int, figures: Mapping[str, Mapping[str, Any]]) -> None:
     """Add figures to the file."""
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"time": {}, "found": {}}
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     found["machine"] = f"{platform.machine()}, {os.cpu_count()} CPUs"
     for sampler, its in figures.items():
-        if part == "time":
-            found["time"][sampler] = its
+        if part == "found":
+            found.setdefault(part, {}).setdefault(sampler, {})[str(trials)] = its
         else:
-            found["found"].setdefault(sampler, {})[str(trials)] = its
+            found.setdefault(part, {})[sampler] = its
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=2))
 
