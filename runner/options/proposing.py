@@ -72,6 +72,13 @@ def proposer_of(name: str, asked: RunOptions) -> Proposer:
     )
 
 
+def asks_to_the_end(proposer: Proposer) -> bool:
+    """Whether its model is asked again and again, however long the run is."""
+    if "RATIO" in load_methods()[proposer.method].takes:
+        return proposer.ratio > 0
+    return not proposer.inner
+
+
 def read_prompts(names: Iterable[str], folder: Path | None = None) -> dict[str, PromptText]:
     """The templates of these names, with their hashes.
 

@@ -170,12 +170,25 @@ def test_a_rehearsal_needs_neither_model_nor_key() -> None:
 
 def test_a_model_bounds_its_run_by_dollars_and_tokens() -> None:
     """Dollars of a model without a price never come to a bound, and nothing else does without."""
-    assert made("warm", Budget(usd=1)).budget.usd == 1
-    assert made("warm", Budget(tokens=1000)).budget.tokens == 1000
+    assert made("llambo", Budget(usd=1)).budget.usd == 1
+    assert made("centaur", Budget(tokens=1000)).budget.tokens == 1000
     unpriced: dict[str, Any] = {"model": "mine", "provider": "openai", "allow_unpriced": True}
-    assert made("warm", Budget(tokens=9), **unpriced).allow_unpriced
+    assert made("llambo", Budget(tokens=9), **unpriced).allow_unpriced
     with pytest.raises(UserError, match="nothing that this run spends is bounded"):
-        made("warm", Budget(usd=1), **unpriced)
+        made("llambo", Budget(usd=1), **unpriced)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("warm", {}), ("llm-space", {}), ("centaur", {"ratio": 0.0})]
+)
+@pytest.mark.parametrize("bounds", [{"usd": 1}, {"tokens": 9}])
+def test_a_model_that_is_asked_no_more_bounds_no_run(
+    name: str, asked: dict[str, Any], bounds: dict[str, float]
+) -> None:
+    """The sampler that searches afterwards spends neither dollars nor tokens."""
+    with pytest.raises(UserError, match="neither USD nor TOKENS bounds this run"):
+        made(name, Budget(**bounds), **asked)
+    assert made(name, Budget(hours=1, **bounds), **asked).budget.hours == 1
 
 
 def test_a_prompt_that_is_missing_or_no_template_stops_the_start(prompts: Path) -> None:
