@@ -23,7 +23,7 @@ OWN = re.compile(r"(?P<path>.*\.py)(:(?P<factory>.*))?", re.DOTALL)
 MAX_OWN_BYTES = 128 << 10  # as JSON; the line of `start` has room for twice as much
 MAX_SETTINGS = 100_000  # of a finite space, as in images/optimizer/samplers/grid.py
 PYTHON_OF_THE_IMAGE = (3, 11)
-Option = Literal["SPACE", "INNER", "RATIO", "FIRST", "AS_PUBLISHED"]
+Option = Literal["SPACE", "PRUNER", "INNER", "RATIO", "FIRST", "AS_PUBLISHED"]
 OF_SOME: tuple[Option, ...] = get_args(Option)  # what some methods take and others do not
 
 

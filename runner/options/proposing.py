@@ -24,7 +24,10 @@ STUDIES = {"automl-2026": "automl"}  # AS_PUBLISHED → what it adds to a contes
 MOST_FIRST = 1000
 MOST_CONTESTANT_CHARS = 42  # of a run id, so that a seed of four digits has room
 HASH_CHARS = 4
-OF_MODELS = ("MODEL", "PROVIDER", "BASE_URL")
+OF_MODELS = (
+    "MODEL", "PROVIDER", "BASE_URL", "RECORD", "ALLOW_UNPRICED", "ORPHAN_MINUTES", "INNER", "RATIO",
+    "FIRST", "AS_PUBLISHED",
+)  # fmt: skip
 
 
 def is_method(name: str) -> bool:
@@ -35,10 +38,12 @@ def is_method(name: str) -> bool:
 def check_without_model(name: str, asked: RunOptions) -> None:
     """Refuse options of a model to a sampler that uses none.
 
+    REHEARSAL is none of them: a loop over contestants may set it for all.
+
     Raises:
         UserError: one of them was given.
     """
-    given = _given(asked, (*OF_MODELS, "INNER", "RATIO", "FIRST", "AS_PUBLISHED"))
+    given = _given(asked, OF_MODELS)
     if given:
         raise UserError(
             f"setting {given[0]} of {name}: it is a sampler without a model",
@@ -216,5 +221,6 @@ def _provider_of(asked: RunOptions) -> Provider:
 
 
 def _given(asked: RunOptions, names: Iterable[str]) -> list[str]:
-    """Those of these options that were given, as a person writes them."""
-    return [name for name in names if getattr(asked, name.lower()) is not None]
+    """Those of these options that are not as without them, as a person writes them."""
+    default = RunOptions()
+    return [n for n in names if getattr(asked, n.lower()) != getattr(default, n.lower())]

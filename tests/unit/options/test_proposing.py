@@ -106,6 +106,7 @@ def test_a_prompt_that_was_changed_in_the_spec_is_not_read() -> None:
         ("centaur", {"first": 5}, "setting FIRST of centaur"),
         ("llambo", {"ratio": 0.3}, "setting RATIO of llambo"),
         ("llm-code", {"space": "my.toml"}, "setting SPACE of llm-code"),
+        ("llm-code", {"pruner": "median"}, "setting PRUNER of llm-code: it has no such option"),
         ("llm-space", {"as_published": "automl-2026"}, "setting AS_PUBLISHED of llm-space"),
         ("centaur", {"as_published": "automl"}, "no study of AS_PUBLISHED 'automl'"),
         ("warm", {"first": 0}, "FIRST is 0"),
@@ -125,6 +126,9 @@ def test_a_prompt_that_was_changed_in_the_spec_is_not_read() -> None:
         ("tpe", {}, "setting MODEL of tpe: it is a sampler without a model"),
         ("tpe", {"model": None, "inner": "gp"}, "setting INNER of tpe"),
         ("tpe", {"model": None, "as_published": "automl-2026"}, "setting AS_PUBLISHED of tpe"),
+        ("tpe", {"model": None, "record": True}, "setting RECORD of tpe"),
+        ("tpe", {"model": None, "allow_unpriced": True}, "setting ALLOW_UNPRICED of tpe"),
+        ("tpe", {"model": None, "orphan_minutes": 5.0}, "setting ORPHAN_MINUTES of tpe"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_starts(
@@ -132,6 +136,11 @@ def test_what_does_not_fit_is_refused_before_anything_starts(
 ) -> None:
     """One sentence with what is wrong, and a hint."""
     assert said in refused(name, **asked).message
+
+
+def test_a_loop_may_rehearse_all_contestants() -> None:
+    """A sampler without a model runs as it would without that option."""
+    assert made("tpe", model=None, rehearsal=True) == made("tpe", model=None)
 
 
 def test_no_key_is_an_error_that_names_its_variable() -> None:
