@@ -100,7 +100,7 @@ def _run_with_model(
     if not _is_bounded(budget):
         _check_bounded_by_model(budget, proposer)
     parallel = _parallel(asked)
-    contestant = proposing.contestant_of(proposer, pruner)
+    contestant = proposing.contestant_of(proposer, pruner, asked.base_url)
     run_spec = _common("baseline", contestant, asked, task, budget)
     asked_for = {"proposer": proposer, "pruner": pruner, "space": space}
     return run_spec.model_copy(update={**fields, **parallel, **asked_for})

@@ -221,11 +221,7 @@ def test_a_prompt_that_is_missing_or_no_template_stops_the_start(prompts: Path) 
         ("warm", {"inner": "gp", "first": 8}, f"warm-gp-f8-{MODEL}"),
         ("llm-space", {"inner": "tpe"}, f"llm-space-{MODEL}"),
         ("llambo", {"as_published": "automl-2026"}, f"llambo-{MODEL}-automl"),
-        (
-            "centaur",
-            {"model": "Qwen/Qwen3.5-27B", "base_url": "http://x", "allow_unpriced": True},
-            "centaur-qwen3.5-27b",
-        ),
+        ("llambo", {"provider": "anthropic"}, f"llambo-{MODEL}"),
     ],
 )
 def test_runs_that_differ_have_different_names(
@@ -235,6 +231,33 @@ def test_runs_that_differ_have_different_names(
     run = made(name, seed=4, **asked)
     assert (run.contestant, run.run_id) == (contestant, f"{contestant}-s4")
     assert run.sampler == name
+
+
+def test_models_that_are_not_the_same_have_different_names() -> None:
+    """What the name leaves out or changes, and whose server answers, is in its digits."""
+    own: dict[str, Any] = {"allow_unpriced": True, "provider": "openai"}
+    asked: list[dict[str, Any]] = [
+        {"model": "qwen3.5-27b", **own},
+        {"model": "Qwen3.5-27B", **own},
+        {"model": "qwen/qwen3.5-27b", **own},
+        {"model": "other/qwen3.5-27b", **own},
+        {"model": "qwen3.5-27b", **own, "provider": "anthropic"},
+        {"model": "qwen3.5-27b", **own, "base_url": "http://192.0.2.1:8000/v1"},
+        {"model": "qwen3.5-27b", **own, "base_url": "http://192.0.2.2:8000/v1"},
+    ]
+    names = {made("centaur", **each).contestant for each in asked}
+    assert len(names) == len(asked)
+    assert all(re.fullmatch(r"centaur-qwen3\.5-27b-[0-9a-f]{4}", name) for name in names)
+
+
+def test_a_name_has_room_for_a_seed_of_six_digits_and_says_what_is_too_long() -> None:
+    """The same contestant has the same name with every seed."""
+    long: dict[str, Any] = {"model": "claude-opus-4-5-20251101-and-more", **SERVER}
+    runs = [made("llambo-optuna", seed=seed, **long) for seed in (1, 123456)]
+    assert len({run.contestant for run in runs}) == 1
+    error = refused("llambo-optuna", seed=123456789, **long)
+    assert "naming the run: llambo-optuna-" in error.message
+    assert "has 51 characters, at most 48" in error.message
 
 
 @given(
