@@ -192,7 +192,7 @@ def test_a_model_bounds_its_run_by_dollars_and_tokens() -> None:
 )
 @pytest.mark.parametrize("bounds", [{"usd": 1}, {"tokens": 9}])
 def test_a_model_that_is_asked_no_more_bounds_no_run(
-    name: str, asked: dict[str, Any], bounds: dict[str, float]
+    name: str, asked: dict[str, Any], bounds: dict[str, Any]
 ) -> None:
     """The sampler that searches afterwards spends neither dollars nor tokens."""
     with pytest.raises(UserError, match="neither USD nor TOKENS bounds this run"):
