@@ -21,7 +21,7 @@ from runner.records.schema import Spent
 from runner.recovery.supervisor import PartNotRestarted, PartRestarted
 from runner.recovery.wishes import Kind
 from runner.run.drivers.driver import Closing
-from runner.run.loop_parts import Ending, LoopParts
+from runner.run.loop_parts import Ending, LoopParts, last_answers_seconds
 from runner.sandbox.peer import ConnectionLost, ContainerExited, MessageReceived
 from runner.trials import judge_container
 from runner.trials.events import TrialBegan, TrialBroke, TrialEnded, TrialRepeats, TrialWaits
@@ -46,7 +46,6 @@ MODEL_BUDGETS = ("usd", "tokens", "requests", "total_usd")
 MAX_DETAIL_CHARS = 500
 MAX_PROBLEM_CHARS = 1000
 CUT_SECONDS = 6.5  # of a run that is suspended: for an agent's turn, or an optimiser's last answers
-LAST_ANSWERS_SECONDS = 8.0  # longer: an optimiser would keep an answer that is broken off as none
 
 
 class RunLoop:
@@ -133,9 +132,8 @@ class RunLoop:
         """
         parts = self._parts
         parts.trials.abandon()
-        coming = parts.gateway is not None and parts.gateway.send(
-            Stop(reason, LAST_ANSWERS_SECONDS)
-        )
+        grace = last_answers_seconds(parts.contestant.spec.role)
+        coming = parts.gateway is not None and parts.gateway.send(Stop(reason, grace))
         parts.driver.interrupt(reason)
         until = time.monotonic() + CUT_SECONDS
         while not parts.driver.interrupted(answers_come=coming) and time.monotonic() < until:

@@ -24,6 +24,15 @@ WAITING_TICK_SECONDS = 2.0  # for a device: seldom, because many runs may wait o
 SHORTEST_TICK_SECONDS = 0.05
 
 
+def last_answers_seconds(role: str) -> float:
+    """How long a gateway's open answers may take once the run is to be suspended.
+
+    An optimiser would keep an answer that is broken off as none, so its gateway gives them longer
+    than the optimiser itself has (`CUT_SECONDS` in loop.py).
+    """
+    return 8.0 if role == "optimizer" else 5.0
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a run ended.
