@@ -3,7 +3,7 @@
 Invariant: what a model or a provider does wrong becomes a `NoAnswer` with a reason for people. Only
 that no request can succeed is an error: the run may not ask any more, or has no model. The gateway repeats what the provider refuses, so
 what is repeated here is only what the gateway cannot: a request that found no gateway, and one that
-it asked to send again later.
+it asked to send again later. A reply that was begun is paid for, and is not asked for again.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class ModelClient:
         except AwayError as error:
             return NoAnswer(f"the gateway could not be reached ({error})")
         except NoReplyError as error:
-            return NoAnswer(str(error))
+            return NoAnswer(str(error), error.request)
 
     def _reply(self, prompt: Prompt) -> Reply:
         """The reply, after parts of the request were left out where they are refused."""

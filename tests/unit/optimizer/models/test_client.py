@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from models import replies
 from models.answers import Found, read_json
@@ -286,13 +285,6 @@ def test_a_wrong_token_is_told_and_never_shown(provider: Provider, tmp_path: Pat
     assert none.reason.startswith("the gateway refused the request: the request does not present")
     assert "wrong-token" not in none.reason
     assert TOKEN not in none.reason
-
-
-def test_a_request_that_timed_out_is_not_repeated() -> None:
-    """It may be paid for already; one that never found its gateway is none, and may be repeated."""
-    assert isinstance(replies.lost(httpx2.ReadTimeout("")), replies.NoReplyError)
-    assert isinstance(replies.lost(httpx2.ConnectTimeout("")), replies.AwayError)
-    assert isinstance(replies.lost(httpx2.ReadError("")), replies.AwayError)
 
 
 def test_the_headers_are_the_gateways() -> None:
