@@ -48,7 +48,7 @@ class Fallback:
     """A part of a request that some models or servers refuse, and that it can do without.
 
     Attributes:
-        name: the part's.
+        name: the part's, for people.
         refused: what an error of status 400 or 422 says that refuses it.
     """
 
@@ -74,8 +74,6 @@ class Api(Protocol):
             NoReplyError: there is none, or it cannot be read.
         """
         ...
-
-    def close(self) -> None: ...
 
 
 class StatusError(Exception):
@@ -139,9 +137,13 @@ class _WholeReplies(httpx2.HTTPTransport):
 
 
 def open_http(socket: str) -> httpx2.Client:
-    """An HTTP client that reaches nothing but the gateway's socket."""
+    """An HTTP client that reaches nothing but the gateway's socket.
+
+    Its connections end with their replies: a new one to a socket costs nothing, and none is left
+    open that the gateway may close meanwhile.
+    """
     return httpx2.Client(
-        transport=_WholeReplies(uds=socket),
+        transport=_WholeReplies(uds=socket, limits=httpx2.Limits(max_keepalive_connections=0)),
         timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         trust_env=False,
     )

@@ -57,10 +57,7 @@ def asking(
     """A client of a gateway before a scripted provider, and that gateway."""
     with gateway_of(provider, folder, script, **config) as gateway:
         client = open_model(config_of(provider, model), gateway.socket, patience)
-        try:
-            yield client, gateway
-        finally:
-            client.close()
+        yield client, gateway
 
 
 @every_provider
@@ -271,7 +268,6 @@ def test_a_gateway_that_stays_away_is_no_answer(provider: Provider, tmp_path: Pa
     """After the wait for it there is a reason, and no error."""
     client = open_model(config_of(provider), tmp_path / "none.sock", SHORT)
     [none] = client.ask([PROMPT])
-    client.close()
     assert none == NoAnswer("the gateway could not be reached (ConnectError)")
 
 
@@ -281,7 +277,6 @@ def test_a_wrong_token_is_told_and_never_shown(provider: Provider, tmp_path: Pat
     with gateway_of(provider, tmp_path) as gateway:
         client = open_model(config_of(provider, token="wrong-token"), gateway.socket, SHORT)
         [none] = client.ask([PROMPT])
-        client.close()
     assert none.reason.startswith("the gateway refused the request: the request does not present")
     assert "wrong-token" not in none.reason
     assert TOKEN not in none.reason

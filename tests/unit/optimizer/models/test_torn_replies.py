@@ -32,7 +32,6 @@ def test_a_torn_reply_is_no_answer_and_costs_one_request(
     with gateway_of(provider, tmp_path, lambda _: Said(torn=torn)) as gateway:
         client = open_model(config_of(provider), gateway.socket)
         [none] = client.ask([PROMPT])
-        client.close()
         gateway.release()
         [record] = gateway.usage_records(1)
         assert len(bodies(gateway)) == 1
