@@ -38,9 +38,10 @@ class Found:
     Attributes:
         value: an object, or a list where one was wanted; every number in it is finite.
         repairs: what was mended, in the order in which it was met: "thinking" (thoughts before
-            the answer), "fence", "prose" (words around it), "several objects" (others, before it,
-            that differ), "list" (a list around it), "comment", "trailing comma", "single quotes", "Python literal", "number" (written as in Python),
-            "control character" (in a string), "repeated key" (the last value holds).
+            the answer), "fence", "prose" (words around it), "several objects" (others before it
+            differ), "list" (a list around it), "comment", "trailing comma", "single quotes",
+            "Python literal", "number" (written as in Python), "control character" (in a string),
+            "repeated key" (the last value holds).
     """
 
     value: Any

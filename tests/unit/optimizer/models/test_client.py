@@ -158,13 +158,13 @@ def test_an_empty_or_endless_answer_is_none(provider: Provider, tmp_path: Path) 
 
 
 @every_provider
-@pytest.mark.parametrize("body", [{}, [], {"choices": 1, "content": 1, "candidates": 1}])
-def test_a_reply_that_is_none_is_no_answer(provider: Provider, body: Any, tmp_path: Path) -> None:
+def test_a_reply_that_is_none_is_no_answer(provider: Provider, tmp_path: Path) -> None:
     """Whatever JSON a server sends, there is a reason and no error."""
-    with asking(provider, tmp_path, lambda _: Said(body=body)) as (client, _):
-        [none] = client.ask([PROMPT])
-    assert isinstance(none, NoAnswer)
-    assert none.reason
+    sent: list[Any] = [{}, [], {"choices": 1, "content": 1, "candidates": 1}]
+    script: Script = lambda body: Said(body=sent[int(text_of(body))])  # noqa: E731
+    with asking(provider, tmp_path, script) as (client, _):
+        found = client.ask([Prompt("knobs", str(n), 100) for n in range(len(sent))])
+    assert all(isinstance(none, NoAnswer) and none.reason for none in found)
 
 
 @every_provider
@@ -263,10 +263,9 @@ def test_a_gateway_that_is_started_again_is_waited_for(provider: Provider, tmp_p
 
 @unconnected
 @pytest.mark.usefixtures("collected")
-@every_provider
-def test_a_gateway_that_stays_away_is_no_answer(provider: Provider, tmp_path: Path) -> None:
+def test_a_gateway_that_stays_away_is_no_answer(tmp_path: Path) -> None:
     """After the wait for it there is a reason, and no error."""
-    client = open_model(config_of(provider), tmp_path / "none.sock", SHORT)
+    client = open_model(config_of("anthropic"), tmp_path / "none.sock", SHORT)
     [none] = client.ask([PROMPT])
     assert none == NoAnswer("the gateway could not be reached (ConnectError)")
 
