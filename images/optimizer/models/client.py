@@ -1,15 +1,17 @@
 """Asks the run's model, by the provider's SDK and through the gateway's socket.
 
-Invariant: what a model or a provider does wrong becomes a `NoAnswer` with a reason for people, and
-only a run that may not ask any more is an error. The gateway repeats what the provider refuses, so
-what is repeated here is only what the gateway cannot: a request that found no gateway, and one that
-it asked to send again later.
+Invariant: what a model or a provider does wrong becomes a `NoAnswer` with a reason for people. Only
+that no request can succeed is an error: the run may not ask any more, or has no model. The gateway
+repeats what the provider refuses, so what is repeated here is only what the gateway cannot: a
+request that found no gateway, and one that it asked to send again later. A reply that was begun is
+paid for, and is not asked for again.
 """
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +20,17 @@ from model_config import ModelConfig
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
 from models.replies import Api, AwayError, NoReplyError, Reply, StatusError
-from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt
+from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt, UselessModelError
 
 SOCKET = Path("/run/gateway/llm.sock")
 AT_ONCE = 20
 MAX_ANSWER_CHARS = 2 << 20
 BAD_REQUEST = (400, 422)
-PAYMENT_REQUIRED = 402
-SPENT = ("cap", "quota")
+# An empty account, a refused key, an unknown model: no other request fares better.
+USELESS = (401, 402, 403, 404)
+GOOGLE_REFUSES_KEY = re.compile(r"API key (not valid|expired)", re.I)  # with status 400
+SPENT = "cap"
+EMPTY_ACCOUNT = "quota"
 ORPHANED = "orphaned"
 LATER = ("busy", "ledger", ORPHANED)
 
@@ -52,11 +57,14 @@ class ModelClient:
     Args:
         api: the provider's.
         patience: how long a request waits.
+        note: is told, once for each, of a part that requests go without because the provider
+            refuses it. Any thread may call it, one at a time.
     """
 
-    def __init__(self, api: Api, patience: Patience) -> None:
+    def __init__(self, api: Api, patience: Patience, note: Callable[[str], None]) -> None:
         self._api = api
         self._patience = patience
+        self._note = note
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="model")
         self._refused = threading.Lock()
         self._without: frozenset[str] = frozenset()
@@ -66,6 +74,7 @@ class ModelClient:
 
         Raises:
             OutOfBudgetError: the gateway admits no further request of this run.
+            UselessModelError: the provider serves this run no model.
         """
         answers = dict(self.arriving(prompts))
         return [answers[place] for place in range(len(prompts))]
@@ -75,6 +84,7 @@ class ModelClient:
 
         Raises:
             OutOfBudgetError: after the last answer, if the run may not ask any more.
+            UselessModelError: likewise, if the provider serves this run no model.
         """
         places = {self._threads.submit(self._answer, one): n for n, one in enumerate(prompts)}
         try:
@@ -82,27 +92,22 @@ class ModelClient:
         finally:
             _cancel(places)
 
-    def close(self) -> None:
-        """Close the connections, after what is under way."""
-        self._threads.shutdown(cancel_futures=True)
-        self._api.close()
-
     def _collected(
         self, places: dict[Future[Answer | NoAnswer], int]
     ) -> Iterator[tuple[int, Answer | NoAnswer]]:
-        spent: OutOfBudgetError | None = None
+        ends: OutOfBudgetError | UselessModelError | None = None
         for future in as_completed(places):
             if future.cancelled():
                 continue
             try:
                 answer = future.result()
-            except OutOfBudgetError as error:
-                spent = error
+            except (OutOfBudgetError, UselessModelError) as error:
+                ends = ends or error
                 _cancel(places)  # the others that are under way were admitted
                 continue
             yield places[future], answer
-        if spent is not None:
-            raise spent
+        if ends is not None:
+            raise ends
 
     def _answer(self, prompt: Prompt) -> Answer | NoAnswer:
         try:
@@ -112,7 +117,7 @@ class ModelClient:
         except AwayError as error:
             return NoAnswer(f"the gateway could not be reached ({error})")
         except NoReplyError as error:
-            return NoAnswer(str(error))
+            return NoAnswer(str(error), error.request)
 
     def _reply(self, prompt: Prompt) -> Reply:
         """The reply, after parts of the request were left out where they are refused."""
@@ -124,8 +129,13 @@ class ModelClient:
                 refused = self._refused_part(error, without)
                 if refused is None:
                     raise
-                with self._refused:
-                    self._without |= {refused}
+                self._leave_out(refused, error.message)
+
+    def _leave_out(self, part: str, why: str) -> None:
+        with self._refused:
+            if part not in self._without:
+                self._without |= {part}
+                self._note(f"from now on the model is asked without {part}: {why}")
 
     def _refused_part(self, error: StatusError, without: frozenset[str]) -> str | None:
         if error.refusal or error.status not in BAD_REQUEST:
@@ -154,8 +164,15 @@ class ModelClient:
         return state.idle_for >= self._patience.busy_seconds
 
 
+def _no_note(_note: str) -> None:
+    pass
+
+
 def open_model(
-    config: ModelConfig, socket: Path = SOCKET, patience: Patience | None = None
+    config: ModelConfig,
+    socket: Path = SOCKET,
+    patience: Patience | None = None,
+    note: Callable[[str], None] = _no_note,
 ) -> ModelClient:
     """The model of a run.
 
@@ -163,8 +180,9 @@ def open_model(
         config: names the provider and the model, and has the token.
         socket: the gateway's; it need not be there yet.
         patience: how long a request waits; None for the usual times.
+        note: see `ModelClient`.
     """
-    return ModelClient(_api(config, str(socket)), patience or Patience())
+    return ModelClient(_api(config, str(socket)), patience or Patience(), note)
 
 
 def _api(config: ModelConfig, socket: str) -> Api:
@@ -213,10 +231,16 @@ def _failure(error: StatusError) -> NoAnswer:
 
     Raises:
         OutOfBudgetError: it says that the run may not ask any more.
+        UselessModelError: it says that the provider serves this run no model.
     """
     message = error.message.removeprefix("gateway: ")
-    if error.refusal in SPENT or error.status == PAYMENT_REQUIRED:
+    if error.refusal == SPENT:
         raise OutOfBudgetError(message)
+    if error.refusal == EMPTY_ACCOUNT:
+        raise UselessModelError(message)
     if error.refusal:
         return NoAnswer(f"the gateway refused the request: {message}", error.request)
-    return NoAnswer(f"the provider answered {error.status}: {message}", error.request)
+    reason = f"the provider answered {error.status}: {message}"
+    if error.status in USELESS or GOOGLE_REFUSES_KEY.match(message):
+        raise UselessModelError(reason)
+    return NoAnswer(reason, error.request)
