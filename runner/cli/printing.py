@@ -37,7 +37,8 @@ def print_result(runs: Path, result: RunResult) -> None:
         rich.print(f"  cause: {result.cause}: {escape(result.detail)}")
     rich.print(f"  best measured: {measured}; trials: {result.trials_by_status}")
     if result.proposals:
-        failed = f"; {result.model_failures} requests failed" if result.model_failures else ""
+        failures = result.model_failures
+        failed = f"; {failures} requests failed (not counting HTTP 400 and 422)" if failures else ""
         rich.print(f"  proposed by: {escape(in_words(result.proposals))}{failed}")
     if result.best_verified is not None:
         verified = result.best_verified

@@ -22,7 +22,7 @@ class Proposal(BaseModel):
             settled such.
         usd: what those of them cost that no earlier trial came from, by the gateway's records.
         tokens: their tokens, cached ones too.
-        changed: knob → what was done to the model's word: clamped, rounded, default, unknown.
+        changed: knob → what was done to the model's word, and why, if that is to be said.
         repairs: what was mended before the answer could be read.
         duplicate: an earlier trial had this very setting.
         why: why it is a fallback, else empty.

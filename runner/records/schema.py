@@ -306,7 +306,8 @@ class RunResult(Record):
     Of an agent's run, `since_last_trial` is what was spent after the last trial was asked for, and
     `in_turns_without_trial` what was spent in all turns (but the closing one) that asked for none.
     Of a baseline that uses a model, `proposals` counts its trials by who proposed them, `fallbacks`
-    those for which the model gave nothing usable, and `model_failures` the requests that failed.
+    those for which the model gave nothing usable, and `model_failures` the requests that failed,
+    without those that were refused as they stood (HTTP 400 and 422).
     """
 
     run_id: str

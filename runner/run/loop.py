@@ -32,6 +32,7 @@ from runner.wire.messages import (
     Outage,
     Problem,
     Stop,
+    Stopped,
     TrialRequested,
     TurnFinished,
     Usage,
@@ -40,7 +41,6 @@ from runner.wire.messages import (
 ENDING_TICK_SECONDS = 0.5
 READING_SECONDS = 15.0  # from one reading of the clock in the journal to the next
 SIGN_OF_LIFE_SECONDS = 0.9  # from one reading of the clock in a file of its own to the next
-FIRST_BAD_STATUS = 400
 NOT_FOUND = 404
 MODEL_BUDGETS = ("usd", "tokens", "requests", "total_usd")
 MAX_DETAIL_CHARS = 500
@@ -129,21 +129,25 @@ class RunLoop:
         """Cut what is under way, so that a later life of the run goes on from there.
 
         The gateway admits no request any more, and what its open answers cost is counted. A turn
-        is interrupted, and its session stays. A trial is ended, and is run again.
+        is interrupted, and its session stays. A trial is ended, and is run again. An optimiser
+        works until the gateway has stopped, because it keeps each answer as it comes.
         """
         parts = self._parts
         parts.trials.abandon()
-        if parts.gateway is not None:
-            parts.gateway.send(Stop(reason, LAST_ANSWERS_SECONDS))
+        coming = parts.gateway is not None and parts.gateway.send(
+            Stop(reason, LAST_ANSWERS_SECONDS)
+        )
         parts.driver.interrupt(reason)
         until = time.monotonic() + CUT_SECONDS
-        while not parts.driver.interrupted() and time.monotonic() < until:
+        while not parts.driver.interrupted(answers_come=coming) and time.monotonic() < until:
             with contextlib.suppress(queue.Empty):
-                item = parts.inbox.get(timeout=ENDING_TICK_SECONDS)
-                if isinstance(item, MessageReceived) and item.role == parts.contestant.spec.role:
-                    parts.driver.handle_message(item.message)
-                else:
-                    self._handle_late(item)
+                match parts.inbox.get(timeout=ENDING_TICK_SECONDS):
+                    case MessageReceived(role="gateway", message=Stopped()):
+                        coming = False
+                    case MessageReceived(role=parts.contestant.spec.role, message=message):
+                        parts.driver.handle_message(message)
+                    case item:
+                        self._handle_late(item)
         parts.collector.poll()
 
     def _final_ending(self) -> Ending | None:
@@ -209,11 +213,8 @@ class RunLoop:
             detail = "the provider answered every request of a whole turn with HTTP 404: is its "
             detail += "address or the model's name wrong?"
             raise SuspendedError(detail, why="gave_up", by="provider")
-        gave_up = self._parts.driver.gave_up()
-        if gave_up is not None and self._last_status >= FIRST_BAD_STATUS:
-            detail = f"the provider's last answer was HTTP {self._last_status}; {gave_up.reason}"
-            raise SuspendedError(detail, why="gave_up", by="provider")
-        if gave_up is not None:
+        if (gave_up := self._parts.driver.gave_up()) is not None:
+            gave_up = gave_up.explained(self._last_status)
             raise SuspendedError(gave_up.reason, why="gave_up", by=gave_up.by)
 
     def _end(self, ending: Ending, *, may_think: bool = True) -> None:

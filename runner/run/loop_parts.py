@@ -83,7 +83,8 @@ class LoopParts:
     def tell_cap(self) -> None:
         """Tell the gateway what the model may still cost, where trials spend from the same money.
 
-        It is told with every reading of the clock, so that a gateway which was started again knows it as well.
+        It is told with every reading of the clock, so that a gateway which was started again knows
+        it as well.
         """
         cap = self.clock.usd_cap()
         if self.gateway is not None and self.clock.budget.total_usd is not None:

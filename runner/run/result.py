@@ -19,6 +19,8 @@ from runner.run.loop_parts import Ending
 from runner.run.model_use import in_turns_without_trial, since_last_trial
 from runner.trials.ledger import Ledger
 
+NOT_TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)  # a request as it stands
+
 
 def run_result(
     context: RunContext, clock: BudgetClock, ending: Ending, problems: list[str]
@@ -63,19 +65,24 @@ def run_result(
 
 
 def proposal_fields(run_dir: RunDir, ledger: Ledger) -> dict[str, Any]:
-    """Who proposed the trials of a baseline that uses a model, and how often its model failed."""
+    """Who proposed the trials of a baseline that uses a model, and how often its model failed.
+
+    A request that was refused as it stood (400, 422) is no failure: the optimiser learns from it
+    what the model takes, such as no temperature. What it cannot mend shows as a fallback.
+    """
     found = counts(record.proposal for record in ledger.records)
     asked = read_lines(run_dir.usage, UsageRecord)
     return {
         "proposals": found,
         "fallbacks": found.get(FALLBACK, 0),
-        "model_failures": sum(bool(one.failure) or not is_answered(one.status) for one in asked),
+        "model_failures": sum(bool(one.failure) or has_failed(one.status) for one in asked),
     }
 
 
-def is_answered(status: int) -> bool:
-    """Whether an HTTP status is that of an answer; 0 stands for none at all."""
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+def has_failed(status: int) -> bool:
+    """Whether an HTTP status says that a well-formed request got no answer; 0 stands for none."""
+    is_answer = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+    return not is_answer and status not in NOT_TAKEN
 
 
 def lost_in_words(events: Iterable[Event]) -> list[str]:

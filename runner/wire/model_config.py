@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 GAVE_UP = "gave up: "
+# Of a proposal, as the runner keeps it: what is longer is cut there, and what is more is left out.
+MAX_NAME_CHARS = 64  # of a knob, or of a request
+MAX_CHANGE_CHARS = 200  # of what was changed or mended
+MAX_REPAIRS = 32
 
 
 @dataclass(frozen=True)

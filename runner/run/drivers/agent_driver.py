@@ -226,7 +226,7 @@ class AgentDriver:
         reason = None if self._state in TURN_RUNS else self._policy.gave_up()
         return None if reason is None else GaveUp(reason)
 
-    def interrupted(self) -> bool:
+    def interrupted(self, *, answers_come: bool) -> bool:  # noqa: ARG002 # its turn is cut anyway
         return self._state not in TURN_RUNS
 
     def closed(self) -> bool:

@@ -70,7 +70,8 @@ class OptimizerDriver:
             return GaveUp(self._reason.removeprefix(GAVE_UP)[:MAX_REASON_CHARS], by="provider")
         if self._now() < self._exits_until:
             return None
-        return GaveUp(f"the sampler stopped, and its container still runs: {self._reason}")
+        said = f"the sampler stopped, and its container still runs: {self._reason}"
+        return GaveUp(said, by="sandbox")
 
     def container_died(self) -> None:
         self._exits_until = math.inf
@@ -82,8 +83,8 @@ class OptimizerDriver:
     def interrupt(self, reason: str) -> None:
         pass
 
-    def interrupted(self) -> bool:
-        return True  # its journal holds everything
+    def interrupted(self, *, answers_come: bool) -> bool:
+        return not answers_come  # its journal holds everything, and each answer as it comes
 
     def close(self, ending: Closing) -> None:
         self._end_at = self._now() + OPTIMIZER_GRACE_SECONDS

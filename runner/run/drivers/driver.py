@@ -6,6 +6,7 @@ A new kind of contestant is a new driver: the loop, the budgets and the trials a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 
 from runner.wire.messages import Message
@@ -13,10 +14,21 @@ from runner.wire.messages import Message
 
 @dataclass(frozen=True)
 class GaveUp:
-    """Why a contestant does not get on, and who has to act: agent or provider."""
+    """Why a contestant does not get on, and who has to act: agent, provider or sandbox."""
 
     reason: str
     by: str = "agent"
+
+    def explained(self, last_status: int) -> GaveUp:
+        """The provider's fault where its last answer to an agent was this HTTP status of an error.
+
+        An optimiser names its reason itself; an error may be what it asked for, to learn what the
+        model takes.
+        """
+        if self.by != "agent" or last_status < HTTPStatus.BAD_REQUEST:
+            return self
+        reason = f"the provider's last answer was HTTP {last_status}; {self.reason}"
+        return GaveUp(reason, by="provider")
 
 
 @dataclass(frozen=True)
@@ -67,8 +79,12 @@ class Driver(Protocol):
     def interrupt(self, reason: str) -> None:
         """The run is suspended: end what the contestant does, in such a way that it can go on."""
 
-    def interrupted(self) -> bool:
-        """Whether the contestant does nothing any more that would be lost."""
+    def interrupted(self, *, answers_come: bool) -> bool:
+        """Whether the contestant does nothing any more that would be lost.
+
+        Args:
+            answers_come: its gateway may still give it answers to what it asked before.
+        """
 
     def close(self, ending: Closing) -> None:
         """Begin the end."""

@@ -88,7 +88,7 @@ def test_a_result_says_who_proposed_and_what_failed(
     result = run_result("centaur-s1", proposals=COUNTS, fallbacks=1, model_failures=4)
     print_result(tmp_path, result)
     printed = " ".join(capsys.readouterr().out.split())
-    assert f"proposed by: {WORDS}; 4 requests failed" in printed
+    assert f"proposed by: {WORDS}; 4 requests failed (not counting HTTP 400 and 422)" in printed
     print_result(tmp_path, run_result("gpt-s1"))
     assert "proposed by" not in capsys.readouterr().out
 

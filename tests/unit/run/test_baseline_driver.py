@@ -39,7 +39,8 @@ def test_a_sampler_that_stops_and_does_not_exit_gives_up() -> None:
     gave_up = driver.gave_up()
     assert gave_up is not None
     assert "the disk is full" in gave_up.reason
-    assert gave_up.by == "agent"
+    assert gave_up.by == "sandbox"
+    assert gave_up.explained(400) == gave_up, "a refusal of the provider's explains nothing here"
     driver.container_died()
     assert driver.gave_up() is None
 
@@ -85,4 +86,13 @@ def test_an_optimiser_whose_model_is_of_no_use_gives_up_at_once() -> None:
     assert gave_up is not None
     assert gave_up.by == "provider"
     assert gave_up.reason.startswith("11 of 20")
+    assert gave_up.explained(400) == gave_up
     assert len(gave_up.reason) == 500
+
+
+def test_a_suspended_optimiser_works_while_answers_come() -> None:
+    """It keeps each of them at once, and the rest is in its journal already."""
+    driver = OptimizerDriver(ScriptedPeer(), Hands())
+    driver.interrupt("a test")
+    assert not driver.interrupted(answers_come=True)
+    assert driver.interrupted(answers_come=False)

@@ -153,6 +153,34 @@ def test_a_run_is_suspended(make: Rigs) -> None:
     assert rig.said("clock.read") != []
 
 
+def test_a_suspended_optimiser_gets_the_answers_that_are_paid_for(make: Rigs) -> None:
+    """It is left to work until the gateway has given the last of them and stopped."""
+    rig = make(trials=9)
+    rig.loop = RunLoop(dataclasses.replace(rig.parts, gateway=rig.gateway))
+    rig.executor.held = {1}
+    rig.wish = lambda: SUSPEND if rig.executor.holds else None
+    trial_speaks, told = rig.inbox.will_speak, list[float]()
+
+    def hear_stop(message: Message) -> Iterable[Message]:
+        told.extend([rig.hands.at] if isinstance(message, Stop) else [])
+        return ()
+
+    def answer_late() -> bool:
+        if not told:
+            return trial_speaks()
+        if rig.hands.at < told[0] + 3:
+            return False
+        rig.settle_a_request(cost_usd=0.25)
+        rig.gateway.say(Stopped("a test"))
+        return True
+
+    rig.gateway.answers, rig.inbox.will_speak = hear_stop, answer_late
+    with pytest.raises(SuspendedError, match="a test"):
+        rig.run()
+    assert [record.cost_usd for record in rig.usage()] == [0.25]
+    assert [message for message in rig.contestant.told if isinstance(message, Stop)] == []
+
+
 def test_a_run_that_ends_is_suspended_too(make: Rigs) -> None:
     """A machine that shuts down does not wait for a grace period; the end is on record."""
     rig = make("agent", hours=0.01)

@@ -56,10 +56,11 @@ def test_a_trial_without_a_proposal_stays_as_it_is(run_dir: RunDir) -> None:
 
 
 def test_a_result_counts_sources_fallbacks_and_failed_requests(run_dir: RunDir) -> None:
-    """A request failed if its status or the provider's own word says so."""
+    """A request failed if its status or the provider's own word says so, and it could be taken."""
     usage_of(
         run_dir, settled("1", 0.1), settled("2", 0.0, status=529), settled("3", 0.0, status=0),
-        settled("4", 0.1, failure="overloaded"),
+        settled("4", 0.1, failure="overloaded"), settled("5", 0.0, status=400),
+        settled("6", 0.0, status=422), settled("7", 0.0, status=401),
     )  # fmt: skip
     ledger = Ledger(run_dir, VAL_BPB)
     for number, by in enumerate(("default", "model", "fallback", "cmaes", "model"), start=1):
@@ -68,4 +69,4 @@ def test_a_result_counts_sources_fallbacks_and_failed_requests(run_dir: RunDir) 
     assert list(fields["proposals"].items()) == [
         ("default", 1), ("cmaes", 1), ("model", 2), ("fallback", 1),
     ]  # fmt: skip
-    assert (fields["fallbacks"], fields["model_failures"]) == (1, 3)
+    assert (fields["fallbacks"], fields["model_failures"]) == (1, 4)

@@ -23,14 +23,13 @@ from runner.trials.orders.order import TrialOrder
 from runner.trials.orders.pending import keep_order, pending_orders
 from runner.trials.orders.provenance import (
     MAX_CHANGED,
-    MAX_NAME_CHARS,
-    MAX_REPAIRS,
     MAX_REQUESTS,
     MAX_WHY_CHARS,
     read_proposal,
 )
 from runner.trials.orders.submission import SubmissionReader
 from runner.wire.messages import TrialRequested
+from runner.wire.model_config import MAX_CHANGE_CHARS, MAX_NAME_CHARS, MAX_REPAIRS
 
 PRISTINE = "DEPTH = 4\nprint(DEPTH)\n"
 VALUES = st.recursive(
@@ -77,7 +76,7 @@ def test_every_size_is_bounded() -> None:
             "by": "x" * 9000,
             "requests": [*(f"q-{n}" for n in range(9000)), "y" * 9000],
             "changed": {f"{n}{'k' * 9000}": "z" * 9000 for n in range(9000)},
-            "repairs": [f"r-{n}" for n in range(9000)],
+            "repairs": [f"{n}{'r' * 9000}" for n in range(9000)],
             "why": "w" * 9000,
         },
         samplers.load(),
@@ -86,8 +85,19 @@ def test_every_size_is_bounded() -> None:
     assert len(read.changed) <= MAX_CHANGED
     assert len(read.repairs) == MAX_REPAIRS
     assert len(read.why) == MAX_WHY_CHARS
-    texts = (*read.requests, *read.changed, *read.changed.values(), *read.repairs)
-    assert max(map(len, texts)) == MAX_NAME_CHARS
+    assert max(map(len, (*read.requests, *read.changed))) == MAX_NAME_CHARS
+    assert {len(text) for text in (*read.changed.values(), *read.repairs)} == {MAX_CHANGE_CHARS}
+
+
+def test_a_reason_has_room_and_shows_where_it_was_cut() -> None:
+    """A sentence of what was changed or mended is whole; a longer one ends in an ellipsis."""
+    whole = "left out, because train.py assigns it twice, in lines 12 and 340, and never reads it"
+    long = "x" * (MAX_CHANGE_CHARS + 1)
+    cut = "x" * (MAX_CHANGE_CHARS - 1) + "…"
+    said = {"changed": {"DEPTH": whole, "WIDTH": long}, "repairs": [whole, long]}
+    read = read_proposal(said, ())
+    assert read.changed == {"DEPTH": whole, "WIDTH": cut}
+    assert read.repairs == (whole, cut)
 
 
 def test_a_request_is_named_once() -> None:
