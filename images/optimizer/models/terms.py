@@ -13,7 +13,7 @@ class Prompt:
 
     Attributes:
         purpose: what the answer is for, in one word, for records: knobs, code, candidates,
-            prediction, label, space, first.
+            prediction, label, override, space, first.
         text: the whole prompt; there is no system prompt and no tool.
         max_tokens: of the answer.
         temperature: of the sampling; None where the provider's default is to hold.
@@ -62,9 +62,20 @@ class Model(Protocol):
 
         Raises:
             OutOfBudgetError: the gateway admits no further request of this run.
+            UselessModelError: the provider serves this run no model.
         """
         ...
 
 
 class OutOfBudgetError(Exception):
     """The run's dollars or tokens are spent; the runner ends the run, so this ends the search."""
+
+
+class UselessModelError(Exception):
+    """The provider serves this run no model: an empty account, a refused key, an unknown name.
+
+    Its text says which, for people. Nothing of it is kept, so a resumed run asks anew.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the provider serves this run no model: {reason}")
