@@ -22,7 +22,7 @@ from config_reader import read_config
 from drafts import AS_PUBLISHED, AskedByTrial, Base, Draft, draft, finished, known_text
 from messages import Problem
 from methods import terms
-from methods.fallbacks import GaveUpError
+from methods.fallbacks import Fallbacks, GaveUpError
 from methods.terms import DEFAULT, FALLBACK, MODEL, Proposal
 from model_config import ModelConfig
 from pid1 import send
@@ -93,6 +93,8 @@ class TextSearch:
         self._best: TextTrial | None = None
         self._drafts = 0  # texts that a model was asked for
         self._unused: list[Mapping[str, Any]] = []  # drafts since the last trial
+        self._in_a_row = 0  # of them, those of this process: a resumed search asks anew
+        self._fallbacks = Fallbacks()
         self._journal = TextJournal(state)
         self._open(f"llm-code, seed {config.seed}, {config.direction}, train.py {sha256(train_py)}")
 
@@ -118,12 +120,15 @@ class TextSearch:
         An answer that cannot be used is no trial. It is reported and the next request is made.
 
         Raises:
-            GaveUpError: so many answers in a row could not be used.
+            GaveUpError: so many answers of this process in a row could not be used, or, as
+                published, too many of its trials are the best text again.
             OutOfBudgetError: the run may not ask its model any more.
+            UselessModelError: the provider serves this run no model.
         """
         if not self._trials:
             return self._begin(Proposal(DEFAULT), AS_IT_IS, self._train_py)
-        while len(self._unused) < UNUSED_IN_A_ROW:
+        self._fallbacks.check()
+        while self._in_a_row < UNUSED_IN_A_ROW:
             found = self._draft()
             if not found.why:
                 return self._begin(self._from_model(MODEL, found), found.words, found.text)
@@ -131,10 +136,11 @@ class TextSearch:
                 words = f"the best train.py again: {found.why}"
                 return self._begin(self._from_model(FALLBACK, found), words, self._best_text())
             self._write(event=UNUSED, why=found.why, words=found.words, requests=found.requests)
+            self._in_a_row += 1
             self._note(f"no trial for answer {self._drafts}: {found.why}")
         why = self._unused[-1].get("why")
         raise GaveUpError(
-            f"{len(self._unused)} answers in a row could not be used, the last one because {why}"
+            f"{self._in_a_row} answers in a row could not be used, the last one because {why}"
         )
 
     def report(self, number: int, _step: int, _value: float) -> bool:
@@ -204,6 +210,8 @@ class TextSearch:
         del told["knobs"]
         self._journal.keep(number, text)
         self._write(event=ASKED, number=number, sha256=sha256(text), words=words, proposal=told)
+        self._in_a_row = 0
+        self._fallbacks.add(proposal)
         return self._suggestion(self._trials[number])
 
     def _write(self, **entry: Any) -> None:
@@ -253,7 +261,7 @@ class TextSearch:
         unused = [
             {"answer": before + place, "outcome": f"not run: {one['why']}", "change": one["words"]}
             for place, one in enumerate(self._unused, 1)
-        ]
+        ][-LAST_SHOWN:]
         shown = [self._shown(trial) for trial in self._trials[-LAST_SHOWN:]]
         return "\n".join(map(json.dumps, shown + unused))
 
