@@ -142,6 +142,8 @@ def _of_type(knob: Knob, value: float) -> int | float:
 
 def _choice(knob: Knob, said: Any) -> Any:
     """The choice that a JSON value says, also as a number or a word of another kind; else None."""
+    if not isinstance(said, (bool, int, float, str)):
+        return None  # also what is missing, which is not the choice "none"
     for choice in knob.choices:
         if type(choice) is type(said) and choice == said:
             return choice
