@@ -95,7 +95,7 @@ class Guide:
 
     def _past(self, trial: FrozenTrial) -> Past:
         status = STATUSES.get(trial.state, "running")
-        measured = trial.value if status in ("ok", "pruned") else None
+        measured = trial.value if status == "ok" else None  # an estimate on the way is lower
         return Past(trial.number, self._run_knobs(trial), measured, status)
 
 

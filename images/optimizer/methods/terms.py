@@ -48,8 +48,8 @@ class Past:
     Attributes:
         number: the trial's.
         knobs: the values that were run.
-        value: what was measured, in the metric's own unit and direction; None for a failure or
-            while it is under way.
+        value: what was measured after the whole training, in the metric's own unit and direction;
+            None for a failure, for a trial that was pruned, and while it is under way.
         status: ok, pruned, failed or running.
     """
 

@@ -122,6 +122,19 @@ def test_a_model_sees_what_is_under_way(tmp_path: Path) -> None:
     assert '"trial": 2, "val_bpb": 1.5' in model.paid[-1].text.partition("## Best result")[2]
 
 
+def test_a_pruned_trial_is_shown_as_pruned(tmp_path: Path) -> None:
+    """What was measured on the way is no result, and is not among the best."""
+    model = Doubled(chatty)
+    search = study(tmp_path, "llm-knobs", model)
+    for status, value in (("ok", 2.0), ("pruned", 1.2)):
+        search.tell(search.ask().number, status, value, {})
+    search.ask()
+    results = model.paid[-1].text.partition("## Results")[2].partition("## Answer")[0]
+    shown = [json.loads(line) for line in results.splitlines() if line.startswith("{")]
+    assert [one["val_bpb"] for one in shown] == [2.0, "pruned"]
+    assert "1.2" not in model.paid[-1].text.partition("## Best result")[2]
+
+
 def test_an_answer_that_cannot_be_used_is_asked_for_once_more(tmp_path: Path) -> None:
     """The second answer counts, and both requests are named; after two there is a fallback."""
     said = {(1, 0): "no idea", (1, 1): '{"DEPTH": 7}', (2, 0): "{}", (2, 1): "[1, 2]"}
