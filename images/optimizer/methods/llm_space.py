@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import constants
+from model_config import MAX_CHANGE_CHARS, MAX_NAME_CHARS
 from models.answers import BadAnswerError
 from models.terms import Model, Prompt
 from optuna.trial import FrozenTrial
@@ -28,7 +29,7 @@ from methods.terms import DEFAULT, Past, Proposal, Search
 
 FEWEST_KNOBS, MOST_KNOBS, MOST_CHOICES, MOST_NAMED = 2, 40, 64, 60
 MAX_TOKENS, TEMPERATURE = 8192, 0.7
-MAX_NAME_CHARS = 80
+LARGEST, MOST_STEPS = 1e15, 1e6  # beyond these no sampler can work with a range
 TYPES: dict[type, Literal["int", "float"]] = {int: "int", float: "float"}
 
 
@@ -123,7 +124,7 @@ def read_space(said: Mapping[str, Any], values: Mapping[str, Any]) -> Read:
             except SpaceError as error:
                 fault = f"left out: {error.fault}"
         if fault and len(changed) < MOST_NAMED:
-            changed[name[:MAX_NAME_CHARS]] = fault
+            changed[name[:MAX_NAME_CHARS]] = fault[:MAX_CHANGE_CHARS]
     return Read(space, changed)
 
 
@@ -166,12 +167,27 @@ def _range(name: str, fields: Any, value: Any) -> KnobRange:
         made = KnobRange("categorical", value, choices=choices)
     elif kind is not None and wanted in (kind, None):
         low, high, step = (number_of(fields.get(field)) for field in ("low", "high", "step"))
-        log = str(fields.get("log")).lower() == "true"
+        log = str(fields.get("log")).lower() in ("true", "1")
         made = KnobRange(kind, value, low, high, log, step)
+        _check_size(name, made)
     else:
         raise _fault(name, f"type {wanted!s:.20} does not fit a {type(value).__name__}")
-    parse_space({name: made})
+    if parse_space({name: made})[0].size() < 2:
+        raise _fault(name, "it has fewer than two values")
     return made
+
+
+def _check_size(name: str, made: KnobRange) -> None:
+    """Refuse a range that is too large for a sampler; what else is wrong, `parse_space` finds.
+
+    Raises:
+        SpaceError: an end or the default is beyond `LARGEST`, or there are too many steps.
+    """
+    low, high, step = made.low or 0.0, made.high or 0.0, made.step
+    if max(abs(low), abs(high)) > LARGEST or not -LARGEST <= made.default <= LARGEST:
+        raise _fault(name, f"it reaches beyond {LARGEST:g}")
+    if made.type == "float" and step and abs(high - low) / abs(step) > MOST_STEPS:
+        raise _fault(name, f"it has more than {MOST_STEPS:g} steps")
 
 
 def _choices(name: str, said: Any, value: Any) -> tuple[Any, ...]:
@@ -180,18 +196,24 @@ def _choices(name: str, said: Any, value: Any) -> tuple[Any, ...]:
     Raises:
         SpaceError: there are none, too many, or one of another type.
     """
-    if not isinstance(said, list) or not 2 <= len(said) <= MOST_CHOICES:
+    if not isinstance(said, list) or len(said) > MOST_CHOICES:
         raise _fault(name, f"it has no list of 2 to {MOST_CHOICES} choices")
     kind = type(value)
-    fitting = [
-        kind(one)
-        if type(one) in (int, float) and kind in (int, float) and kind(one) == one
-        else one
-        for one in said
-    ]
+    fitting = [_fitting(one, kind) for one in said]
     if strange := [one for one in fitting if type(one) is not kind]:
         raise _fault(name, f"the choice {strange[0]!r:.40} is no {kind.__name__}")
-    return tuple(dict.fromkeys(fitting))
+    choices = tuple(dict.fromkeys(fitting))
+    if len(choices) < 2:
+        raise _fault(name, f"it has no list of 2 to {MOST_CHOICES} choices")
+    return choices
+
+
+def _fitting(choice: Any, kind: type) -> Any:
+    """A choice as the constant's type, where it is that number written as the other one."""
+    if type(choice) not in (int, float) or kind not in (int, float):
+        return choice
+    fits = abs(choice) <= LARGEST and kind(choice) == choice  # no infinity, and no NaN
+    return kind(choice) if fits else str(choice)
 
 
 def _fault(name: str, fault: str) -> SpaceError:

@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 from distributions import distribution
+from model_config import MAX_NAME_CHARS
 from optuna.samplers import RandomSampler
 from samplers.entry import seed_of_ask
 from samplers.grid import key_of
@@ -21,7 +22,7 @@ from space import Knob, active, effective
 from methods.terms import Past
 
 CLAMPED, ROUNDED, DEFAULTED, UNKNOWN = "clamped", "rounded", "default", "unknown"
-MAX_NAME_CHARS, MAX_UNKNOWN = 80, 20  # of names that the space lacks, for the records
+MAX_UNKNOWN = 20  # names that the space lacks, for the records
 WORDS = {"true": True, "false": False}
 JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 

@@ -53,6 +53,19 @@ RANGES = st.dictionaries(FIELDS, JSON | KINDS, max_size=6)
         ("PATTERN", {"type": "categorical", "choices": ["L"]}, "no list of 2"),
         ("TIED", {"type": "int", "low": 0, "high": 1}, "does not fit a bool"),
         ("BETAS", {"type": "float", "low": 0, "high": 1}, "it is a tuple"),
+        ("RATE", {"low": 0.001, "high": 0.1, "log": 1}, None),
+        ("TIED", {"choices": [True, True]}, "no list of 2"),
+        ("DEPTH", {"type": "int", "low": 2, "high": 1e19}, "beyond 1e+15"),
+        ("DEPTH", {"type": "int", "low": 2, "high": 10**400}, "no low or no high"),
+        ("DEPTH", {"type": "int", "low": 4, "high": 4}, "fewer than two values"),
+        ("DEPTH", {"choices": [4, 1e300]}, "is no int"),
+        ("DEPTH", {"choices": [4, 10**400]}, "is no int"),
+        ("RATE", {"low": -1.7e308, "high": 1.7e308}, "beyond 1e+15"),
+        ("RATE", {"low": -1.7e308, "high": 1.7e308, "step": 1e300}, "beyond 1e+15"),
+        ("RATE", {"low": 0.0, "high": 1.0, "step": 1e-12}, "more than 1e+06 steps"),
+        ("RATE", {"low": 0.0, "high": 1.0, "step": 5e-324}, "more than 1e+06 steps"),
+        ("RATE", {"low": 0.0, "high": 1.0, "step": -0.01}, "step -0.01 is not above 0"),
+        ("RATE", {"low": 0.02, "high": 0.02}, "fewer than two values"),
         ("SEED", {"type": "int", "low": 1, "high": 99}, "a seed is the same"),
         ("DEPTH", [2, 8], "it is no object"),
     ],
@@ -64,6 +77,7 @@ def test_a_knob_is_held_against_its_constant(name: str, fields: Any, fault: str 
     assert (fault or "") in read.changed.get(name, "")
     assert (name in read.changed) == (fault is not None)
     assert all(one.default == VALUES[key] for key, one in read.space.items())
+    assert all(one.log == ("log" in fields) for one in read.space.values())
 
 
 def test_no_more_knobs_than_can_be_searched() -> None:
