@@ -23,7 +23,7 @@ FINITE = [
 LARGE = [
     IntDistribution(2, 10**19),
     IntDistribution(0, MAX_SETTINGS),
-    FloatDistribution(0.0, 1.0, step=2.0**-40),
+    FloatDistribution(0.0, 1e12, step=1.0),
 ]
 
 
