@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from config_reader import read_config
-from drafts import AS_PUBLISHED, AskedByTrial, Base, Draft, draft, finished, known_text
+from drafts import AskedByTrial, Base, Draft, draft, finished, known_text
 from messages import Problem
 from methods import terms
 from methods.fallbacks import Fallbacks, GaveUpError
-from methods.terms import DEFAULT, FALLBACK, MODEL, Proposal
+from methods.terms import AUTOML_2026, DEFAULT, FALLBACK, MODEL, Proposal
 from model_config import ModelConfig
 from pid1 import send
 from search import SearchError, Suggestion, UnknownTrialError
@@ -132,7 +132,7 @@ class TextSearch:
             found = self._draft()
             if not found.why:
                 return self._begin(self._from_model(MODEL, found), found.words, found.text)
-            if self._facts.as_published == AS_PUBLISHED and found.said:
+            if self._facts.as_published == AUTOML_2026 and found.said:
                 words = f"the best train.py again: {found.why}"
                 return self._begin(self._from_model(FALLBACK, found), words, self._best_text())
             self._write(event=UNUSED, why=found.why, words=found.words, requests=found.requests)
@@ -187,7 +187,7 @@ class TextSearch:
         known = {sha256(finished(self._train_py)): 0}
         known = {trial.sha256: trial.number for trial in reversed(self._trials)} | known
         best = 0 if self._best is None else self._best.number
-        is_free = self._facts.as_published == AS_PUBLISHED  # the study ran what it had run before
+        is_free = self._facts.as_published == AUTOML_2026  # the study ran what it had run before
         self._model.for_trial(self._drafts + 1)
         base = Base(self._best_text(), self._best_in_words(), self._results())
         fault = (lambda _text: "") if is_free else (lambda text: known_text(known, best, text))

@@ -16,7 +16,6 @@ from optuna.trial import FrozenTrial
 
 from methods.candidates import (
     ALPHA,
-    AUTOML_2026,
     FIRST,
     THEIR_ALPHA,
     Candidates,
@@ -29,7 +28,7 @@ from methods.candidates import (
 )
 from methods.replies import UnusableError, ask_all, number_of
 from methods.settings import object_schema
-from methods.terms import Past, Proposal, Search
+from methods.terms import AUTOML_2026, Past, Proposal, Search
 
 THEIR_FIRST = 1  # the study's
 PREDICTIONS = 10  # of each candidate

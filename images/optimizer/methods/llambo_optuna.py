@@ -17,7 +17,6 @@ from space import effective
 
 from methods.candidates import (
     ALPHA,
-    AUTOML_2026,
     FIRST,
     THEIR_ALPHA,
     Candidates,
@@ -29,7 +28,7 @@ from methods.candidates import (
 )
 from methods.replies import UnusableError, ask_all, number_of
 from methods.settings import is_duplicate, object_schema
-from methods.terms import Past, Proposal, Search
+from methods.terms import AUTOML_2026, Past, Proposal, Search
 
 TOP = 0.2  # the share of the trials that is among the best
 LABELS = 10  # of each candidate
