@@ -1,13 +1,14 @@
 """Asks the run's model, by the provider's SDK and through the gateway's socket.
 
-Invariant: what a model or a provider does wrong becomes a `NoAnswer` with a reason for people, and
-only a run that may not ask any more is an error. The gateway repeats what the provider refuses, so
+Invariant: what a model or a provider does wrong becomes a `NoAnswer` with a reason for people. Only
+that no request can succeed is an error: the run may not ask any more, or has no model. The gateway repeats what the provider refuses, so
 what is repeated here is only what the gateway cannot: a request that found no gateway, and one that
 it asked to send again later.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -18,14 +19,17 @@ from model_config import ModelConfig
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
 from models.replies import Api, AwayError, NoReplyError, Reply, StatusError
-from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt
+from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt, UselessModelError
 
 SOCKET = Path("/run/gateway/llm.sock")
 AT_ONCE = 20
 MAX_ANSWER_CHARS = 2 << 20
 BAD_REQUEST = (400, 422)
-PAYMENT_REQUIRED = 402
-SPENT = ("cap", "quota")
+# An empty account, a refused key, an unknown model: no other request fares better.
+USELESS = (401, 402, 403, 404)
+GOOGLE_REFUSES_KEY = re.compile(r"API key (not valid|expired)", re.I)  # with status 400
+SPENT = "cap"
+EMPTY_ACCOUNT = "quota"
 ORPHANED = "orphaned"
 LATER = ("busy", "ledger", ORPHANED)
 
@@ -66,6 +70,7 @@ class ModelClient:
 
         Raises:
             OutOfBudgetError: the gateway admits no further request of this run.
+            UselessModelError: the provider serves this run no model.
         """
         answers = dict(self.arriving(prompts))
         return [answers[place] for place in range(len(prompts))]
@@ -75,6 +80,7 @@ class ModelClient:
 
         Raises:
             OutOfBudgetError: after the last answer, if the run may not ask any more.
+            UselessModelError: likewise, if the provider serves this run no model.
         """
         places = {self._threads.submit(self._answer, one): n for n, one in enumerate(prompts)}
         try:
@@ -90,19 +96,19 @@ class ModelClient:
     def _collected(
         self, places: dict[Future[Answer | NoAnswer], int]
     ) -> Iterator[tuple[int, Answer | NoAnswer]]:
-        spent: OutOfBudgetError | None = None
+        ends: OutOfBudgetError | UselessModelError | None = None
         for future in as_completed(places):
             if future.cancelled():
                 continue
             try:
                 answer = future.result()
-            except OutOfBudgetError as error:
-                spent = error
+            except (OutOfBudgetError, UselessModelError) as error:
+                ends = ends or error
                 _cancel(places)  # the others that are under way were admitted
                 continue
             yield places[future], answer
-        if spent is not None:
-            raise spent
+        if ends is not None:
+            raise ends
 
     def _answer(self, prompt: Prompt) -> Answer | NoAnswer:
         try:
@@ -213,10 +219,16 @@ def _failure(error: StatusError) -> NoAnswer:
 
     Raises:
         OutOfBudgetError: it says that the run may not ask any more.
+        UselessModelError: it says that the provider serves this run no model.
     """
     message = error.message.removeprefix("gateway: ")
-    if error.refusal in SPENT or error.status == PAYMENT_REQUIRED:
+    if error.refusal == SPENT:
         raise OutOfBudgetError(message)
+    if error.refusal == EMPTY_ACCOUNT:
+        raise UselessModelError(message)
     if error.refusal:
         return NoAnswer(f"the gateway refused the request: {message}", error.request)
-    return NoAnswer(f"the provider answered {error.status}: {message}", error.request)
+    reason = f"the provider answered {error.status}: {message}"
+    if error.status in USELESS or GOOGLE_REFUSES_KEY.match(message):
+        raise UselessModelError(reason)
+    return NoAnswer(reason, error.request)

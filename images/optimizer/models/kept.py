@@ -31,6 +31,7 @@ class Arriving(Protocol):
 
         Raises:
             OutOfBudgetError: after the last answer, if the run may not ask any more.
+            UselessModelError: likewise, if the provider serves this run no model.
         """
         ...
 
@@ -63,6 +64,7 @@ class KeptModel:
         Raises:
             OutOfBudgetError: the gateway admits no further request of this run. What was answered
                 before is kept.
+            UselessModelError: the provider serves this run no model. What it said is not kept.
             OSError: an answer could not be written.
         """
         first = self._place

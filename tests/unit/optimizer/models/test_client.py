@@ -16,7 +16,7 @@ from models import replies
 from models.answers import Found, read_json
 from models.client import MAX_ANSWER_CHARS, Patience, open_model
 from models.kept import KeptModel
-from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt
+from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt, UselessModelError
 
 from images.gateway.gatewayd import refusal
 from runner.wire.model_config import Provider
@@ -190,16 +190,28 @@ def test_a_spent_cap_ends_the_search(provider: Provider, tmp_path: Path) -> None
         client.ask([PROMPT])
 
 
-@every_provider
-def test_an_empty_account_ends_the_search_after_the_other_answers(
-    provider: Provider, tmp_path: Path
+@pytest.mark.parametrize(
+    ("provider", "status", "message", "reason"),
+    [
+        ("anthropic", 401, "invalid x-api-key", "the provider answered 401: invalid x-api-key"),
+        ("anthropic", 402, "pay", "the provider's account has no money left"),
+        ("openai", 403, "no access", "the provider answered 403: no access"),
+        ("openai", 404, "no such model", "the provider answered 404: no such model"),
+        ("google", 400, "API key not valid.", "the provider answered 400: API key not valid"),
+        ("google", 404, "no such model", "the provider answered 404: no such model"),
+    ],
+)
+def test_a_provider_without_a_model_for_the_run_ends_the_search(
+    provider: Provider, status: int, message: str, reason: str, tmp_path: Path
 ) -> None:
-    """What was answered beside the request that could not be paid is kept."""
-    script: Script = lambda body: Said(status=402 if text_of(body) == "1" else 200, after=3)  # noqa: E731
+    """What was answered beside the request that it refused is kept, and the refusal is not."""
+    script: Script = lambda body: Said(  # noqa: E731
+        message, status=status if text_of(body) == "1" else 200, after=3
+    )
     prompts = [Prompt("label", str(n), 100) for n in range(3)]
     with asking(provider, tmp_path, script) as (client, _):
         model = KeptModel(client, tmp_path / "answers.jsonl")
-        with pytest.raises(OutOfBudgetError, match="no money left"):
+        with pytest.raises(UselessModelError, match=f"serves this run no model: {reason}"):
             model.ask(prompts)
         model.close()
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 2
