@@ -12,8 +12,9 @@ import loop
 from config_reader import read_config
 from guide import Guided, KeepingModel, record
 from journal import study_attribute
-from messages import MAX_TRAIN_PY_BYTES, Problem, Started
+from messages import MAX_TRAIN_PY_BYTES, Started
 from methods import Row, entry_of, row_of
+from methods.fallbacks import GaveUpError
 from methods.llm_space import ProposedSpace, described, propose_space
 from methods.terms import Proposal
 from methods.terms import Search as Told
@@ -57,6 +58,8 @@ def open_search(
         SearchError: see `Search`.
         MethodError: there is no such method, or it cannot be used so.
         OutOfBudgetError: the run may not ask for its space any more.
+        UselessModelError: the provider serves this run no model.
+        GaveUpError: the model gave no space that can be searched.
     """
     if guide is not None:
         from models.client import open_model
@@ -96,7 +99,7 @@ def open_guided(
         proposed = _proposed_space(state, told(config, guide, space), guide, model)
         attributes = {SPACE: _written(proposed)}
         first = proposed.proposal
-        space = space if proposed.space is None else parse_space(proposed.space)
+        space = parse_space(proposed.space)
         details["space"] = described(space)
         say(f"the space is {details['space']}")
     method = row.make(told(config, guide, space), guide, inner)
@@ -154,29 +157,33 @@ def _proposed_space(
     """The space that the study keeps; before it has one, that of the model.
 
     A death before the study has it changes nothing: the model's answers are kept, and give the same
-    space again.
+    space again. Those without a space are forgotten, so that a resumed search asks anew.
+
+    Raises:
+        GaveUpError: the model gave no space that can be searched.
     """
     kept = study_attribute(state / JOURNAL, SPACE)
     if kept is not None:
         return _read(json.loads(kept))
     send(Started({"waits for": "the model's search space"}))
     model.for_trial(0)
-    proposed = propose_space(search, train_py(guide), model)
-    if proposed.space is None:
-        send(Problem(during="asking the model for a search space", message=proposed.proposal.why))
+    try:
+        proposed = propose_space(search, train_py(guide), model)
+    except GaveUpError:
+        model.forget(0)
+        raise
     for name, fault in proposed.proposal.changed.items():
         say(f"of the model's space: {name}: {fault}")
     return proposed
 
 
 def _written(proposed: ProposedSpace) -> str:
-    space = proposed.space
-    ranges = None if space is None else {name: asdict(one) for name, one in space.items()}
+    ranges = {name: asdict(one) for name, one in proposed.space.items()}
     return json.dumps({"space": ranges, "proposal": record(proposed.proposal)})
 
 
 def _read(kept: Mapping[str, Any]) -> ProposedSpace:
-    ranges, said = kept["space"], kept["proposal"]
-    space = ranges and {name: read_config(KnobRange, one) for name, one in ranges.items()}
+    said = kept["proposal"]
+    space = {name: read_config(KnobRange, one) for name, one in kept["space"].items()}
     lists = {name: tuple(said[name]) for name in ("requests", "repairs")}
     return ProposedSpace(space, Proposal(**(said | lists)))

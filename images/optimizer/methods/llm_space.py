@@ -24,6 +24,7 @@ from start_config import KnobRange
 
 from methods.asking import ask_for
 from methods.context import fill
+from methods.fallbacks import GaveUpError
 from methods.settings import UNKNOWN, number_of
 from methods.terms import DEFAULT, Past, Proposal, Search
 
@@ -51,11 +52,11 @@ class ProposedSpace:
     """What came of asking for a space.
 
     Attributes:
-        space: knob → its range; None where the task's own is to be searched.
-        proposal: that of trial 0; `why` says why the space is the task's own.
+        space: knob → its range.
+        proposal: that of trial 0.
     """
 
-    space: dict[str, KnobRange] | None
+    space: dict[str, KnobRange]
     proposal: Proposal
 
 
@@ -78,7 +79,7 @@ class SamplerAlone:
 
 
 def propose_space(search: Search, train_py: str, model: Model) -> ProposedSpace:
-    """The space that a model proposes for a train.py, or the task's own with the reason.
+    """The space that a model proposes for a train.py.
 
     Args:
         search: what does not change; its space is the task's own, which the model is not shown.
@@ -87,6 +88,8 @@ def propose_space(search: Search, train_py: str, model: Model) -> ProposedSpace:
 
     Raises:
         OutOfBudgetError: the run may not ask its model any more.
+        UselessModelError: the provider serves this run no model.
+        GaveUpError: the model gave no space that can be searched.
         ConstantsError: train.py does not parse.
     """
     values = constants.read(train_py)
@@ -96,8 +99,7 @@ def propose_space(search: Search, train_py: str, model: Model) -> ProposedSpace:
     prompt = Prompt("space", text, MAX_TOKENS, TEMPERATURE)  # free names have no strict schema
     asked = ask_for(model, prompt, lambda value: _usable_space(value, values))
     if asked.value is None:
-        why = f"the task's own space is searched, because {asked.why}"
-        return ProposedSpace(None, Proposal(DEFAULT, requests=asked.requests, why=why))
+        raise GaveUpError(f"the model gave no space that can be searched: {asked.why}")
     read = asked.value
     proposal = Proposal(
         DEFAULT, requests=asked.requests, changed=read.changed, repairs=asked.repairs

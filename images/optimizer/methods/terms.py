@@ -106,5 +106,7 @@ class Method(Protocol):
 
         Raises:
             OutOfBudgetError: the run may not ask its model any more.
+            UselessModelError: the provider serves this run no model.
+            GaveUpError: the model gave nothing that the search could go on with.
         """
         ...

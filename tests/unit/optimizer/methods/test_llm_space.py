@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import MESSAGES, Problem
+from methods.fallbacks import GaveUpError
 from methods.llm_space import MOST_KNOBS, described, read_space
 from models.terms import NoAnswer
-from protocol import decode
 from space import parse_space
 
 from tests.guided_runs import CONSTANTS_PY, LARGE, Doubled, opened
@@ -131,19 +129,16 @@ def test_any_sampler_searches_the_space(inner: str, tmp_path: Path) -> None:
     assert [search.ask().proposal["by"] for _ in range(3)] == ["default", inner, inner]
 
 
-def test_after_two_bad_answers_the_tasks_own_space_is_searched(
-    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    """The runner is told, trial 0 says why, and the requests are named."""
-    said = ['{"DEPTH": {"low": 4, "high": 9}}', NoAnswer("an outage", "r2")]
-    model = Doubled(lambda *at: said[at[2]])
-    search = opened(tmp_path, "llm-space", model).search
-    asked = search.ask()
-    assert asked.knobs.keys() == LARGE.keys()
-    assert asked.proposal["requests"] == ["r1", "r2"]
-    assert "the task's own space is searched, because an outage" in asked.proposal["why"]
-    messages = [
-        decode(line.decode(), MESSAGES) for line in capfdbinary.readouterr().out.splitlines()
-    ]
-    assert [one.message for one in messages if isinstance(one, Problem)] == [asked.proposal["why"]]
-    assert json.loads(search._study.user_attrs["bakeoff.space"])["space"] is None
+def test_a_model_without_a_space_ends_the_search_before_it_begins(tmp_path: Path) -> None:
+    """There is no study of another space under its name, and a resumed search asks anew."""
+    said: list[str | NoAnswer] = [
+        '{"DEPTH": {"low": 4, "high": 9}}', NoAnswer("an outage"),
+        GOOD % '{"low": 4, "high": 9}',
+    ]  # fmt: skip
+    model = Doubled(lambda *_: said.pop(0))
+    with pytest.raises(GaveUpError, match="no space that can be searched: an outage"):
+        opened(tmp_path, "llm-space", model)
+    assert not list(tmp_path.iterdir())
+    asked = opened(tmp_path, "llm-space", model).search.ask()
+    assert asked.knobs.keys() == {"MATRIX_LR", "DEPTH"}
+    assert asked.proposal["requests"] == ["r3"]
