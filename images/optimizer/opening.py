@@ -12,7 +12,7 @@ import loop
 from config_reader import read_config
 from guide import Guided, KeepingModel, record
 from journal import study_attribute
-from messages import MAX_TRAIN_PY_BYTES, Started
+from messages import MAX_TRAIN_PY_BYTES, Problem, Started
 from methods import Row, entry_of, row_of
 from methods.fallbacks import GaveUpError
 from methods.llm_space import ProposedSpace, described, propose_space
@@ -40,7 +40,6 @@ class Opened:
 
 def open_search(
     state: Path,
-    gateway: Path,
     config: OptimizerConfig,
     guide: ModelConfig | None,
     space: tuple[Knob, ...],
@@ -49,7 +48,6 @@ def open_search(
 
     Args:
         state: the directory that outlives this process.
-        gateway: the socket of the run's gateway.
         config: what the runner asks for.
         guide: `config.language_model`, read; None: the sampler searches alone.
         space: `config.space`, read.
@@ -62,10 +60,10 @@ def open_search(
         GaveUpError: the model gave no space that can be searched.
     """
     if guide is not None:
-        from models.client import open_model
+        from models import client
         from models.kept import KeptModel
 
-        model = KeptModel(open_model(guide, gateway), state / ANSWERS)
+        model = KeptModel(client.open_model(guide, client.SOCKET), state / ANSWERS)
         return open_guided(state, config, guide, space, model)
     search = Search(
         state, config.sampler, config.seed, config.direction, space,
@@ -91,7 +89,8 @@ def open_guided(
     if row.make is None:
         from texts import TextSearch
 
-        return Opened(TextSearch(state, config, model, train_py(guide)), details)
+        facts = told(config, guide, ())
+        return Opened(TextSearch(state, facts, model, train_py(guide), _tell_runner), details)
     inner = row.sampler(guide)
     first = Proposal("default")
     attributes: dict[str, str] = {}
@@ -128,6 +127,10 @@ def told(config: OptimizerConfig, guide: ModelConfig, space: tuple[Knob, ...]) -
         prompts=guide.prompts,
         as_published=guide.as_published,
     )
+
+
+def _tell_runner(words: str) -> None:
+    send(Problem(during="asking the model", message=words))
 
 
 def train_py(guide: ModelConfig) -> str:

@@ -26,7 +26,6 @@ from space import Knob, parse_space
 from start_config import OptimizerConfig
 
 STATE = Path("/state")
-GATEWAY = Path("/run/gateway/llm.sock")
 EXIT_DONE, EXIT_BROKEN, EXIT_BAD_CONFIG, EXIT_SIGTERM = 0, 1, 2, 128 + signal.SIGTERM
 
 _ending = threading.Lock()
@@ -92,7 +91,7 @@ def _work(told: Told, inbox: queue.SimpleQueue[Message]) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC; pinned anyway
     try:
-        opened = open_search(STATE, GATEWAY, told.config, told.guide, told.space)
+        opened = open_search(STATE, told.config, told.guide, told.space)
         loop = Loop(opened.search, told.config.parallel)
         loop.begin(opened.details)
         while True:

@@ -18,16 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from config_reader import read_config
 from drafts import AskedByTrial, Base, Draft, draft, finished, known_text
-from messages import Problem
 from methods import terms
 from methods.fallbacks import Fallbacks, GaveUpError
 from methods.terms import AUTOML_2026, DEFAULT, FALLBACK, MODEL, Proposal
-from model_config import ModelConfig
-from pid1 import send
 from search import SearchError, Suggestion, UnknownTrialError
-from start_config import OptimizerConfig
 from texts_journal import DamagedTextError, TextJournal, sha256
 
 __all__ = ["GaveUpError", "TextSearch", "TextTrial"]  # the first is what `ask` raises
@@ -67,27 +62,26 @@ class TextSearch:
 
     Args:
         state: the directory of the journal and the texts; this process is its only user.
-        config: the optimizer's, with a `language_model`.
+        facts: what every prompt says of the search; it has no space.
         model: answers prompts, and keeps its answers.
         train_py: the text of trial 0.
         note: takes a sentence for each answer that could not be used; it goes to the runner.
 
     Raises:
         SearchError: the directory holds another search, or a text of it was changed.
-        ConfigError: the config has no `language_model`, or one that cannot be read.
     """
 
     def __init__(
         self,
         state: Path,
-        config: OptimizerConfig,
+        facts: terms.Search,
         model: AskedByTrial,
         train_py: str,
-        note: Callable[[str], None] | None = None,
+        note: Callable[[str], None],
     ) -> None:
-        self._facts = _facts(config)
+        self._facts = facts
         self._model = model
-        self._note = note or _tell_runner
+        self._note = note
         self._train_py = train_py
         self._trials: list[TextTrial] = []
         self._best: TextTrial | None = None
@@ -96,7 +90,8 @@ class TextSearch:
         self._in_a_row = 0  # of them, those of this process: a resumed search asks anew
         self._fallbacks = Fallbacks()
         self._journal = TextJournal(state)
-        self._open(f"llm-code, seed {config.seed}, {config.direction}, train.py {sha256(train_py)}")
+        direction = "minimize" if facts.minimize else "maximize"
+        self._open(f"llm-code, seed {facts.seed}, {direction}, train.py {sha256(train_py)}")
 
     def _open(self, owner: str) -> None:
         entries = self._journal.entries
@@ -284,23 +279,3 @@ class TextSearch:
         if not 0 <= number < len(self._trials):
             raise UnknownTrialError(f"trial {number} was never asked for")
         return self._trials[number]
-
-
-def _facts(config: OptimizerConfig) -> terms.Search:
-    """What every prompt says of the search."""
-    model = read_config(ModelConfig, config.language_model or {})
-    return terms.Search(
-        space=(),
-        minimize=config.direction == "minimize",
-        metric=model.metric,
-        task=model.task,
-        trial_seconds=model.trial_seconds,
-        machine=model.machine,
-        seed=config.seed,
-        prompts=model.prompts,
-        as_published=model.as_published,
-    )
-
-
-def _tell_runner(words: str) -> None:
-    send(Problem(during="asking the model", message=words))

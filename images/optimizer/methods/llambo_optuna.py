@@ -26,8 +26,8 @@ from methods.candidates import (
     random_proposal,
     shown_setting,
 )
-from methods.replies import UnusableError, ask_all, number_of
-from methods.settings import is_duplicate, object_schema
+from methods.replies import UnusableError, ask_all
+from methods.settings import is_duplicate, number_of, object_schema
 from methods.terms import AUTOML_2026, Past, Proposal, Search
 
 TOP = 0.2  # the share of the trials that is among the best

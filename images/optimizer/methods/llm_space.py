@@ -186,7 +186,8 @@ def _check_size(name: str, made: KnobRange) -> None:
         SpaceError: an end or the default is beyond `LARGEST`, or there are too many steps.
     """
     low, high, step = made.low or 0.0, made.high or 0.0, made.step
-    if max(abs(low), abs(high)) > LARGEST or not -LARGEST <= made.default <= LARGEST:
+    default = made.default if isinstance(made.default, (int, float)) else 0.0
+    if max(abs(low), abs(high), abs(default)) > LARGEST:
         raise _fault(name, f"it reaches beyond {LARGEST:g}")
     if made.type == "float" and step and abs(high - low) / abs(step) > MOST_STEPS:
         raise _fault(name, f"it has more than {MOST_STEPS:g} steps")

@@ -68,9 +68,11 @@ def read_setting(value: Mapping[Any, Any], space: Sequence[Knob]) -> Setting:
 
 
 def number_of(said: Any) -> float | None:
-    """The finite number that a JSON value says, also in quotes; None if it says none."""
+    """The finite number that a JSON value says, also in quotes; None where it says none."""
+    if isinstance(said, bool) or not isinstance(said, (int, float, str)):
+        return None
     try:
-        number = float(said) if isinstance(said, (bool, int, float, str)) else math.nan
+        number = float(said)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -105,7 +105,7 @@ def test_a_worse_text_is_reverted_and_a_better_one_kept(
 def test_a_metric_to_be_maximised(open_search: Opener, tmp_path: Path) -> None:
     """The highest value is the best one, and the prompt says so."""
     model = Saying([code(variant(1)), code(variant(2))])
-    search = open_search(tmp_path, model, direction="maximize")
+    search = open_search(tmp_path, model, minimize=False)
     for number, value in enumerate([0.5, 0.7, 0.6]):
         search.ask()
         told(search, number, value)

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from methods.fallbacks import GaveUpError
-from models.terms import OutOfBudgetError
+from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt, UselessModelError
 from texts import UNUSED_IN_A_ROW
 
 from images.rehearsal.scripted_model.proposing.answers import BAD
@@ -66,6 +66,24 @@ def test_the_published_search_gives_up_too(open_search: Opener, tmp_path: Path) 
     again = open_search(tmp_path, Saying([code(variant(1))]), as_published="automl-2026").ask()
     assert again is not None
     assert again.proposal["by"] == "model"
+
+
+def test_a_provider_without_a_model_ends_the_asking(open_search: Opener, tmp_path: Path) -> None:
+    """The error passes through, as no answer that was of no use, and a resumed search goes on."""
+
+    class Unserved(Saying):
+        def ask(self, prompts: Sequence[Prompt]) -> list[Answer | NoAnswer]:
+            raise UselessModelError(f"the key is refused ({len(prompts)} requests)")
+
+    notes = list[str]()
+    search = open_search(tmp_path, Unserved([]), notes)
+    run(search, 1)
+    with pytest.raises(UselessModelError, match="the key is refused"):
+        search.ask()
+    assert not notes
+    made = open_search(tmp_path, Saying([code(variant(1))])).ask()
+    assert made is not None
+    assert (made.number, made.proposal["repairs"]) == (1, [])
 
 
 def test_a_spent_budget_ends_the_asking(open_search: Opener, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ WORDS = st.recursive(
         ("DEPTH", 5.4, 5, "rounded"),
         ("DEPTH", -3, 2, "clamped"),
         ("DEPTH", "deep", 4, "default"),
+        ("DEPTH", True, 4, "default"),
         ("WIDTH", 100, 96, "rounded"),
         ("PATTERN", "sl", "SL", ""),
         ("PATTERN", "SSSS", "L", "default"),
