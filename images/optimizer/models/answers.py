@@ -27,6 +27,7 @@ AROUND_CODE_BYTES = 64 << 10
 MAX_UNFENCED_BYTES = 256 << 10  # ten times the file: a parse takes seconds a mebibyte
 DESCRIPTION = re.compile(r"^[ \t*_#>`-]*DESCRIPTION[*_`]*[ \t]*:[ \t]*(.*)$", re.MULTILINE | re.I)
 MAX_DESCRIPTION_CHARS = 500
+FILE_TO_OTHERS = 3
 PYTHON = frozenset({"python", "python3", "py"})
 
 
@@ -37,9 +38,10 @@ class Found:
     Attributes:
         value: an object, or a list where one was wanted; every number in it is finite.
         repairs: what was mended, in the order in which it was met: "thinking" (thoughts before
-            the answer), "fence", "prose" (words around it), "list" (a list around it), "comment",
-            "trailing comma", "single quotes", "Python literal", "number" (written as in Python),
-            "control character" (in a string), "repeated key" (the last value holds).
+            the answer), "fence", "prose" (words around it), "several objects" (others before it
+            differ), "list" (a list around it), "comment", "trailing comma", "single quotes",
+            "Python literal", "number" (written as in Python), "control character" (in a string),
+            "repeated key" (the last value holds).
     """
 
     value: Any
@@ -66,8 +68,8 @@ def read_json(text: str, wanted: type = dict) -> Found:
 
     If the answer as a whole is no JSON, the last code fence with an object counts, so of a draft
     and a final answer in fences the final one is taken; without fences all of the text counts.
-    There, it is the first complete object. An object that begins and cannot be read is an error
-    even if another follows.
+    There, it is the last complete object, because drafts, echoes of the prompt and thoughts come
+    before the answer. An object that begins and cannot be read is an error even if another follows.
 
     Args:
         text: the answer, at most `MAX_ANSWER_BYTES`.
@@ -94,16 +96,19 @@ def read_json(text: str, wanted: type = dict) -> Found:
 
 
 def read_code(text: str) -> Code:
-    """The Python file in an answer: the last complete fence, of those with the label python if any.
+    """The Python file in an answer: its one fence, of those with the label python if there are any.
 
-    Without a fence, an answer that is Python as a whole is taken. Whether what is in a fence can be
-    parsed is for the caller to check.
+    Where these differ, one of them is the file only if it can be parsed and is longer than
+    `FILE_TO_OTHERS` times all others together: then they are excerpts. Of a draft and a final file,
+    or a file in two parts, nothing is taken. Without a fence, an answer that is Python as a whole
+    is taken. Whether what is in a single fence can be parsed is for the caller to check.
 
     Args:
         text: the answer: `DESCRIPTION: …` and a fence.
 
     Raises:
-        BadAnswerError: there is no file, the fence is not closed, or the file is longer than
+        BadAnswerError: there is no file, several fences may be it, a fence is not closed, or the
+            file is longer than
             `MAX_TRAIN_PY_BYTES` (`MAX_UNFENCED_BYTES` without a fence).
     """
     _check_length(text, MAX_TRAIN_PY_BYTES + AROUND_CODE_BYTES)
@@ -121,9 +126,9 @@ def read_code(text: str) -> Code:
     repairs += () if found else ("no description",)
     description = _one_line(found)
     repairs += () if labelled else ("unlabelled fence",)
-    chosen = labelled or blocks
-    repairs += ("several fences",) if len(chosen) > 1 else ()
-    return _checked(Code(description, chosen[-1].content, repairs))
+    contents = [fence.content for fence in labelled or blocks]
+    repairs += ("several fences",) if len(contents) > 1 else ()
+    return _checked(Code(description, _file(contents), repairs))
 
 
 def _check_length(text: str, most_bytes: int) -> None:
@@ -197,6 +202,22 @@ def _one_line(found: re.Match[str] | None) -> str:
     return words[:MAX_DESCRIPTION_CHARS]
 
 
+def _file(contents: list[str]) -> str:
+    """The one of several texts that is the file; see `read_code`.
+
+    Raises:
+        BadAnswerError: more than one of them may be it.
+    """
+    longest = max(contents, key=len)
+    others = {one.strip(): len(one) for one in contents}
+    del others[longest.strip()]
+    if not others:
+        return contents[-1]
+    if len(longest) <= FILE_TO_OTHERS * sum(others.values()) or not _statements(longest):
+        raise BadAnswerError("several code fences differ, and none of them is clearly the file")
+    return longest
+
+
 def _whole_python(text: str) -> str:
     """The text if it is a Python file: words alone may be Python too, so it must define something.
 
@@ -207,16 +228,20 @@ def _whole_python(text: str) -> str:
         most = f"{MAX_UNFENCED_BYTES >> 10} KiB"
         raise BadAnswerError(f"there is no code fence, and without one a file is read up to {most}")
     defines = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+    if not any(isinstance(one, defines) for one in _statements(text)):
+        raise BadAnswerError("there is no code fence, and the answer as a whole is not Python")
+    return text
+
+
+def _statements(text: str) -> list[ast.stmt]:
+    """The statements of a Python file; none for what cannot be parsed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
-            body = ast.parse(text).body
+            return ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        body = []
-    if not any(isinstance(one, defines) for one in body):
-        raise BadAnswerError("there is no code fence, and the answer as a whole is not Python")
-    return text
+        return []
 
 
 def _checked(code: Code) -> Code:

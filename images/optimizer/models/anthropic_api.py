@@ -42,7 +42,7 @@ class AnthropicApi:
     fallbacks: tuple[Fallback, ...] = (
         Fallback("temperature", re.compile(r"temperature", re.I)),
         Fallback("thinking", re.compile(r"thinking", re.I)),
-        Fallback("format", re.compile(r"output_config|output_format|schema|structured", re.I)),
+        Fallback("JSON schema", re.compile(r"output_config|output_format|schema|structured", re.I)),
     )
 
     def __init__(self, model: str, token: str, socket: str) -> None:
@@ -75,16 +75,12 @@ class AnthropicApi:
         except anthropic.AnthropicError as error:
             raise unreadable(error) from None
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._sdk.close()
-
     def _optional(self, prompt: Prompt, without: Collection[str]) -> dict[str, Any]:
         """The parts of the request that it can do without."""
         parts: dict[str, Any] = {"thinking": {"type": "disabled"}}
         if prompt.temperature is not None:
             parts["temperature"] = prompt.temperature
-        if prompt.schema is not None and "format" not in without:
+        if prompt.schema is not None and "JSON schema" not in without:
             schema = anthropic.transform_schema(dict(prompt.schema))
             parts["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
         named = {name: part for name, part in parts.items() if name not in without}

@@ -1,16 +1,17 @@
 """Asks the run's model, by the provider's SDK and through the gateway's socket.
 
 Invariant: what a model or a provider does wrong becomes a `NoAnswer` with a reason for people. Only
-that no request can succeed is an error: the run may not ask any more, or has no model. The gateway repeats what the provider refuses, so
-what is repeated here is only what the gateway cannot: a request that found no gateway, and one that
-it asked to send again later.
+that no request can succeed is an error: the run may not ask any more, or has no model. The gateway
+repeats what the provider refuses, so what is repeated here is only what the gateway cannot: a
+request that found no gateway, and one that it asked to send again later. A reply that was begun is
+paid for, and is not asked for again.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +57,14 @@ class ModelClient:
     Args:
         api: the provider's.
         patience: how long a request waits.
+        note: is told, once for each, of a part that requests go without because the provider
+            refuses it. Any thread may call it, one at a time.
     """
 
-    def __init__(self, api: Api, patience: Patience) -> None:
+    def __init__(self, api: Api, patience: Patience, note: Callable[[str], None]) -> None:
         self._api = api
         self._patience = patience
+        self._note = note
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="model")
         self._refused = threading.Lock()
         self._without: frozenset[str] = frozenset()
@@ -88,11 +92,6 @@ class ModelClient:
         finally:
             _cancel(places)
 
-    def close(self) -> None:
-        """Close the connections, after what is under way."""
-        self._threads.shutdown(cancel_futures=True)
-        self._api.close()
-
     def _collected(
         self, places: dict[Future[Answer | NoAnswer], int]
     ) -> Iterator[tuple[int, Answer | NoAnswer]]:
@@ -118,7 +117,7 @@ class ModelClient:
         except AwayError as error:
             return NoAnswer(f"the gateway could not be reached ({error})")
         except NoReplyError as error:
-            return NoAnswer(str(error))
+            return NoAnswer(str(error), error.request)
 
     def _reply(self, prompt: Prompt) -> Reply:
         """The reply, after parts of the request were left out where they are refused."""
@@ -130,8 +129,13 @@ class ModelClient:
                 refused = self._refused_part(error, without)
                 if refused is None:
                     raise
-                with self._refused:
-                    self._without |= {refused}
+                self._leave_out(refused, error.message)
+
+    def _leave_out(self, part: str, why: str) -> None:
+        with self._refused:
+            if part not in self._without:
+                self._without |= {part}
+                self._note(f"from now on the model is asked without {part}: {why}")
 
     def _refused_part(self, error: StatusError, without: frozenset[str]) -> str | None:
         if error.refusal or error.status not in BAD_REQUEST:
@@ -160,8 +164,15 @@ class ModelClient:
         return state.idle_for >= self._patience.busy_seconds
 
 
+def _no_note(_note: str) -> None:
+    pass
+
+
 def open_model(
-    config: ModelConfig, socket: Path = SOCKET, patience: Patience | None = None
+    config: ModelConfig,
+    socket: Path = SOCKET,
+    patience: Patience | None = None,
+    note: Callable[[str], None] = _no_note,
 ) -> ModelClient:
     """The model of a run.
 
@@ -169,8 +180,9 @@ def open_model(
         config: names the provider and the model, and has the token.
         socket: the gateway's; it need not be there yet.
         patience: how long a request waits; None for the usual times.
+        note: see `ModelClient`.
     """
-    return ModelClient(_api(config, str(socket)), patience or Patience())
+    return ModelClient(_api(config, str(socket)), patience or Patience(), note)
 
 
 def _api(config: ModelConfig, socket: str) -> Api:

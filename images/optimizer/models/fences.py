@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 LINE = re.compile(r"^[ \t]*(?P<marks>`{3,})[ \t]*(?P<language>[\w+.-]*)(?P<rest>.*)$", re.MULTILINE)
-THOUGHTS, END_OF_THOUGHTS = "<think>", "</think>"
-END_ON_ITS_OWN = re.compile(r"^[ \t]*</think>[ \t]*$", re.MULTILINE)
+THOUGHTS = re.compile(r"\s*<(think|thinking)>")
+END_ON_ITS_OWN = re.compile(r"^[ \t]*</think(?:ing)?>[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def fences(text: str) -> Iterator[Fence]:
 
 def without_thoughts(text: str) -> str | None:
     """What comes after a model's thoughts; None if the text ends before they do."""
-    if text.lstrip().startswith(THOUGHTS):
-        _, end, answer = text.partition(END_OF_THOUGHTS)
+    if begun := THOUGHTS.match(text):
+        _, end, answer = text.partition(f"</{begun[1]}>")
         return answer if end else None
     found = END_ON_ITS_OWN.search(text)  # a chat template may have begun the thoughts
     return text[found.end() :] if found else text

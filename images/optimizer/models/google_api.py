@@ -30,9 +30,9 @@ from models.terms import Prompt
 
 # Gemini 2.5 has a budget, 0 is off; Gemini 3 has levels, none of which is off.
 THINKING = {
-    "budget 0": types.ThinkingConfig(thinking_budget=0),
-    "level minimal": types.ThinkingConfig(thinking_level=types.ThinkingLevel.MINIMAL),
-    "level low": types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW),
+    "thinking budget 0": types.ThinkingConfig(thinking_budget=0),
+    "thinking level minimal": types.ThinkingConfig(thinking_level=types.ThinkingLevel.MINIMAL),
+    "thinking level low": types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW),
 }
 REFUSED_THINKING = re.compile(r"thinking|thought|budget", re.I)
 FINE = (None, types.FinishReason.STOP, types.FinishReason.FINISH_REASON_UNSPECIFIED)
@@ -50,15 +50,14 @@ class GoogleApi:
     fallbacks: tuple[Fallback, ...] = (
         Fallback("temperature", re.compile(r"temperature", re.I)),
         *(Fallback(name, REFUSED_THINKING) for name in THINKING),
-        Fallback("format", re.compile(r"schema|json|mime", re.I)),
+        Fallback("JSON schema", re.compile(r"schema|json|mime", re.I)),
     )
 
     def __init__(self, model: str, token: str, socket: str) -> None:
         self._model = model
-        self._http = open_http(socket)
         # The gateway repeats what the provider refuses; without retry_options the SDK does not.
         options = types.HttpOptions(
-            base_url=BASE_URL, httpx_client=self._http, timeout=int(ANSWER_SECONDS * 1000)
+            base_url=BASE_URL, httpx_client=open_http(socket), timeout=int(ANSWER_SECONDS * 1000)
         )
         self._sdk = genai.Client(api_key=token, http_options=options)
 
@@ -75,11 +74,6 @@ class GoogleApi:
                 raise status_error(error.response) from None
             raise unreadable(error) from None
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._sdk.close()
-        self._http.close()
-
 
 def _config(prompt: Prompt, without: Collection[str]) -> types.GenerateContentConfig:
     parts: dict[str, Any] = {"max_output_tokens": prompt.max_tokens}
@@ -87,7 +81,7 @@ def _config(prompt: Prompt, without: Collection[str]) -> types.GenerateContentCo
         parts["temperature"] = prompt.temperature
     if thinking := [config for name, config in THINKING.items() if name not in without]:
         parts["thinking_config"] = thinking[0]
-    if prompt.schema is not None and "format" not in without:
+    if prompt.schema is not None and "JSON schema" not in without:
         parts["response_mime_type"] = "application/json"
         parts["response_json_schema"] = dict(prompt.schema)
     return types.GenerateContentConfig(**parts)

@@ -95,37 +95,52 @@ class Numbers:
 
 
 def find_value(text: str, wanted: type) -> tuple[Any, tuple[str, ...]]:
-    """The first complete object (or list) in a text, and what was mended in it.
+    """The last complete object (or list) in a text, and what was mended in it.
+
+    Drafts, echoes of the prompt and thoughts come before the answer. So one that cannot be read, or
+    is cut, is an error wherever it is: it may be the answer.
 
     Args:
         text: a whole answer, or the content of its fence.
         wanted: dict, or list.
 
     Raises:
-        BadAnswerError: there is none, or it cannot be read.
+        BadAnswerError: there is none, or one cannot be read.
     """
     opening = TABLE if wanted is dict else LIST
-    position, empty = 0, False
+    position = 0
+    last: _Reader | None = None
+    differ, empty = False, False
     for _ in range(MAX_ATTEMPTS):
         found = opening.search(text, position)
         if found is None:
             break
         reader = _Reader(text, found.start())
         try:
-            value = reader.outermost(wanted)
+            reader.outermost(wanted)
         except _Prose as prose:
             position = max(prose.position, found.end())
             continue
-        if value:
-            around = text[: found.start()].strip() or text[reader.position :].strip()
-            repairs = {"prose": None} if around else {}
-            return value, tuple(repairs | reader.values.repairs)
-        position, empty = reader.position, True
+        position = reader.position
+        if reader.value:
+            differ = differ or (last is not None and last.value != reader.value)
+            last = reader
+        else:
+            empty = True
     else:
-        raise BadAnswerError(f"the answer has {MAX_ATTEMPTS} brackets without one that can be read")
+        raise BadAnswerError(f"the answer has {MAX_ATTEMPTS} brackets that may begin its JSON")
+    if last is not None:
+        return last.value, _repairs(last, differ)
     if empty:  # of use only where nothing else is: prose has empty brackets too
         return wanted(), ("prose",)
     raise BadAnswerError(f"there is no JSON {'object' if wanted is dict else 'list'} in the answer")
+
+
+def _repairs(reader: _Reader, differ: bool) -> tuple[str, ...]:
+    """What was done to get at a value: words around it, others that differ, and its own repairs."""
+    around = reader.text[: reader.start].strip() or reader.text[reader.position :].strip()
+    names = {"prose": bool(around), "several objects": differ}
+    return (*(name for name, holds in names.items() if holds), *reader.values.repairs)
 
 
 class _Prose(Exception):  # noqa: N818 # no error: the search goes on
@@ -137,21 +152,23 @@ class _Prose(Exception):  # noqa: N818 # no error: the search goes on
 
 
 class _Reader:
-    """Reads one value that begins at `position`, which moves on."""
+    """Reads one value that begins at `start`; `position` moves on to its end."""
 
-    def __init__(self, text: str, position: int) -> None:
+    def __init__(self, text: str, start: int) -> None:
         self.text = text
-        self.position = position
+        self.start = start
+        self.position = start
         self.values = Numbers()
+        self.value: Any = None
 
-    def outermost(self, wanted: type) -> Any:
-        """The object or list that begins here.
+    def outermost(self, wanted: type) -> None:
+        """Read the object or list that begins here into `value`.
 
         Raises:
             _Prose: it is none.
             BadAnswerError: it is one, and cannot be read.
         """
-        return self._table(depth=0) if wanted is dict else self._list(depth=0)
+        self.value = self._table(depth=0) if wanted is dict else self._list(depth=0)
 
     def _value(self, depth: int) -> Any:
         if depth > MAX_DEPTH:

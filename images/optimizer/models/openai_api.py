@@ -48,9 +48,9 @@ class OpenAIApi:
         # Its old name, max_tokens, takes its place.
         Fallback("max_completion_tokens", re.compile(r"max_completion_tokens", re.I)),
         Fallback("temperature", re.compile(r"temperature", re.I)),
-        *(Fallback(f"effort {effort}", REASONING) for effort in EFFORTS),
-        Fallback("strict", FORMAT),
-        Fallback("format", FORMAT),
+        *(Fallback(f"reasoning_effort {effort}", REASONING) for effort in EFFORTS),
+        Fallback("strict JSON schema", FORMAT),
+        Fallback("JSON schema", FORMAT),
     )
 
     def __init__(self, model: str, token: str, socket: str) -> None:
@@ -82,10 +82,6 @@ class OpenAIApi:
         except openai.OpenAIError as error:
             raise unreadable(error) from None
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._sdk.close()
-
 
 def _optional(prompt: Prompt, without: Collection[str]) -> dict[str, Any]:
     """The parts of the request that it can do without, or that have another name elsewhere."""
@@ -93,10 +89,10 @@ def _optional(prompt: Prompt, without: Collection[str]) -> dict[str, Any]:
     parts: dict[str, Any] = {"max_tokens" if old else "max_completion_tokens": prompt.max_tokens}
     if prompt.temperature is not None and "temperature" not in without:
         parts["temperature"] = prompt.temperature
-    if efforts := [one for one in EFFORTS if f"effort {one}" not in without]:
+    if efforts := [one for one in EFFORTS if f"reasoning_effort {one}" not in without]:
         parts["reasoning_effort"] = efforts[0]
-    if prompt.schema is not None and "format" not in without:
-        strict = "strict" not in without and _is_strict(prompt.schema)
+    if prompt.schema is not None and "JSON schema" not in without:
+        strict = "strict JSON schema" not in without and _is_strict(prompt.schema)
         name = NOT_IN_A_NAME.sub("_", prompt.purpose)[:64] or "answer"
         schema = {"name": name, "schema": dict(prompt.schema), "strict": strict}
         parts["response_format"] = {"type": "json_schema", "json_schema": schema}

@@ -21,6 +21,7 @@ REQUEST_HEADER = "x-bakeoff-request"
 REFUSAL_HEADER = "x-bakeoff-refusal"
 ANSWER_SECONDS = 600.0
 CONNECT_SECONDS = 10.0
+NOT_THERE = (httpx2.ConnectTimeout, httpx2.NetworkError, httpx2.RemoteProtocolError)
 MAX_MESSAGE_CHARS = 300
 BASE_URL = "http://gateway"  # the name stands for nothing: the socket is what is connected to
 
@@ -47,7 +48,7 @@ class Fallback:
     """A part of a request that some models or servers refuse, and that it can do without.
 
     Attributes:
-        name: the part's.
+        name: the part's, for people.
         refused: what an error of status 400 or 422 says that refuses it.
     """
 
@@ -74,8 +75,6 @@ class Api(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
-
 
 class StatusError(Exception):
     """A response that is no answer.
@@ -96,17 +95,55 @@ class StatusError(Exception):
 
 
 class AwayError(Exception):
-    """The gateway's socket is gone, or was closed before the answer."""
+    """The gateway's socket is gone, or was closed before the first byte of a reply."""
 
 
 class NoReplyError(Exception):
-    """There is no reply that can be read; the text says why."""
+    """There is no reply that can be read; the text says why.
+
+    Attributes:
+        request: the gateway's name of the request; "" where no header came.
+    """
+
+    def __init__(self, why: str, request: str = "") -> None:
+        super().__init__(why)
+        self.request = request
+
+
+class TornError(httpx2.TransportError):
+    """A reply ended after its headers: it is paid for, so it must not be asked for again.
+
+    Attributes:
+        request_id: the gateway's name of the request.
+    """
+
+    def __init__(self, why: str, request_id: str) -> None:
+        super().__init__(why)
+        self.request_id = request_id
+
+
+class _WholeReplies(httpx2.HTTPTransport):
+    """Reads each body with its headers: from here on they are lost with what reading it raises."""
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = super().handle_request(request)
+        try:
+            response.read()
+        except httpx2.RequestError as error:
+            response.close()
+            why = f"the reply was cut off ({type(error).__name__})"
+            raise TornError(why, response.headers.get(REQUEST_HEADER, "")) from error
+        return response
 
 
 def open_http(socket: str) -> httpx2.Client:
-    """An HTTP client that reaches nothing but the gateway's socket."""
+    """An HTTP client that reaches nothing but the gateway's socket.
+
+    Its connections end with their replies: a new one to a socket costs nothing, and none is left
+    open that the gateway may close meanwhile.
+    """
     return httpx2.Client(
-        transport=httpx2.HTTPTransport(uds=socket),
+        transport=_WholeReplies(uds=socket, limits=httpx2.Limits(max_keepalive_connections=0)),
         timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
         trust_env=False,
     )
@@ -142,11 +179,17 @@ def reading() -> Iterator[None]:
 
 
 def lost(error: BaseException | None) -> AwayError | NoReplyError:
-    """What an error of the transport means: a request that timed out may be paid for already."""
-    timed_out = isinstance(error, httpx2.TimeoutException)
-    if timed_out and not isinstance(error, httpx2.ConnectTimeout):
+    """What an error of the transport means: only a request that had no reply at all is repeated.
+
+    One that timed out may be paid for already.
+    """
+    if isinstance(error, TornError):
+        return NoReplyError(str(error), error.request_id)
+    if isinstance(error, NOT_THERE):
+        return AwayError(type(error).__name__)
+    if isinstance(error, httpx2.TimeoutException):
         return NoReplyError(f"there was no answer within {ANSWER_SECONDS:.0f} seconds")
-    return AwayError(type(error).__name__)
+    return NoReplyError(f"the request failed ({type(error).__name__})")
 
 
 def unreadable(error: Exception) -> NoReplyError:

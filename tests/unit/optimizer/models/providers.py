@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class Said:
         status: of HTTP; another than 200 makes `text` the message of an error.
         body: sent in place of a whole answer.
         after: it is sent when so many requests have arrived.
+        torn: half of the answer is sent, and then the connection is closed ("cut") or silent
+            ("silent"); "" for a whole answer.
     """
 
     text: str = '{"LR": 0.1}'
@@ -37,6 +40,7 @@ class Said:
     status: int = 200
     body: Any = None
     after: int = 0
+    torn: str = ""
 
 
 Script = Callable[[dict[str, Any]], Said]
@@ -69,6 +73,12 @@ class ScriptedProvider(StandIn):
             await wire.whole(said.status, {"error": {"message": said.text, "type": "invalid"}})
             return True
         body = whole(self.provider, seen.model, said) if said.body is None else said.body
+        if said.torn:
+            await wire.begin("application/json")
+            await wire.piece(json.dumps(body).encode()[:40])
+            if said.torn == "silent":
+                await self.released.wait()
+            return False
         await wire.whole(200, body)
         return True
 

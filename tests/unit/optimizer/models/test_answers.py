@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from models.answers import MAX_ANSWER_BYTES, BadAnswerError, Found, read_json
 
@@ -46,6 +46,11 @@ prose = st.text(st.characters(exclude_characters="{}[]`<>", exclude_categories=[
         (f"{{{PLAIN}}}", ("prose",)),
         (f"<think>Perhaps {{'LR': 1}}?</think>\n{PLAIN}", ("thinking",)),
         (f"Perhaps {{'LR': 1}}?\n</think>\n{PLAIN}", ("thinking",)),
+        (f"<thinking>{{'LR': 9}}</thinking>{PLAIN}", ("thinking",)),
+        (f"Perhaps {{'LR': 1}}?\n</thinking>\n{PLAIN}", ("thinking",)),
+        (f"First {{'LR': 1}}. Final: {PLAIN}", ("prose", "several objects")),
+        (f"I said {PLAIN}: {PLAIN}, not {{}}", ("prose",)),
+        (f'```\n{{"LR": 1}}\n{PLAIN}\n```', ("fence", "prose", "several objects")),
         (f"[{PLAIN}]", ("list",)),
         ('{"LR": 0.1, "DEPTH": 8, "SCHEDULE": "cosine",}', ("trailing comma",)),
         ('{"LR": 0.1, // deeper\n"DEPTH": 8, /* , */ "SCHEDULE": "cosine" # end\n}', ("comment",)),
@@ -97,7 +102,7 @@ def test_values_are_those_that_were_meant(text: str, value: Any, repairs: int) -
         ('{"LR": lots}', "a value is wanted"),
         ('{"LR": "\\x"}', "cannot be read"),
         ("<think>{'LR': 1}", "in the middle of the model's thoughts"),
-        ('{"a" ' * 20_000, "brackets without one"),
+        ('{"a" ' * 20_000, "brackets that may begin its JSON"),
         ("x" * (MAX_ANSWER_BYTES + 1), "longer than 1024 KiB"),
         ("é" * (MAX_ANSWER_BYTES // 2 + 1), "longer than 1024 KiB"),
     ],
@@ -120,9 +125,23 @@ def test_a_cut_answer_is_never_guessed(
         read_json(cut)
 
 
-def test_of_several_objects_in_prose_the_first_counts() -> None:
-    """What follows a complete object is words about it."""
-    assert read_json(f'{PLAIN} is better than {{"LR": 1}}').value == SETTING
+@settings(max_examples=25)
+@given(drafts=st.lists(tables, min_size=1, max_size=4), value=tables, words=prose)
+def test_of_several_objects_in_prose_the_last_counts(
+    drafts: list[dict[str, Any]], value: dict[str, Any], words: str
+) -> None:
+    """Drafts and echoes of the prompt come before the answer, and are named where they differ."""
+    before = " then ".join(json.dumps(draft) for draft in drafts)
+    found = read_json(f"{before} {words} {json.dumps(value)}")
+    assert found.value == value
+    differ = any(one != other for one in (*drafts, value) for other in (*drafts, value))
+    assert ("several objects" in found.repairs) == differ
+
+
+def test_a_cut_final_answer_is_not_replaced_by_the_draft() -> None:
+    """What is cut may be the answer, so what came before it is none."""
+    with pytest.raises(BadAnswerError, match="in the middle of its JSON"):
+        read_json(f'First {PLAIN}. Final: {{"LR": 0.3')
 
 
 def test_of_a_draft_and_a_final_answer_the_last_fence_counts() -> None:
@@ -221,11 +240,12 @@ def finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-@pytest.mark.parametrize("wanted", [dict, list])
 @pytest.mark.parametrize(
-    "unit",
-    ["{", "[", "{[", "[1,", "[,", '{"a":', '{"a" ', "{'\"", "{/*", "{//", "{#", "```\n", '{"\\"',
-     "{}", "[]", '{"', "{ ", "<think>", "\\", "{'a',", "[{'a' "],
+    ("unit", "wanted"),
+    [(unit, dict) for unit in (
+        "{", "[", "{[", '{"a":', '{"a" ', "{'\"", "{/*", "{//", "{#", "```\n", '{"\\"', "{}",
+        '{"', "{ ", "<think>", "\\", "{'a',", '{"a":1}',
+    )] + [(unit, list) for unit in ("[", "[1,", "[,", "[]", "[{'a' ")],
 )  # fmt: skip
 def test_a_model_that_repeats_itself_costs_little_time(unit: str, wanted: type) -> None:
     """A mebibyte of any brackets, quotes or comments is read in linear time."""

@@ -30,11 +30,13 @@ SECONDS = 2.0
         (f"<think>\n```python\nLR = 1\n```\n</think>\n{ANSWER}", ("thinking",)),
         (f"{ANSWER}```sh\nmake\n```", ()),
         (f"```python\nLR = 1\n```\n{ANSWER}", ("several fences",)),
+        (f"{ANSWER}The change is:\n```python\nLR = 1\n```\n", ("several fences",)),
+        (f"{ANSWER}Again:\n{ANSWER}", ("several fences",)),
         (f"{ANSWER}```\n", ()),
     ],
 )
 def test_a_file_is_found_with_its_description(text: str, repairs: tuple[str, ...]) -> None:
-    """Whatever is around it, the file is the last Python fence, byte for byte."""
+    """Whatever is around it, excerpts included, the file is in a Python fence, byte for byte."""
     assert read_code(text) == Code("halve the rate", FILE, repairs)
 
 
@@ -69,6 +71,9 @@ def test_what_is_in_a_fence_need_not_be_python() -> None:
         ("DESCRIPTION: x\n```python\n```", "there is no code fence"),
         (f"DESCRIPTION: x\n```python\n{FILE}", "the code fence is not closed"),
         (f"{ANSWER}```python\nLR = ", "the code fence is not closed"),
+        (f"{ANSWER}Better:\n{ANSWER.replace('0.1', '0.05')}", "several code fences differ"),
+        (f"{ANSWER}```python\nDEPTH = 8\nSTEPS = 5\n```", "several code fences differ"),
+        (f"```python\nLR = 1\n```\n```python\n{'(' * 100}\n```", "several code fences differ"),
         ("<think>\n" + ANSWER, "in the middle of the model's thoughts"),
         (f"```python\n{'#' * MAX_TRAIN_PY_BYTES}\n```", "the file is longer than 1024 KiB"),
         ("x = 1\n" * 2_000_000, "the answer is longer than 1088 KiB"),

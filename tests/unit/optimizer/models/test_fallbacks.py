@@ -27,7 +27,11 @@ Body = dict[str, Any]
 
 
 def sent(
-    provider: Provider, folder: Path, refusal: Callable[[Body], str], prompts: int = 1
+    provider: Provider,
+    folder: Path,
+    refusal: Callable[[Body], str],
+    prompts: int = 1,
+    notes: list[str] | None = None,
 ) -> tuple[list[Any], list[Body]]:
     """The answers to prompts asked in turn, and the requests that it took.
 
@@ -36,16 +40,17 @@ def sent(
         folder: of the gateway.
         refusal: what is wrong with a request; "" if nothing is.
         prompts: how many.
+        notes: takes what the client notes.
     """
+    note = (notes if notes is not None else []).append
 
     def script(body: Body) -> Said:
         why = refusal(body.get("generationConfig", body))
         return Said(why, status=400) if why else Said()
 
     with gateway_of(provider, folder, script) as gateway:
-        client = open_model(config_of(provider), gateway.socket)
+        client = open_model(config_of(provider), gateway.socket, note=note)
         answers = [answer for _ in range(prompts) for answer in client.ask([PROMPT])]
-        client.close()
         settings = [body.get("generationConfig", body) for body in bodies(gateway)]
     return answers, settings
 
@@ -54,15 +59,35 @@ def sent(
 def test_a_refused_temperature_is_left_out_and_remembered(
     provider: Provider, tmp_path: Path
 ) -> None:
-    """The first prompt takes two requests, and the next ones take one."""
+    """The first prompt takes two requests, the next ones take one, and it is noted once."""
+    notes: list[str] = []
     answers, settings = sent(
         provider,
         tmp_path,
         lambda body: "`temperature` is deprecated for this model" if "temperature" in body else "",
         prompts=3,
+        notes=notes,
     )
+    why = "`temperature` is deprecated for this model"
+    assert notes == [f"from now on the model is asked without temperature: {why}"]
     assert [type(answer) for answer in answers] == [Answer] * 3
     assert ["temperature" in body for body in settings] == [True, False, False, False]
+
+
+def test_what_a_batch_does_without_is_noted_once(tmp_path: Path) -> None:
+    """Requests that are refused side by side make one note of each part."""
+    notes: list[str] = []
+
+    def script(body: Body) -> Said:
+        refused = "temperature" in body or "thinking" in body
+        return Said("temperature and thinking", status=400, after=4) if refused else Said()
+
+    with gateway_of("anthropic", tmp_path, script) as gateway:
+        client = open_model(config_of("anthropic"), gateway.socket, note=notes.append)
+        answers = client.ask([PROMPT] * 4)
+    assert [type(answer) for answer in answers] == [Answer] * 4
+    said = [note.partition("without ")[2].partition(":")[0] for note in notes]
+    assert said == ["temperature", "thinking"]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,6 @@ def test_a_killed_gateway_is_waited_for(tmp_path: Path) -> None:
         thread.join(30)
         second.until(lambda: sum(isinstance(one, Usage) for one in second.messages) == 2)
         second.close()
-        client.close()
         gc.collect()
         assert len(bodies(provider)) == 2
     lost, answered = [one.record for one in second.messages if isinstance(one, Usage)]
