@@ -23,7 +23,8 @@ OWN = re.compile(r"(?P<path>.*\.py)(:(?P<factory>.*))?", re.DOTALL)
 MAX_OWN_BYTES = 128 << 10  # as JSON; the line of `start` has room for twice as much
 MAX_SETTINGS = 100_000  # of a finite space, as in images/optimizer/samplers/grid.py
 PYTHON_OF_THE_IMAGE = (3, 11)
-Option = Literal["SPACE", "INNER", "RATIO", "FIRST", "AS_PUBLISHED"]
+Option = Literal["SPACE", "PRUNER", "INNER", "RATIO", "FIRST", "AS_PUBLISHED"]
+Searched = Literal["given space", "own space", "texts"]
 OF_SOME: tuple[Option, ...] = get_args(Option)  # what some methods take and others do not
 
 
@@ -50,6 +51,7 @@ class Method(Frozen):
         inner: the sampler that it works with unless INNER names another; "" for none.
         takes: those of the options of `OF_SOME` that it has.
         prompts: the files of setup_prompts/optimisers/ that it needs, without `.md`.
+        searches: the space that it is given, one that its model proposes, or whole texts.
         reads_train_py: it is told the task's train.py.
     """
 
@@ -59,6 +61,7 @@ class Method(Frozen):
     inner: str = ""
     takes: tuple[Option, ...] = ()
     prompts: tuple[str, ...]
+    searches: Searched = "given space"
     reads_train_py: bool = False
 
 
@@ -74,6 +77,16 @@ def load_methods() -> dict[str, Method]:
     """All optimisers that use a model by name, in the table's order."""
     rows = read_table(TABLE)
     return {name: Method(name=name, **row) for name, row in rows.items() if "uses_model" in row}
+
+
+def searched_by(method: object) -> Searched:
+    """What a baseline searches.
+
+    Args:
+        method: the name of its method, as records have it; that of none is of one without a model.
+    """
+    row = load_methods().get(method) if isinstance(method, str) else None
+    return row.searches if row else "given space"
 
 
 def find_inner(method: Method, asked: str | None) -> Sampler | None:

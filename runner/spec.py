@@ -38,7 +38,8 @@ Value = StrictBool | StrictInt | StrictFloat | StrictStr  # of a knob
 
 GRACE_SECONDS = 120.0  # for STATUS.md, after a budget is spent
 ORPHAN_MINUTES = 10.0  # without a word of its runner, after which an agent stops
-RUN_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
+MAX_RUN_ID_CHARS = 48
+RUN_ID = re.compile(rf"[a-z0-9][a-z0-9_.-]{{0,{MAX_RUN_ID_CHARS - 1}}}")
 
 Pruner = Literal["none", "median", "percentile", "hyperband", "wilcoxon"]
 Texts = Literal["best", "kept"]  # of a run: which of them the referee runs again
@@ -324,11 +325,16 @@ def run_id(contestant: str, seed: int) -> str:
     """The id of a run, which is also part of container names.
 
     Raises:
-        UserError: the seed is negative.
+        UserError: the seed is negative, or has too many digits for the name.
     """
     if seed < 0:
         raise UserError(f"naming the run: SEED is {seed}", hint="a seed is 0 or above")
-    return f"{contestant}-s{seed}"
+    if len(name := f"{contestant}-s{seed}") > MAX_RUN_ID_CHARS:
+        raise UserError(
+            f"naming the run: {name} has {len(name)} characters, at most {MAX_RUN_ID_CHARS}",
+            hint="give a SEED of fewer digits, such as SEED=1",
+        )
+    return name
 
 
 def check_run_id(name: str) -> str:

@@ -92,7 +92,12 @@ Study = Annotated[
     str | None, typer.Option(help="The study there that runs share; by default the run's id.")
 ]
 Model = Annotated[str | None, typer.Option(help="A model other than the agent's own.")]
-Rehearsal = Annotated[bool, typer.Option(help="A scripted model: no key, no money.")]
+Rehearsal = Annotated[
+    bool,
+    typer.Option(
+        help="A scripted model: no key, no money. An optimiser without a model is the same with it."
+    ),
+]
 Record = Annotated[bool, typer.Option(help="Keep every request and response.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Another server of the same API.")]
 AllowUnpriced = Annotated[bool, typer.Option(help="Run a model that has no known price.")]

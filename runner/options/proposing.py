@@ -22,9 +22,12 @@ from runner.wire.model_config import Provider
 PROMPTS = ROOT / "setup_prompts" / "optimisers"
 STUDIES = {"automl-2026": "automl"}  # AS_PUBLISHED → what it adds to a contestant's name
 MOST_FIRST = 1000
-MOST_CONTESTANT_CHARS = 42  # of a run id, so that a seed of four digits has room
+MOST_CONTESTANT_CHARS = 40  # of a run id, so that a seed of six digits has room as a rule
 HASH_CHARS = 4
-OF_MODELS = ("MODEL", "PROVIDER", "BASE_URL")
+OF_MODELS = (
+    "MODEL", "PROVIDER", "BASE_URL", "RECORD", "ALLOW_UNPRICED", "ORPHAN_MINUTES", "INNER", "RATIO",
+    "FIRST", "AS_PUBLISHED",
+)  # fmt: skip
 
 
 def is_method(name: str) -> bool:
@@ -35,10 +38,12 @@ def is_method(name: str) -> bool:
 def check_without_model(name: str, asked: RunOptions) -> None:
     """Refuse options of a model to a sampler that uses none.
 
+    REHEARSAL is none of them: a loop over contestants may set it for all.
+
     Raises:
         UserError: one of them was given.
     """
-    given = _given(asked, (*OF_MODELS, "INNER", "RATIO", "FIRST", "AS_PUBLISHED"))
+    given = _given(asked, OF_MODELS)
     if given:
         raise UserError(
             f"setting {given[0]} of {name}: it is a sampler without a model",
@@ -72,6 +77,13 @@ def proposer_of(name: str, asked: RunOptions) -> Proposer:
     )
 
 
+def asks_to_the_end(proposer: Proposer) -> bool:
+    """Whether its model is asked again and again, however long the run is."""
+    if "RATIO" in load_methods()[proposer.method].takes:
+        return proposer.ratio > 0
+    return not proposer.inner
+
+
 def read_prompts(names: Iterable[str], folder: Path | None = None) -> dict[str, PromptText]:
     """The templates of these names, with their hashes.
 
@@ -85,11 +97,12 @@ def read_prompts(names: Iterable[str], folder: Path | None = None) -> dict[str, 
     return {name: _read_prompt((folder or PROMPTS) / f"{name}.md") for name in names}
 
 
-def contestant_of(proposer: Proposer, pruner: str) -> str:
+def contestant_of(proposer: Proposer, pruner: str, base_url: str | None = None) -> str:
     """The contestant's name: two that differ in what their trials depend on have different names.
 
-    It has at most `MOST_CONTESTANT_CHARS`: a model's name that is too long is cut, and ends in some
-    digits of its hash then.
+    A model's name that is cut or changed for it, or does not say by itself who answers, ends in
+    some digits of a hash of all that says it. The whole has at most `MOST_CONTESTANT_CHARS`, unless
+    nothing but the digits is left of the model's name.
     """
     method = load_methods()[proposer.method]
     before = [
@@ -103,15 +116,19 @@ def contestant_of(proposer: Proposer, pruner: str) -> str:
         *([pruner] if pruner != "none" else []),
     ]
     taken = sum(len(part) + 1 for part in (*before, *after))
-    return "-".join((*before, _short(proposer.model, MOST_CONTESTANT_CHARS - taken), *after))
+    model = _short(proposer, base_url, MOST_CONTESTANT_CHARS - taken)
+    return "-".join((*before, model, *after))
 
 
-def _short(model: str, room: int) -> str:
+def _short(proposer: Proposer, base_url: str | None, room: int) -> str:
     """The model's name as a part of a run id, within `room` characters; or a few of its hash."""
+    model, provider = proposer.model, proposer.provider
     name = re.sub(r"[^a-z0-9.]+", "-", model.rpartition("/")[2].lower()).strip("-.")
-    if name and len(name) <= room:
+    says_all = name == model and base_url is None and provider == _seller_of(model)
+    if says_all and len(name) <= room:
         return name
-    digits = hashlib.sha256(model.encode()).hexdigest()[:HASH_CHARS]
+    whole = "\n".join((provider, model, base_url or ""))
+    digits = hashlib.sha256(whole.encode()).hexdigest()[:HASH_CHARS]
     start = name[: max(0, room - HASH_CHARS - 1)].rstrip("-.")
     return f"{start}-{digits}" if start else digits
 
@@ -190,16 +207,11 @@ def _known_provider(asked: str) -> Provider:
 
 
 def _provider_of(asked: RunOptions) -> Provider:
-    """Whose API a model is asked by: any server of the user's own is compatible with OpenAI's.
-
-    Some models have a price at several providers; the first in the order of `PROVIDERS` is taken.
-    """
+    """Whose API a model is asked by: any server of the user's own is compatible with OpenAI's."""
     model = asked.model or ""
     if asked.base_url is not None:
         return "openai"
-    known = provider_of_agents(model)
-    sold = (one for one in PROVIDERS if is_sold_by(one, model))
-    found = known or next(sold, None)
+    found = _seller_of(model)
     if found is None:
         raise UserError(
             f"choosing the provider of {model}: no price list names one",
@@ -208,6 +220,16 @@ def _provider_of(asked: RunOptions) -> Provider:
     return found
 
 
+def _seller_of(model: str) -> Provider | None:
+    """The provider that follows from a model's name.
+
+    Some models have a price at several providers; the first in the order of `PROVIDERS` is taken.
+    """
+    sold = (one for one in PROVIDERS if is_sold_by(one, model))
+    return provider_of_agents(model) or next(sold, None)
+
+
 def _given(asked: RunOptions, names: Iterable[str]) -> list[str]:
-    """Those of these options that were given, as a person writes them."""
-    return [name for name in names if getattr(asked, name.lower()) is not None]
+    """Those of these options that are not as without them, as a person writes them."""
+    default = RunOptions()
+    return [n for n in names if getattr(asked, n.lower()) != getattr(default, n.lower())]

@@ -97,13 +97,10 @@ def _run_with_model(
         samplers.check_space(samplers.find(proposer.inner), space or tasks.load_space(task))
     pruner = pruner_of(asked.pruner)
     fields = model_fields(asked, _model(proposer), env)
-    if not _is_bounded(budget) and not _is_bounded_by_model(budget, proposer):
-        raise UserError(
-            f"setting the budget of {name}: nothing that this run spends is bounded",
-            hint="set HOURS, TRAIN_HOURS, TRIALS or TOKENS; USD bounds a model with a price",
-        )
+    if not _is_bounded(budget):
+        _check_bounded_by_model(budget, proposer)
     parallel = _parallel(asked)
-    contestant = proposing.contestant_of(proposer, pruner)
+    contestant = proposing.contestant_of(proposer, pruner, asked.base_url)
     run_spec = _common("baseline", contestant, asked, task, budget)
     asked_for = {"proposer": proposer, "pruner": pruner, "space": space}
     return run_spec.model_copy(update={**fields, **parallel, **asked_for})
@@ -122,10 +119,24 @@ def _is_bounded(budget: Budget) -> bool:
     return any((budget.hours, budget.train_hours, budget.trials, devices))
 
 
-def _is_bounded_by_model(budget: Budget, proposer: Proposer) -> bool:
-    """Whether what the model costs comes to a bound; nothing does of a model without a price."""
+def _check_bounded_by_model(budget: Budget, proposer: Proposer) -> None:
+    """Refuse a run that only its model could bound, and whose model does not.
+
+    Raises:
+        UserError: it is asked no more once its sampler searches, or has no price.
+    """
+    if not proposing.asks_to_the_end(proposer):
+        raise UserError(
+            f"setting the budget of {proposer.method}: its model is asked at the beginning or not "
+            "at all, so neither USD nor TOKENS bounds this run",
+            hint="set HOURS, TRAIN_HOURS or TRIALS, or TOTAL_USD with the price of a device",
+        )
     dollars = any((budget.usd, budget.total_usd)) and is_priced(_model(proposer))
-    return bool(budget.tokens) or dollars
+    if not budget.tokens and not dollars:
+        raise UserError(
+            f"setting the budget of {proposer.method}: nothing that this run spends is bounded",
+            hint="set HOURS, TRAIN_HOURS, TRIALS or TOKENS; USD bounds a model with a price",
+        )
 
 
 def _model(proposer: Proposer) -> RunModel:

@@ -88,6 +88,11 @@ class RunDir:
         return self.path / "study.jsonl"
 
     @property
+    def texts(self) -> Path:
+        """What a search of whole texts asked its model for and learnt, as after the last trial."""
+        return self.path / "texts.jsonl"
+
+    @property
     def study_table(self) -> Path:
         """That study's trials, as `make export` writes them."""
         return self.path / "study.csv"

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from runner.records.upgrade import upgraded
+from runner.samplers import Searched, searched_by
 
 PRICE = "compute_usd_per_hour"  # in the budget of a spec, where it is no bound
 MAX_WORD = 60  # characters of a name
@@ -18,6 +19,11 @@ def fields_of(content: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ValueError("no JSON object")
     return body
+
+
+def searched(proposer: Any) -> Searched:
+    """What a baseline searches, by the `proposer` of its spec; anything else is that of none."""
+    return searched_by(proposer.get("method") if isinstance(proposer, dict) else None)
 
 
 def word(name: Any) -> str:

@@ -28,8 +28,9 @@ from runner.records.schema import Event, Record, RunResult, TrialRecord, UsageRe
 from runner.records.verification import Verification, Verified
 from runner.referee.gain import Gain, gain_of_mean, gain_of_value
 from runner.referee.noise import Conditions, NoiseFile, NoiseFloor
-from runner.results.asked import bounds_of, fields_of, finite, price_of, whole, word
+from runner.results.asked import bounds_of, fields_of, finite, price_of, searched, whole, word
 from runner.results.files import is_there, lines_of, one_record, read_bounded, why_unread
+from runner.samplers import Searched
 
 NAME = re.compile(r"(?P<contestant>.+)-s(?P<seed>\d{1,9})")
 
@@ -64,6 +65,7 @@ class Run:
     noise: NoiseFloor | None = None
     compute_usd_per_hour: float | None = None
     space: Any = None  # of its spec: the search space that a baseline was given
+    searches: Searched = "given space"  # by its spec: what a baseline searches
 
     @property
     def run_id(self) -> str:
@@ -254,6 +256,7 @@ class _Reader:
             noise=self._floor(spec),
             compute_usd_per_hour=price_of(asked.get("budget"), self.price),
             space=asked.get("space"),
+            searches=searched(asked.get("proposer")),
             problems=tuple(self._complaints()),
         )
 

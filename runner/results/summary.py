@@ -18,8 +18,10 @@ from runner.results.markdown import harmless, table_line
 from runner.results.reading import Run
 from runner.results.reported import reported
 from runner.results.rows import headings, to_row, value_shown
+from runner.samplers import Searched
 
 KNOBS_SHOWN = 14
+GIVEN: Searched = "given space"
 FIGURE = "convergence.png"
 EXPLAIN_UNJUDGED = (
     "These runs are of a version without a judge: their values are what the trials printed, on "
@@ -93,11 +95,28 @@ def _unequal_conditions(runs: Sequence[Run]) -> Iterator[str]:
     if len(seconds) > 1:
         words = ", ".join(f"{each:g}" for each in seconds)
         yield from (f"**Not comparable**: their trials trained for {words} seconds.", "")
-    spaces = {json.dumps(run.space, sort_keys=True) for run in runs if run.kind == "baseline"}
-    if len(spaces) > 1:
-        yield from ("**Search spaces differ** between these baselines: see their spec.json.", "")
+    yield from _unequal_spaces([run for run in runs if run.kind == "baseline"])
     if len(budgets) > 1:
         yield from ("**Budgets differ** between these runs: see `budget` in `runs.csv`.", "")
+
+
+def _unequal_spaces(baselines: Sequence[Run]) -> Iterator[str]:
+    """A warning when baselines in one table did not search the same space."""
+    given = {json.dumps(run.space, sort_keys=True) for run in baselines if run.searches == GIVEN}
+    own = [run.run_id for run in baselines if run.searches == "own space"]
+    texts = [run.run_id for run in baselines if run.searches == "texts"]
+    if len(given) + len(own) + bool(texts) < 2:
+        return
+    differ = "**Search spaces differ** between these baselines: see their spec.json."
+    if own:
+        differ += f" Each of these searched a space that its model proposed: {_named(own)}."
+    if texts:
+        differ += f" These rewrote the whole train.py, and have no space: {_named(texts)}."
+    yield from (differ, "")
+
+
+def _named(run_ids: Sequence[str]) -> str:
+    return ", ".join(harmless(run_id) for run_id in run_ids)
 
 
 def _over_seeds(runs: Sequence[Run]) -> Iterator[str]:

@@ -30,6 +30,7 @@ from runner.trials.ledger import Ledger
 WALL_BUDGETS = 4.0
 SPARE_SECONDS = 24 * 3600.0
 LONGEST_SECONDS = 14 * 24 * 3600.0  # of a run without a wall budget
+TRAINS_ON = "trains_on"  # of `versions`
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,20 @@ def versions(spec: RunSpec, engine: Engine, volume: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "engine": engine.info().version,
         "machine": engine.info().id,
+        TRAINS_ON: trains_on(spec, engine),
         "images": digests,
         "base": (engine.image_labels(image_tag("trainer")) or {}).get(images.LABEL_ORIGIN, ""),
         "data": volume,
         "software": {name: inventory.installed(engine, one) for name, one in digests.items()},
     }
+
+
+def trains_on(spec: RunSpec, engine: Engine) -> str:
+    """What a trial trains on, in words for a model."""
+    if spec.all_gpus:
+        return "one GPU"
+    cores = engine.info().cpus // spec.cpu_sets
+    return "one processor core" if cores == 1 else f"{cores} processor cores"
 
 
 def _git(*arguments: str) -> str:

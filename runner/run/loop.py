@@ -45,9 +45,8 @@ NOT_FOUND = 404
 MODEL_BUDGETS = ("usd", "tokens", "requests", "total_usd")
 MAX_DETAIL_CHARS = 500
 MAX_PROBLEM_CHARS = 1000
-# Of a run that is suspended: what the gateway's open answers and an agent's turn are given.
-LAST_ANSWERS_SECONDS = 5.0
-CUT_SECONDS = 6.5
+CUT_SECONDS = 6.5  # of a run that is suspended: for an agent's turn, or an optimiser's last answers
+LAST_ANSWERS_SECONDS = 8.0  # longer: an optimiser would keep an answer that is broken off as none
 
 
 class RunLoop:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from runner.configs import as_config
-from runner.run.context import RunContext
+from runner.run.context import TRAINS_ON, RunContext, trains_on
 from runner.samplers import load_methods
 from runner.sandbox.sandbox import ContainerPlan
 from runner.space.asked import knob_range
@@ -44,7 +44,10 @@ def optimizer_plan(context: RunContext) -> ContainerPlan:
 
 
 def _model_config(context: RunContext, asked: Proposer) -> ModelConfig:
-    """The model and the method of a baseline; the token takes the place of the provider's key."""
+    """The model and the method of a baseline; the token takes the place of the provider's key.
+
+    All that its prompts show is of the run's beginning: an answer is kept under its prompt.
+    """
     spec = context.spec
     reads_train_py = load_methods()[asked.method].reads_train_py
     return ModelConfig(
@@ -55,7 +58,7 @@ def _model_config(context: RunContext, asked: Proposer) -> ModelConfig:
         metric=spec.metric.name,
         task=spec.task,
         trial_seconds=spec.trial_seconds,
-        machine=_machine(context),
+        machine=spec.versions.get(TRAINS_ON) or trains_on(spec, context.engine),
         inner=asked.inner,
         ratio=asked.ratio,
         first=asked.first,
@@ -63,14 +66,6 @@ def _model_config(context: RunContext, asked: Proposer) -> ModelConfig:
         prompts={name: prompt.text for name, prompt in asked.prompts.items()},
         train_py_gz=pack_text(context.pristine) if reads_train_py else "",
     )
-
-
-def _machine(context: RunContext) -> str:
-    """What a trial trains on, in words for a model."""
-    if context.spec.all_gpus:
-        return "one GPU"
-    cores = context.engine.info().cpus // context.spec.cpu_sets
-    return "one processor core" if cores == 1 else f"{cores} processor cores"
 
 
 def _shared_study(context: RunContext) -> SharedStudy | None:

@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from runner.errors import UserError
 from runner.records.layout import RunDir
+from runner.samplers import searched_by
 from runner.spec import RunSpec
 from runner.storage import PASSWORD, read_storage
 
@@ -78,6 +79,13 @@ def study_storage(run_dir: RunDir, spec: RunSpec) -> BaseStorage:
         raise UserError(
             f"opening the study of {run_id}: it is an agent's run, and only baselines have a study",
             hint="`make analyse` shows the trials of all kinds of runs",
+        )
+    if spec.proposer is not None and searched_by(spec.proposer.method) == "texts":
+        raise UserError(
+            f"opening the study of {run_id}: {spec.proposer.method} searches whole texts, and has "
+            "no study of Optuna",
+            hint=f"{run_dir.texts.name} in the run's directory has what it tried; `make analyse` "
+            "shows the trials of all kinds of runs",
         )
     if spec.storage is not None:
         return database(spec.storage, spec.storage_password)

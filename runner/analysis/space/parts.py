@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from runner.analysis.report import Context
 from runner.errors import UserError
-from runner.spec import Knob, read_spec
+from runner.samplers import searched_by
+from runner.spec import Knob, RunSpec, read_spec
 from runner.tasks import load_space, load_task
 
 CODE = "other code"  # the part that is no constant of train.py
@@ -86,21 +89,38 @@ def search_space(context: Context) -> Space | None:
         return Space(load_space(found), f"[{found.space}] of trainer/search_space.toml")
     except UserError:
         runs, knobs = context.frames.runs, context.frames.knobs
-        baselines = runs.loc[runs["kind"] == "baseline", "run"]
+        baselines = runs.loc[bound_to_space(runs), "run"]
         names = sorted(knobs.loc[knobs["run"].isin(baselines), "knob"].unique())
         return Space(dict.fromkeys(names), "the knobs that the baselines set") if names else None
 
 
 def _given(context: Context) -> dict[str, Knob] | None:
-    """The space that every baseline of these runs was given; None if it is not one and the same."""
+    """The space that every such baseline was given; None if it is not one and the same."""
     runs = context.frames.runs
-    spaces = [_of_spec(Path(str(path))) for path in runs.loc[runs["kind"] == "baseline", "path"]]
+    specs = [_spec(Path(str(path))) for path in runs.loc[bound_to_space(runs), "path"]]
+    spaces = [spec.space if spec else None for spec in specs]
     return spaces[0] if spaces and all(space == spaces[0] for space in spaces) else None
 
 
-def _of_spec(folder: Path) -> dict[str, Knob] | None:
+def bound_to_space(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Whether a run is a baseline's that changes nothing but the knobs of a space it is given.
+
+    Args:
+        runs: rows of `Frames.runs`.
+    """
+    given = [_is_given_space(Path(str(path))) for path in runs["path"]]
+    return (runs["kind"] == "baseline") & pd.Series(given, index=runs.index, dtype=bool)
+
+
+def _is_given_space(folder: Path) -> bool:
+    spec = _spec(folder)
+    asked = spec.proposer if spec else None
+    return searched_by(asked.method if asked else None) == "given space"
+
+
+def _spec(folder: Path) -> RunSpec | None:
     try:
-        return read_spec(folder.parent, folder.name).space
+        return read_spec(folder.parent, folder.name)
     except UserError:  # a run of another version, or no run of ours
         return None
 

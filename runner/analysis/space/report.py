@@ -9,7 +9,7 @@ import pandas as pd
 from runner.analysis.report import Context, Finding, Report, Table
 from runner.analysis.space import figures
 from runner.analysis.space.kept import kept_changes
-from runner.analysis.space.parts import CODE, Space, search_space
+from runner.analysis.space.parts import CODE, Space, bound_to_space, search_space
 from runner.analysis.space.shares import (
     LEAST_CHANGES,
     LEAST_RUNS,
@@ -47,10 +47,13 @@ def report(context: Context) -> Report:
 
 
 def explorers(context: Context) -> list[str]:
-    """The contestants that are no baselines, the best first; a baseline is inside by its nature."""
+    """The contestants that can leave the search space, the best first.
+
+    A baseline is inside by its nature, unless it searches whole texts or a space of its own.
+    """
     runs = context.frames.runs
-    baselines = set(runs.loc[runs["kind"] == "baseline", "contestant"])
-    return [name for name in context.contestants if name not in baselines]
+    inside = set(runs.loc[bound_to_space(runs), "contestant"])
+    return [name for name in context.contestants if name not in inside]
 
 
 def _runs_table(runs: pd.DataFrame, space: Space) -> Table:
@@ -108,7 +111,8 @@ def _parts_table(kept: pd.DataFrame) -> Table:
 def _findings(context: Context, kept: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Finding]:
     names = explorers(context)
     if not names:
-        text = "cannot be told: what lies outside the space; all contestants here are baselines."
+        text = "cannot be told: what lies outside the space; all contestants here are baselines "
+        text += "that search the space that they are given."
         yield Finding(text, RUNS, 0, told=False)
         return
     for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.collect.study import JOURNAL, StudyCollector
+from runner.collect.study import JOURNAL, TEXTS, StudyCollector
 from runner.engine.client import Engine
 from runner.errors import EngineError
 from runner.records.journal import Journal
@@ -12,12 +12,15 @@ from runner.records.layout import RunDir
 class StudyEngine(Engine):
     """An engine that has nothing but a study's journal."""
 
-    def __init__(self, content: bytes | None) -> None:
+    def __init__(self, content: bytes | None, path: str = JOURNAL) -> None:
         self.content = content
+        self.path = path
 
     def get_file(self, container: str, path: str, max_bytes: int) -> bytes | None:
-        assert (container, path) == ("optimizer", JOURNAL)
+        assert container == "optimizer"
         assert max_bytes > 1 << 20
+        if path != self.path:
+            return None
         if self.content == b"hostile":
             raise EngineError(f"reading {path}: too many levels of symbolic links")
         return self.content
@@ -36,6 +39,14 @@ def test_a_study_is_copied_in_whole_lines(run_dir: RunDir) -> None:
     engine.content = b"one\ntwo\nthree\n"
     collector.finish()
     assert run_dir.study.read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_a_search_of_texts_leaves_its_journal(run_dir: RunDir) -> None:
+    """Beside the place of a study, which it does not have."""
+    engine = StudyEngine(b"one\ntw", TEXTS)
+    StudyCollector(engine, run_dir, Journal(run_dir), "optimizer").finish()
+    assert run_dir.texts.read_bytes() == b"one\n"
+    assert not run_dir.study.exists()
 
 
 def test_an_unchanged_study_is_not_written_again(run_dir: RunDir) -> None:

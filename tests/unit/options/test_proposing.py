@@ -106,6 +106,7 @@ def test_a_prompt_that_was_changed_in_the_spec_is_not_read() -> None:
         ("centaur", {"first": 5}, "setting FIRST of centaur"),
         ("llambo", {"ratio": 0.3}, "setting RATIO of llambo"),
         ("llm-code", {"space": "my.toml"}, "setting SPACE of llm-code"),
+        ("llm-code", {"pruner": "median"}, "setting PRUNER of llm-code: it has no such option"),
         ("llm-space", {"as_published": "automl-2026"}, "setting AS_PUBLISHED of llm-space"),
         ("centaur", {"as_published": "automl"}, "no study of AS_PUBLISHED 'automl'"),
         ("warm", {"first": 0}, "FIRST is 0"),
@@ -125,6 +126,9 @@ def test_a_prompt_that_was_changed_in_the_spec_is_not_read() -> None:
         ("tpe", {}, "setting MODEL of tpe: it is a sampler without a model"),
         ("tpe", {"model": None, "inner": "gp"}, "setting INNER of tpe"),
         ("tpe", {"model": None, "as_published": "automl-2026"}, "setting AS_PUBLISHED of tpe"),
+        ("tpe", {"model": None, "record": True}, "setting RECORD of tpe"),
+        ("tpe", {"model": None, "allow_unpriced": True}, "setting ALLOW_UNPRICED of tpe"),
+        ("tpe", {"model": None, "orphan_minutes": 5.0}, "setting ORPHAN_MINUTES of tpe"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_starts(
@@ -132,6 +136,11 @@ def test_what_does_not_fit_is_refused_before_anything_starts(
 ) -> None:
     """One sentence with what is wrong, and a hint."""
     assert said in refused(name, **asked).message
+
+
+def test_a_loop_may_rehearse_all_contestants() -> None:
+    """A sampler without a model runs as it would without that option."""
+    assert made("tpe", model=None, rehearsal=True) == made("tpe", model=None)
 
 
 def test_no_key_is_an_error_that_names_its_variable() -> None:
@@ -170,12 +179,25 @@ def test_a_rehearsal_needs_neither_model_nor_key() -> None:
 
 def test_a_model_bounds_its_run_by_dollars_and_tokens() -> None:
     """Dollars of a model without a price never come to a bound, and nothing else does without."""
-    assert made("warm", Budget(usd=1)).budget.usd == 1
-    assert made("warm", Budget(tokens=1000)).budget.tokens == 1000
+    assert made("llambo", Budget(usd=1)).budget.usd == 1
+    assert made("centaur", Budget(tokens=1000)).budget.tokens == 1000
     unpriced: dict[str, Any] = {"model": "mine", "provider": "openai", "allow_unpriced": True}
-    assert made("warm", Budget(tokens=9), **unpriced).allow_unpriced
+    assert made("llambo", Budget(tokens=9), **unpriced).allow_unpriced
     with pytest.raises(UserError, match="nothing that this run spends is bounded"):
-        made("warm", Budget(usd=1), **unpriced)
+        made("llambo", Budget(usd=1), **unpriced)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("warm", {}), ("llm-space", {}), ("centaur", {"ratio": 0.0})]
+)
+@pytest.mark.parametrize("bounds", [{"usd": 1}, {"tokens": 9}])
+def test_a_model_that_is_asked_no_more_bounds_no_run(
+    name: str, asked: dict[str, Any], bounds: dict[str, Any]
+) -> None:
+    """The sampler that searches afterwards spends neither dollars nor tokens."""
+    with pytest.raises(UserError, match="neither USD nor TOKENS bounds this run"):
+        made(name, Budget(**bounds), **asked)
+    assert made(name, Budget(hours=1, **bounds), **asked).budget.hours == 1
 
 
 def test_a_prompt_that_is_missing_or_no_template_stops_the_start(prompts: Path) -> None:
@@ -199,11 +221,7 @@ def test_a_prompt_that_is_missing_or_no_template_stops_the_start(prompts: Path) 
         ("warm", {"inner": "gp", "first": 8}, f"warm-gp-f8-{MODEL}"),
         ("llm-space", {"inner": "tpe"}, f"llm-space-{MODEL}"),
         ("llambo", {"as_published": "automl-2026"}, f"llambo-{MODEL}-automl"),
-        (
-            "centaur",
-            {"model": "Qwen/Qwen3.5-27B", "base_url": "http://x", "allow_unpriced": True},
-            "centaur-qwen3.5-27b",
-        ),
+        ("llambo", {"provider": "anthropic"}, f"llambo-{MODEL}"),
     ],
 )
 def test_runs_that_differ_have_different_names(
@@ -213,6 +231,33 @@ def test_runs_that_differ_have_different_names(
     run = made(name, seed=4, **asked)
     assert (run.contestant, run.run_id) == (contestant, f"{contestant}-s4")
     assert run.sampler == name
+
+
+def test_models_that_are_not_the_same_have_different_names() -> None:
+    """What the name leaves out or changes, and whose server answers, is in its digits."""
+    own: dict[str, Any] = {"allow_unpriced": True, "provider": "openai"}
+    asked: list[dict[str, Any]] = [
+        {"model": "qwen3.5-27b", **own},
+        {"model": "Qwen3.5-27B", **own},
+        {"model": "qwen/qwen3.5-27b", **own},
+        {"model": "other/qwen3.5-27b", **own},
+        {"model": "qwen3.5-27b", **own, "provider": "anthropic"},
+        {"model": "qwen3.5-27b", **own, "base_url": "http://192.0.2.1:8000/v1"},
+        {"model": "qwen3.5-27b", **own, "base_url": "http://192.0.2.2:8000/v1"},
+    ]
+    names = {made("centaur", **each).contestant for each in asked}
+    assert len(names) == len(asked)
+    assert all(re.fullmatch(r"centaur-qwen3\.5-27b-[0-9a-f]{4}", name) for name in names)
+
+
+def test_a_name_has_room_for_a_seed_of_six_digits_and_says_what_is_too_long() -> None:
+    """The same contestant has the same name with every seed."""
+    long: dict[str, Any] = {"model": "claude-opus-4-5-20251101-and-more", **SERVER}
+    runs = [made("llambo-optuna", seed=seed, **long) for seed in (1, 123456)]
+    assert len({run.contestant for run in runs}) == 1
+    error = refused("llambo-optuna", seed=123456789, **long)
+    assert "naming the run: llambo-optuna-" in error.message
+    assert "has 51 characters, at most 48" in error.message
 
 
 @given(

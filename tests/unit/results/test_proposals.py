@@ -81,6 +81,25 @@ def test_the_tables_for_notebooks_have_the_source(centaur: Path) -> None:
     assert list(table["proposed_by"]) == [*BY, ""]
 
 
+def test_baselines_that_were_given_no_space_are_pointed_out(tmp_path: Path) -> None:
+    """A space of a model's own differs from any other, and a search of texts has none."""
+    for method in ("llm-space", "llm-code"):
+        asked = Proposer(method=method, provider="openai", model="m")
+        made_run(tmp_path, f"{method}-m-s1", trials=[], kind="baseline", proposer=asked)
+    made_run(tmp_path, "tpe-s1", trials=[], kind="baseline")
+
+    def page(*names: str) -> str:
+        write_results([tmp_path / name for name in names], tmp_path / "results")
+        return (tmp_path / "results" / "summary.md").read_text()
+
+    own, texts = page("llm-space-m-s1", "tpe-s1"), page("llm-code-m-s1", "tpe-s1")
+    assert "Search spaces differ" in own
+    assert "a space that its model proposed: llm-space-m-s1." in own
+    assert "rewrote the whole train.py, and have no space: llm-code-m-s1." in texts
+    assert "Search spaces differ" not in page("llm-space-m-s1")
+    assert "Search spaces differ" not in page("llm-code-m-s1")
+
+
 def test_a_result_says_who_proposed_and_what_failed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runner import options, samplers
+from runner.build import inventory
 from runner.engine.client import Engine
 from runner.engine.containers import EngineInfo
 from runner.engine.lockdown import BRIDGE, NO_NETWORK
@@ -15,7 +17,13 @@ from runner.metrics import VAL_BPB
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.run.container_plan import caps_of, container_plans, journal_estimate
-from runner.run.context import RunContext, image_names, open_context
+from runner.run.context import (
+    TRAINS_ON,
+    RunContext,
+    image_names,
+    open_context,
+    versions,
+)
 from runner.spec import Budget, RunSpec
 from runner.tasks import load_task
 from runner.wire.config_reader import read_config
@@ -84,6 +92,9 @@ class ImagesEngine(Engine):
     def image_digest(self, tag: str) -> str:
         return tag
 
+    def image_labels(self, _tag: str) -> dict[str, str]:
+        return {}
+
 
 IMAGES = ("trainer", "optimizer", "relay", "gateway", "rehearsal")
 
@@ -137,6 +148,22 @@ def test_an_optimizer_is_told_its_model_and_its_method(
     assert (told.inner, tuple(told.prompts)) == (row.inner, row.prompts)
     text = unpack_text(told.train_py_gz, 1 << 20) if told.train_py_gz else b""
     assert text.decode() == (context.pristine if name in ("llm-code", "llm-space") else "")
+
+
+def test_a_resumed_optimizer_tells_its_model_what_the_run_began_on(
+    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The engine has other cores now, and the prompts have to be the same."""
+    keep_prompts(tmp_path / "prompts", monkeypatch)
+    asked = options.RunOptions(rehearsal=True)
+    spec = options.baseline_run("llm-knobs", asked, Budget(trials=1))
+    context = context_of(spec, run_dir)
+    monkeypatch.setattr(inventory, "installed", lambda *_: {})
+    assert versions(spec, context.engine, "data")[TRAINS_ON] == "2 processor cores"
+    began = context.spec.versions | {TRAINS_ON: "8 processor cores"}
+    context = replace(context, spec=context.spec.model_copy(update={"versions": began}))
+    config = container_plans(context)[-1].config
+    assert read_config(ModelConfig, config["language_model"]).machine == "8 processor cores"
 
 
 def context_of(spec: RunSpec, run_dir: RunDir) -> RunContext:

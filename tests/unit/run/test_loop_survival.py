@@ -10,8 +10,9 @@ import pytest
 from runner.errors import EngineError, SandboxError, SuspendedError
 from runner.recovery.supervisor import MAX_DEATHS, STEADY_SECONDS
 from runner.run.drivers.turn_policy import MAX_TURNS_WITHOUT_TRIAL
-from runner.run.loop import RunLoop
+from runner.run.loop import CUT_SECONDS, RunLoop
 from runner.sandbox.peer import ContainerExited
+from runner.sandbox.sandbox import SHORT_TERM_SECONDS
 from runner.wire.messages import (
     Message,
     Problem,
@@ -179,6 +180,8 @@ def test_a_suspended_optimiser_gets_the_answers_that_are_paid_for(make: Rigs) ->
         rig.run()
     assert [record.cost_usd for record in rig.usage()] == [0.25]
     assert [message for message in rig.contestant.told if isinstance(message, Stop)] == []
+    (stop,) = [message for message in rig.gateway.told if isinstance(message, Stop)]
+    assert stop.grace_seconds > CUT_SECONDS + SHORT_TERM_SECONDS, "it ends after the optimiser"
 
 
 def test_a_run_that_ends_is_suspended_too(make: Rigs) -> None:

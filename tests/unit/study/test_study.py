@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 from runner import options
 from runner.errors import UserError
 from runner.records.layout import RunDir
-from runner.spec import Budget, RunSpec
+from runner.spec import Budget, Proposer, RunSpec
 from runner.study.export import export
 from runner.study.reading import STUDY, study_of, study_storage
 
@@ -100,7 +100,7 @@ def test_a_copy_that_grows_is_followed_and_damage_ends_it(
 
 
 def test_what_has_no_study_is_named(run_dir: RunDir, spec: RunSpec) -> None:
-    """A run before its first trial, a file that holds none, and an agent's run."""
+    """A run before its first trial, a file without one, an agent's run, and a search of texts."""
     with pytest.raises(UserError, match=r"there is no .*study\.jsonl"):
         study_of(run_dir, spec)
     run_dir.study.write_bytes(b"no JSON\n")
@@ -109,6 +109,10 @@ def test_what_has_no_study_is_named(run_dir: RunDir, spec: RunSpec) -> None:
     agent = spec.model_copy(update={"kind": "agent"})
     with pytest.raises(UserError, match="only baselines have a study"):
         study_storage(run_dir, agent)
+    asked = Proposer(method="llm-code", provider="openai", model="m")
+    with pytest.raises(UserError, match="searches whole texts, and has no study") as caught:
+        study_storage(run_dir, spec.model_copy(update={"proposer": asked}))
+    assert "texts.jsonl" in caught.value.hint
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from runner.analysis.report import Context, Report, Settings
 from runner.analysis.space import report
 from runner.analysis.space.kept import kept_changes
 from runner.analysis.space.parts import Space, search_space
+from runner.analysis.space.report import explorers
 from runner.analysis.space.shares import by_run, mean_share, order_test
 from runner.options import RunOptions
-from runner.spec import Budget, Knob
+from runner.spec import Budget, Knob, Proposer
 from runner.tasks import load_space, load_task
 from tests.unit.analysis.drawn import drawn
 from tests.unit.analysis.tables import knob_rows
@@ -223,6 +224,34 @@ def crowd() -> Context:
     return context_of(
         [run_rows(f"c{n}-s1", [3.0, 2.0 - n / 1000], trials=[{}, INSIDE]) for n in range(200)]
     )
+
+
+def test_a_baseline_that_is_given_no_space_can_leave_it(tmp_path: Path) -> None:
+    """One that rewrites texts or proposes its space; the space is that of the others."""
+    knobs = load_space(load_task("pystdlib")) | {"SOFTCAP": Knob(type="int", default=3)}
+    runs = []
+    for method in ("tpe", "llm-code", "llm-space", "centaur"):
+        asked = Proposer(method=method, provider="openai", model="m")
+        spec = options.baseline_run("tpe", RunOptions(), Budget(trials=2))
+        is_sampler, takes_space = method == "tpe", method in ("tpe", "centaur")
+        spec = spec.model_copy(
+            update={
+                "proposer": None if is_sampler else asked,
+                "space": knobs if takes_space else None,
+            }
+        )
+        folder = tmp_path / f"{method}-s1"
+        folder.mkdir()
+        (folder / "spec.json").write_text(spec.model_dump_json())
+        trials = [{}, OUTSIDE]
+        runs.append(
+            run_rows(folder.name, [3.0, 2.0], kind="baseline", path=str(folder), trials=trials)
+        )
+    context = context_of(runs)
+    assert sorted(explorers(context)) == ["llm-code", "llm-space"]
+    space = search_space(context)
+    assert space is not None
+    assert "SOFTCAP" in space.knobs
 
 
 CONTEXTS = {
