@@ -74,6 +74,10 @@ class Doubled:
         """Count from place 0 again."""
         self._trial, self._place = number, 0
 
+    def forget(self, number: int) -> None:
+        """Keep the answers of that trial no longer."""
+        self._kept = {key: said for key, said in self._kept.items() if key[0] != number}
+
     def ask(self, prompts: Sequence[Prompt]) -> list[Answer | NoAnswer]:
         """The answers; one that is kept is not paid for again."""
         return [self._one(prompt) for prompt in prompts]

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from methods.context import fill
-from methods.terms import Search
+from methods.terms import AUTOML_2026, Search
 from models.answers import BadAnswerError, Code, read_code
 from models.terms import Answer, NoAnswer, Prompt
 from texts_journal import sha256
 
-AS_PUBLISHED = "automl-2026"
 LEAST_TOKENS, MOST_TOKENS, TOKENS_AS_PUBLISHED = 16_384, 65_536, 8192
 BYTES_PER_TOKEN = 2  # of code, at the least
 TEMPERATURE = 0.7
@@ -85,7 +84,7 @@ def draft(search: Search, base: Base, fault: Callable[[str], str], model: AskedB
     """
     prompt = _prompt(search, base)
     found = _read(model, prompt, fault)
-    if not found.why or search.as_published == AS_PUBLISHED:
+    if not found.why or search.as_published == AUTOML_2026:
         return found
     again = AGAIN.replace("$why", found.why) if found.said else ""
     second = _read(model, replace(prompt, text=prompt.text + again), fault)
@@ -119,7 +118,7 @@ def _prompt(search: Search, base: Base) -> Prompt:
 
 def _most_tokens(search: Search, text: str) -> int:
     """Enough for a text that is half as long again."""
-    if search.as_published == AS_PUBLISHED:
+    if search.as_published == AUTOML_2026:
         return TOKENS_AS_PUBLISHED
     wanted = len(text.encode()) * 3 // (2 * BYTES_PER_TOKEN)
     return min(max(LEAST_TOKENS, wanted), MOST_TOKENS)

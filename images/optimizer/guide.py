@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from methods.fallbacks import Fallbacks
+from methods.fallbacks import Fallbacks, GaveUpError
 from methods.terms import DEFAULT, FALLBACK, Method, Past, Proposal
 from models.terms import Model
 from optuna.trial import FrozenTrial, TrialState
@@ -24,6 +24,10 @@ class KeepingModel(Model, Protocol):
 
     def for_trial(self, number: int) -> None:
         """Say for which trial the next prompts are."""
+        ...
+
+    def forget(self, number: int) -> None:
+        """Keep the answers of that trial no longer."""
         ...
 
 
@@ -75,15 +79,22 @@ class Guide:
 
         Raises:
             OutOfBudgetError: the run may not ask its model any more.
-            GaveUpError: too many of the last proposals are fallbacks.
+            UselessModelError: the provider serves this run no model.
+            GaveUpError: too many of the last proposals are fallbacks, or the method has nothing of
+                its model to go on with. A resumed search asks anew.
         """
         guided = self._guided
         if number == 0:
             return guided.first
         self._fallbacks.check()
-        guided.model.for_trial(1 if guided.asked_once else number)
+        asked_for = 1 if guided.asked_once else number
+        guided.model.for_trial(asked_for)
         past = [self._past(trial) for trial in trials]
-        proposal = guided.method.propose(number, past, trials, guided.model)
+        try:
+            proposal = guided.method.propose(number, past, trials, guided.model)
+        except GaveUpError:
+            guided.model.forget(asked_for)
+            raise
         self._fallbacks.add(proposal)
         return proposal
 
@@ -95,7 +106,7 @@ class Guide:
 
     def _past(self, trial: FrozenTrial) -> Past:
         status = STATUSES.get(trial.state, "running")
-        measured = trial.value if status in ("ok", "pruned") else None
+        measured = trial.value if status == "ok" else None  # an estimate on the way is lower
         return Past(trial.number, self._run_knobs(trial), measured, status)
 
 

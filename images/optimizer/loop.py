@@ -25,7 +25,7 @@ from messages import (
 )
 from methods.fallbacks import GaveUpError
 from model_config import GAVE_UP
-from models.terms import OutOfBudgetError
+from models.terms import OutOfBudgetError, UselessModelError
 from pid1 import say, send
 from search import Suggestion, UnknownTrialError
 from space import describe
@@ -170,7 +170,7 @@ class Loop:
             return self._search.ask()
         except OutOfBudgetError as error:
             self._why_no_more = f"the model's budget is spent: {error}"
-        except GaveUpError as error:
+        except (GaveUpError, UselessModelError) as error:
             send(Problem(during="asking the model", message=str(error)))
             self._why_no_more = f"{GAVE_UP}{error}"
         say(self._why_no_more)

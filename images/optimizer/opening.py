@@ -14,6 +14,7 @@ from guide import Guided, KeepingModel, record
 from journal import study_attribute
 from messages import MAX_TRAIN_PY_BYTES, Problem, Started
 from methods import Row, entry_of, row_of
+from methods.fallbacks import GaveUpError
 from methods.llm_space import ProposedSpace, described, propose_space
 from methods.terms import Proposal
 from methods.terms import Search as Told
@@ -39,7 +40,6 @@ class Opened:
 
 def open_search(
     state: Path,
-    gateway: Path,
     config: OptimizerConfig,
     guide: ModelConfig | None,
     space: tuple[Knob, ...],
@@ -48,7 +48,6 @@ def open_search(
 
     Args:
         state: the directory that outlives this process.
-        gateway: the socket of the run's gateway.
         config: what the runner asks for.
         guide: `config.language_model`, read; None: the sampler searches alone.
         space: `config.space`, read.
@@ -57,12 +56,14 @@ def open_search(
         SearchError: see `Search`.
         MethodError: there is no such method, or it cannot be used so.
         OutOfBudgetError: the run may not ask for its space any more.
+        UselessModelError: the provider serves this run no model.
+        GaveUpError: the model gave no space that can be searched.
     """
     if guide is not None:
-        from models.client import open_model
+        from models import client
         from models.kept import KeptModel
 
-        model = KeptModel(open_model(guide, gateway), state / ANSWERS)
+        model = KeptModel(client.open_model(guide, client.SOCKET), state / ANSWERS)
         return open_guided(state, config, guide, space, model)
     search = Search(
         state, config.sampler, config.seed, config.direction, space,
@@ -88,7 +89,8 @@ def open_guided(
     if row.make is None:
         from texts import TextSearch
 
-        return Opened(TextSearch(state, config, model, train_py(guide)), details)
+        facts = told(config, guide, ())
+        return Opened(TextSearch(state, facts, model, train_py(guide), _tell_runner), details)
     inner = row.sampler(guide)
     first = Proposal("default")
     attributes: dict[str, str] = {}
@@ -96,7 +98,7 @@ def open_guided(
         proposed = _proposed_space(state, told(config, guide, space), guide, model)
         attributes = {SPACE: _written(proposed)}
         first = proposed.proposal
-        space = space if proposed.space is None else parse_space(proposed.space)
+        space = parse_space(proposed.space)
         details["space"] = described(space)
         say(f"the space is {details['space']}")
     method = row.make(told(config, guide, space), guide, inner)
@@ -127,6 +129,10 @@ def told(config: OptimizerConfig, guide: ModelConfig, space: tuple[Knob, ...]) -
     )
 
 
+def _tell_runner(words: str) -> None:
+    send(Problem(during="asking the model", message=words))
+
+
 def train_py(guide: ModelConfig) -> str:
     """The text with which every contestant begins.
 
@@ -154,29 +160,33 @@ def _proposed_space(
     """The space that the study keeps; before it has one, that of the model.
 
     A death before the study has it changes nothing: the model's answers are kept, and give the same
-    space again.
+    space again. Those without a space are forgotten, so that a resumed search asks anew.
+
+    Raises:
+        GaveUpError: the model gave no space that can be searched.
     """
     kept = study_attribute(state / JOURNAL, SPACE)
     if kept is not None:
         return _read(json.loads(kept))
     send(Started({"waits for": "the model's search space"}))
     model.for_trial(0)
-    proposed = propose_space(search, train_py(guide), model)
-    if proposed.space is None:
-        send(Problem(during="asking the model for a search space", message=proposed.proposal.why))
+    try:
+        proposed = propose_space(search, train_py(guide), model)
+    except GaveUpError:
+        model.forget(0)
+        raise
     for name, fault in proposed.proposal.changed.items():
         say(f"of the model's space: {name}: {fault}")
     return proposed
 
 
 def _written(proposed: ProposedSpace) -> str:
-    space = proposed.space
-    ranges = None if space is None else {name: asdict(one) for name, one in space.items()}
+    ranges = {name: asdict(one) for name, one in proposed.space.items()}
     return json.dumps({"space": ranges, "proposal": record(proposed.proposal)})
 
 
 def _read(kept: Mapping[str, Any]) -> ProposedSpace:
-    ranges, said = kept["space"], kept["proposal"]
-    space = ranges and {name: read_config(KnobRange, one) for name, one in ranges.items()}
+    said = kept["proposal"]
+    space = {name: read_config(KnobRange, one) for name, one in kept["space"].items()}
     lists = {name: tuple(said[name]) for name in ("requests", "repairs")}
     return ProposedSpace(space, Proposal(**(said | lists)))

@@ -20,13 +20,12 @@ from typing import NoReturn
 import pid1
 from config_reader import read_config
 from messages import Message, Problem, Ready, Start, Stop, Stopped
-from model_config import ModelConfig
+from model_config import GAVE_UP, ModelConfig
 from pid1 import say, send
 from space import Knob, parse_space
 from start_config import OptimizerConfig
 
 STATE = Path("/state")
-GATEWAY = Path("/run/gateway/llm.sock")
 EXIT_DONE, EXIT_BROKEN, EXIT_BAD_CONFIG, EXIT_SIGTERM = 0, 1, 2, 128 + signal.SIGTERM
 
 _ending = threading.Lock()
@@ -85,13 +84,14 @@ def _work(told: Told, inbox: queue.SimpleQueue[Message]) -> None:
     """Ask and tell until the loop is over. The slow imports are here, after `ready`."""
     import optuna
     from loop import Loop, Over
-    from models.terms import OutOfBudgetError
+    from methods.fallbacks import GaveUpError
+    from models.terms import OutOfBudgetError, UselessModelError
     from opening import open_search
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # QMC; pinned anyway
     try:
-        opened = open_search(STATE, GATEWAY, told.config, told.guide, told.space)
+        opened = open_search(STATE, told.config, told.guide, told.space)
         loop = Loop(opened.search, told.config.parallel)
         loop.begin(opened.details)
         while True:
@@ -100,6 +100,9 @@ def _work(told: Told, inbox: queue.SimpleQueue[Message]) -> None:
         _end(str(over), EXIT_DONE)
     except OutOfBudgetError as error:  # before the first trial
         _end(f"the model's budget is spent: {error}", EXIT_DONE)
+    except (GaveUpError, UselessModelError) as error:  # likewise
+        send(Problem(during="asking the model", message=str(error)))
+        _end(f"{GAVE_UP}{error}", EXIT_DONE)
     except (Exception, SystemExit) as error:  # noqa: BLE001 # an unsaid end leaves no reason behind
         _break(f"searching with {told.config.sampler}", error, EXIT_BROKEN)
 

@@ -176,7 +176,8 @@ class Search:
 
         Raises:
             OutOfBudgetError: the run may not ask its model any more.
-            GaveUpError: too many of the model's proposals could not be used.
+            UselessModelError: the provider serves this run no model.
+            GaveUpError: too little of what the model gave could be used.
         """
         with self._turn():
             return self._ask()

@@ -18,16 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from config_reader import read_config
-from drafts import AS_PUBLISHED, AskedByTrial, Base, Draft, draft, finished, known_text
-from messages import Problem
+from drafts import AskedByTrial, Base, Draft, draft, finished, known_text
 from methods import terms
-from methods.fallbacks import GaveUpError
-from methods.terms import DEFAULT, FALLBACK, MODEL, Proposal
-from model_config import ModelConfig
-from pid1 import send
+from methods.fallbacks import Fallbacks, GaveUpError
+from methods.terms import AUTOML_2026, DEFAULT, FALLBACK, MODEL, Proposal
 from search import SearchError, Suggestion, UnknownTrialError
-from start_config import OptimizerConfig
 from texts_journal import DamagedTextError, TextJournal, sha256
 
 __all__ = ["GaveUpError", "TextSearch", "TextTrial"]  # the first is what `ask` raises
@@ -67,34 +62,36 @@ class TextSearch:
 
     Args:
         state: the directory of the journal and the texts; this process is its only user.
-        config: the optimizer's, with a `language_model`.
+        facts: what every prompt says of the search; it has no space.
         model: answers prompts, and keeps its answers.
         train_py: the text of trial 0.
         note: takes a sentence for each answer that could not be used; it goes to the runner.
 
     Raises:
         SearchError: the directory holds another search, or a text of it was changed.
-        ConfigError: the config has no `language_model`, or one that cannot be read.
     """
 
     def __init__(
         self,
         state: Path,
-        config: OptimizerConfig,
+        facts: terms.Search,
         model: AskedByTrial,
         train_py: str,
-        note: Callable[[str], None] | None = None,
+        note: Callable[[str], None],
     ) -> None:
-        self._facts = _facts(config)
+        self._facts = facts
         self._model = model
-        self._note = note or _tell_runner
+        self._note = note
         self._train_py = train_py
         self._trials: list[TextTrial] = []
         self._best: TextTrial | None = None
         self._drafts = 0  # texts that a model was asked for
         self._unused: list[Mapping[str, Any]] = []  # drafts since the last trial
+        self._in_a_row = 0  # of them, those of this process: a resumed search asks anew
+        self._fallbacks = Fallbacks()
         self._journal = TextJournal(state)
-        self._open(f"llm-code, seed {config.seed}, {config.direction}, train.py {sha256(train_py)}")
+        direction = "minimize" if facts.minimize else "maximize"
+        self._open(f"llm-code, seed {facts.seed}, {direction}, train.py {sha256(train_py)}")
 
     def _open(self, owner: str) -> None:
         entries = self._journal.entries
@@ -118,23 +115,27 @@ class TextSearch:
         An answer that cannot be used is no trial. It is reported and the next request is made.
 
         Raises:
-            GaveUpError: so many answers in a row could not be used.
+            GaveUpError: so many answers of this process in a row could not be used, or, as
+                published, too many of its trials are the best text again.
             OutOfBudgetError: the run may not ask its model any more.
+            UselessModelError: the provider serves this run no model.
         """
         if not self._trials:
             return self._begin(Proposal(DEFAULT), AS_IT_IS, self._train_py)
-        while len(self._unused) < UNUSED_IN_A_ROW:
+        self._fallbacks.check()
+        while self._in_a_row < UNUSED_IN_A_ROW:
             found = self._draft()
             if not found.why:
                 return self._begin(self._from_model(MODEL, found), found.words, found.text)
-            if self._facts.as_published == AS_PUBLISHED and found.said:
+            if self._facts.as_published == AUTOML_2026 and found.said:
                 words = f"the best train.py again: {found.why}"
                 return self._begin(self._from_model(FALLBACK, found), words, self._best_text())
             self._write(event=UNUSED, why=found.why, words=found.words, requests=found.requests)
+            self._in_a_row += 1
             self._note(f"no trial for answer {self._drafts}: {found.why}")
         why = self._unused[-1].get("why")
         raise GaveUpError(
-            f"{len(self._unused)} answers in a row could not be used, the last one because {why}"
+            f"{self._in_a_row} answers in a row could not be used, the last one because {why}"
         )
 
     def report(self, number: int, _step: int, _value: float) -> bool:
@@ -181,7 +182,7 @@ class TextSearch:
         known = {sha256(finished(self._train_py)): 0}
         known = {trial.sha256: trial.number for trial in reversed(self._trials)} | known
         best = 0 if self._best is None else self._best.number
-        is_free = self._facts.as_published == AS_PUBLISHED  # the study ran what it had run before
+        is_free = self._facts.as_published == AUTOML_2026  # the study ran what it had run before
         self._model.for_trial(self._drafts + 1)
         base = Base(self._best_text(), self._best_in_words(), self._results())
         fault = (lambda _text: "") if is_free else (lambda text: known_text(known, best, text))
@@ -204,6 +205,8 @@ class TextSearch:
         del told["knobs"]
         self._journal.keep(number, text)
         self._write(event=ASKED, number=number, sha256=sha256(text), words=words, proposal=told)
+        self._in_a_row = 0
+        self._fallbacks.add(proposal)
         return self._suggestion(self._trials[number])
 
     def _write(self, **entry: Any) -> None:
@@ -253,7 +256,7 @@ class TextSearch:
         unused = [
             {"answer": before + place, "outcome": f"not run: {one['why']}", "change": one["words"]}
             for place, one in enumerate(self._unused, 1)
-        ]
+        ][-LAST_SHOWN:]
         shown = [self._shown(trial) for trial in self._trials[-LAST_SHOWN:]]
         return "\n".join(map(json.dumps, shown + unused))
 
@@ -276,23 +279,3 @@ class TextSearch:
         if not 0 <= number < len(self._trials):
             raise UnknownTrialError(f"trial {number} was never asked for")
         return self._trials[number]
-
-
-def _facts(config: OptimizerConfig) -> terms.Search:
-    """What every prompt says of the search."""
-    model = read_config(ModelConfig, config.language_model or {})
-    return terms.Search(
-        space=(),
-        minimize=config.direction == "minimize",
-        metric=model.metric,
-        task=model.task,
-        trial_seconds=model.trial_seconds,
-        machine=model.machine,
-        seed=config.seed,
-        prompts=model.prompts,
-        as_published=model.as_published,
-    )
-
-
-def _tell_runner(words: str) -> None:
-    send(Problem(during="asking the model", message=words))

@@ -19,7 +19,7 @@ from samplers.ready_made import cmaes
 from methods.centaur import CMAES, Centaur
 from methods.llm_knobs import LlmKnobs
 from methods.llm_space import SamplerAlone
-from methods.terms import Method, Search
+from methods.terms import AUTOML_2026, Method, Search
 from methods.warm import Warm
 
 RANDOM, TPE = "random", "tpe"
@@ -82,7 +82,8 @@ def _llambo_optuna(search: Search, config: ModelConfig, inner: str) -> Method:
 
 def _centaur(search: Search, config: ModelConfig, inner: str) -> Method:
     del inner
-    return Centaur(search, config.ratio, cmaes_of_automl if search.as_published else cmaes)
+    theirs = search.as_published == AUTOML_2026
+    return Centaur(search, config.ratio, cmaes_of_automl if theirs else cmaes)
 
 
 def _warm(search: Search, config: ModelConfig, inner: str) -> Method:
@@ -118,4 +119,5 @@ def row_of(config: ModelConfig) -> Row:
 
 def entry_of(config: ModelConfig) -> Entry | None:
     """The inner sampler where it is none of the table, because a study's behaviour is wanted."""
-    return Entry(cmaes_of_automl) if config.method == "centaur" and config.as_published else None
+    theirs = config.method == "centaur" and config.as_published == AUTOML_2026
+    return Entry(cmaes_of_automl) if theirs else None

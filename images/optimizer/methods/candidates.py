@@ -33,7 +33,6 @@ from methods.settings import (
 )
 from methods.terms import FALLBACK, MODEL, Past, Proposal, Search
 
-AUTOML_2026 = "automl-2026"
 ALPHA, THEIR_ALPHA = 0.2, -0.2  # above 0: better than the best (see `target_of`)
 FIRST = 5  # trials before the model is asked, with trial 0
 CANDIDATES, LEAST = 10, 5  # asked for in a round; fewer are not enough to choose from

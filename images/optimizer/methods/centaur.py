@@ -23,13 +23,14 @@ from models.terms import Model, Prompt
 from optuna.samplers import CmaEsSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
+from samplers.as_published import failure_value
 from samplers.covariance import Look, look, shown_normal
 from space import effective
 
 from methods.asking import ask_for, fallback, usable_setting
 from methods.context import fill, shown_best, shown_results
 from methods.settings import is_duplicate, random_settings, setting_schema
-from methods.terms import MODEL, Past, Proposal, Search
+from methods.terms import AUTOML_2026, MODEL, Past, Proposal, Search
 
 CMAES = "cmaes"
 WARM_UP_TRIALS = 10
@@ -49,7 +50,12 @@ class Centaur:
         self, search: Search, ratio: float, sampler_of: Callable[[int, int], CmaEsSampler]
     ) -> None:
         self._search = search
-        self._is_models = published_turn if search.as_published else model_turn
+        theirs = search.as_published == AUTOML_2026
+        self._is_models = published_turn if theirs else model_turn
+        self._toward = StudyDirection.MINIMIZE if search.minimize else StudyDirection.MAXIMIZE
+        is_told = f"is told the value {failure_value(self._toward):g} in its place"
+        self._learns = is_told if theirs else "learns nothing from it"
+        self._is_random = theirs  # where the model fails
         self._ratio = ratio
         self._sampler_of = sampler_of
         self._space = {knob.name: distribution(knob) for knob in search.space}
@@ -61,14 +67,13 @@ class Centaur:
         search = self._search
         if not self._is_models(number, self._ratio):
             return Proposal(CMAES)
-        toward = StudyDirection.MINIMIZE if search.minimize else StudyDirection.MAXIMIZE
-        seen = look(self._sampler_of(search.seed, number), toward, trials, self._space)
+        seen = look(self._sampler_of(search.seed, number), self._toward, trials, self._space)
         suggestion = effective(search.space, seen.suggestion)
         prompt = self._prompt(number, past, seen, suggestion)
         asked = ask_for(model, prompt, lambda value: usable_setting(value, search.space))
         if asked.value is None:
             at_random = random_settings(search.space, search.seed, number)[0]
-            return fallback(asked, at_random if search.as_published else None)
+            return fallback(asked, at_random if self._is_random else None)
         if _short(asked.value.knobs) == _short(suggestion):
             return Proposal(CMAES, None, asked.requests, asked.value.changed, asked.repairs)
         return Proposal(
@@ -86,7 +91,7 @@ class Centaur:
         search = self._search
         text = fill(
             search, "override",
-            number=number, normal=shown_normal(seen.normal),
+            number=number, normal=shown_normal(seen.normal), learns=self._learns,
             suggestion=json.dumps(_short(suggestion)),
             best=shown_best(search, past), results=shown_results(search, past, also_running=True),
         )  # fmt: skip

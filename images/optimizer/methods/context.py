@@ -69,7 +69,9 @@ def ranked(search: Search, past: Sequence[Past]) -> list[Past]:
 
 
 def _line(search: Search, one: Past) -> str:
-    value: float | str = one.status if one.value is None else float(f"{one.value:.6g}")
+    """One result; its status where it is no measurement of the whole training."""
+    whole = one.status == "ok" and one.value is not None
+    value: float | str = float(f"{one.value:.6g}") if whole else one.status
     return json.dumps({"trial": one.number, search.metric: value, "knobs": one.knobs})
 
 

@@ -10,7 +10,7 @@ LAST_COUNTED, FEWEST_COUNTED = 20, 10
 
 
 class GaveUpError(Exception):
-    """Too many proposals are fallbacks; the text says how many, and why."""
+    """The model gives too little that can be used; the text says what, and why."""
 
 
 class Fallbacks:

@@ -16,7 +16,6 @@ from optuna.trial import FrozenTrial
 
 from methods.candidates import (
     ALPHA,
-    AUTOML_2026,
     FIRST,
     THEIR_ALPHA,
     Candidates,
@@ -27,15 +26,16 @@ from methods.candidates import (
     random_proposal,
     shown_setting,
 )
-from methods.replies import UnusableError, ask_all, number_of
-from methods.settings import object_schema
-from methods.terms import Past, Proposal, Search
+from methods.replies import UnusableError, ask_all
+from methods.settings import number_of, object_schema
+from methods.terms import AUTOML_2026, Past, Proposal, Search
 
 THEIR_FIRST = 1  # the study's
 PREDICTIONS = 10  # of each candidate
 TEMPERATURE, MAX_TOKENS = 0.7, 1024
 LEAST_SPREAD = 1e-5  # upstream's, in the metric's unit: ten equal predictions are not certainty
 PENALTY, FIRST_PENALTY = 0.5, 2.0  # the study's, in the unit of val_bpb
+MOST = 1e12  # no metric here has such values: a larger number is no prediction
 SCHEMA = object_schema({"value": {"anyOf": [{"type": "number"}, {"type": "null"}]}})
 
 
@@ -198,6 +198,6 @@ def _prediction(said: Mapping[str, Any]) -> Prediction:
     if value is None or (isinstance(value, str) and value.strip().lower() in ("fails", "failed")):
         return Prediction(None)
     number = number_of(value)
-    if number is None:
+    if number is None or abs(number) > MOST:
         raise UnusableError("no number")
     return Prediction(number)

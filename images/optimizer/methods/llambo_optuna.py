@@ -17,7 +17,6 @@ from space import effective
 
 from methods.candidates import (
     ALPHA,
-    AUTOML_2026,
     FIRST,
     THEIR_ALPHA,
     Candidates,
@@ -27,9 +26,9 @@ from methods.candidates import (
     random_proposal,
     shown_setting,
 )
-from methods.replies import UnusableError, ask_all, number_of
-from methods.settings import is_duplicate, object_schema
-from methods.terms import Past, Proposal, Search
+from methods.replies import UnusableError, ask_all
+from methods.settings import is_duplicate, number_of, object_schema
+from methods.terms import AUTOML_2026, Past, Proposal, Search
 
 TOP = 0.2  # the share of the trials that is among the best
 LABELS = 10  # of each candidate

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import constants
+from model_config import MAX_CHANGE_CHARS, MAX_NAME_CHARS
 from models.answers import BadAnswerError
 from models.terms import Model, Prompt
 from optuna.trial import FrozenTrial
@@ -23,12 +24,13 @@ from start_config import KnobRange
 
 from methods.asking import ask_for
 from methods.context import fill
+from methods.fallbacks import GaveUpError
 from methods.settings import UNKNOWN, number_of
 from methods.terms import DEFAULT, Past, Proposal, Search
 
 FEWEST_KNOBS, MOST_KNOBS, MOST_CHOICES, MOST_NAMED = 2, 40, 64, 60
 MAX_TOKENS, TEMPERATURE = 8192, 0.7
-MAX_NAME_CHARS = 80
+LARGEST, MOST_STEPS = 1e15, 1e6  # beyond these no sampler can work with a range
 TYPES: dict[type, Literal["int", "float"]] = {int: "int", float: "float"}
 
 
@@ -50,11 +52,11 @@ class ProposedSpace:
     """What came of asking for a space.
 
     Attributes:
-        space: knob → its range; None where the task's own is to be searched.
-        proposal: that of trial 0; `why` says why the space is the task's own.
+        space: knob → its range.
+        proposal: that of trial 0.
     """
 
-    space: dict[str, KnobRange] | None
+    space: dict[str, KnobRange]
     proposal: Proposal
 
 
@@ -77,7 +79,7 @@ class SamplerAlone:
 
 
 def propose_space(search: Search, train_py: str, model: Model) -> ProposedSpace:
-    """The space that a model proposes for a train.py, or the task's own with the reason.
+    """The space that a model proposes for a train.py.
 
     Args:
         search: what does not change; its space is the task's own, which the model is not shown.
@@ -86,6 +88,8 @@ def propose_space(search: Search, train_py: str, model: Model) -> ProposedSpace:
 
     Raises:
         OutOfBudgetError: the run may not ask its model any more.
+        UselessModelError: the provider serves this run no model.
+        GaveUpError: the model gave no space that can be searched.
         ConstantsError: train.py does not parse.
     """
     values = constants.read(train_py)
@@ -95,8 +99,7 @@ def propose_space(search: Search, train_py: str, model: Model) -> ProposedSpace:
     prompt = Prompt("space", text, MAX_TOKENS, TEMPERATURE)  # free names have no strict schema
     asked = ask_for(model, prompt, lambda value: _usable_space(value, values))
     if asked.value is None:
-        why = f"the task's own space is searched, because {asked.why}"
-        return ProposedSpace(None, Proposal(DEFAULT, requests=asked.requests, why=why))
+        raise GaveUpError(f"the model gave no space that can be searched: {asked.why}")
     read = asked.value
     proposal = Proposal(
         DEFAULT, requests=asked.requests, changed=read.changed, repairs=asked.repairs
@@ -123,7 +126,7 @@ def read_space(said: Mapping[str, Any], values: Mapping[str, Any]) -> Read:
             except SpaceError as error:
                 fault = f"left out: {error.fault}"
         if fault and len(changed) < MOST_NAMED:
-            changed[name[:MAX_NAME_CHARS]] = fault
+            changed[name[:MAX_NAME_CHARS]] = fault[:MAX_CHANGE_CHARS]
     return Read(space, changed)
 
 
@@ -166,12 +169,28 @@ def _range(name: str, fields: Any, value: Any) -> KnobRange:
         made = KnobRange("categorical", value, choices=choices)
     elif kind is not None and wanted in (kind, None):
         low, high, step = (number_of(fields.get(field)) for field in ("low", "high", "step"))
-        log = str(fields.get("log")).lower() == "true"
+        log = str(fields.get("log")).lower() in ("true", "1")
         made = KnobRange(kind, value, low, high, log, step)
+        _check_size(name, made)
     else:
         raise _fault(name, f"type {wanted!s:.20} does not fit a {type(value).__name__}")
-    parse_space({name: made})
+    if parse_space({name: made})[0].size() < 2:
+        raise _fault(name, "it has fewer than two values")
     return made
+
+
+def _check_size(name: str, made: KnobRange) -> None:
+    """Refuse a range that is too large for a sampler; what else is wrong, `parse_space` finds.
+
+    Raises:
+        SpaceError: an end or the default is beyond `LARGEST`, or there are too many steps.
+    """
+    low, high, step = made.low or 0.0, made.high or 0.0, made.step
+    default = made.default if isinstance(made.default, (int, float)) else 0.0
+    if max(abs(low), abs(high), abs(default)) > LARGEST:
+        raise _fault(name, f"it reaches beyond {LARGEST:g}")
+    if made.type == "float" and step and abs(high - low) / abs(step) > MOST_STEPS:
+        raise _fault(name, f"it has more than {MOST_STEPS:g} steps")
 
 
 def _choices(name: str, said: Any, value: Any) -> tuple[Any, ...]:
@@ -180,18 +199,24 @@ def _choices(name: str, said: Any, value: Any) -> tuple[Any, ...]:
     Raises:
         SpaceError: there are none, too many, or one of another type.
     """
-    if not isinstance(said, list) or not 2 <= len(said) <= MOST_CHOICES:
+    if not isinstance(said, list) or len(said) > MOST_CHOICES:
         raise _fault(name, f"it has no list of 2 to {MOST_CHOICES} choices")
     kind = type(value)
-    fitting = [
-        kind(one)
-        if type(one) in (int, float) and kind in (int, float) and kind(one) == one
-        else one
-        for one in said
-    ]
+    fitting = [_fitting(one, kind) for one in said]
     if strange := [one for one in fitting if type(one) is not kind]:
         raise _fault(name, f"the choice {strange[0]!r:.40} is no {kind.__name__}")
-    return tuple(dict.fromkeys(fitting))
+    choices = tuple(dict.fromkeys(fitting))
+    if len(choices) < 2:
+        raise _fault(name, f"it has no list of 2 to {MOST_CHOICES} choices")
+    return choices
+
+
+def _fitting(choice: Any, kind: type) -> Any:
+    """A choice as the constant's type, where it is that number written as the other one."""
+    if type(choice) not in (int, float) or kind not in (int, float):
+        return choice
+    fits = abs(choice) <= LARGEST and kind(choice) == choice  # no infinity, and no NaN
+    return kind(choice) if fits else str(choice)
 
 
 def _fault(name: str, fault: str) -> SpaceError:

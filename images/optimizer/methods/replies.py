@@ -5,7 +5,6 @@ Invariant: whatever the answers are, each is either read or dropped, and what is
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from models.terms import Answer, Model, NoAnswer, Prompt
 Read = TypeVar("Read")
 NO_ANSWER = "no answer"
 MAX_REASON_CHARS = 200
-MOST = 1e12  # no metric here has such values: a larger number is no prediction
 
 
 class UnusableError(Exception):
@@ -82,17 +80,6 @@ def counted(repairs: Sequence[str]) -> tuple[str, ...]:
     """
     times = Counter(repairs)
     return tuple(kind if times[kind] == 1 else f"{kind} ({times[kind]})" for kind in times)
-
-
-def number_of(said: Any) -> float | None:
-    """The number that a JSON value says, also in quotes; None where it says none."""
-    if isinstance(said, bool) or not isinstance(said, (int, float, str)):
-        return None
-    try:
-        number = float(said)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and abs(number) <= MOST else None
 
 
 def _read(

@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 from distributions import distribution
+from model_config import MAX_NAME_CHARS
 from optuna.samplers import RandomSampler
 from samplers.entry import seed_of_ask
 from samplers.grid import key_of
@@ -21,7 +22,7 @@ from space import Knob, active, effective
 from methods.terms import Past
 
 CLAMPED, ROUNDED, DEFAULTED, UNKNOWN = "clamped", "rounded", "default", "unknown"
-MAX_NAME_CHARS, MAX_UNKNOWN = 80, 20  # of names that the space lacks, for the records
+MAX_UNKNOWN = 20  # names that the space lacks, for the records
 WORDS = {"true": True, "false": False}
 JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
@@ -67,9 +68,11 @@ def read_setting(value: Mapping[Any, Any], space: Sequence[Knob]) -> Setting:
 
 
 def number_of(said: Any) -> float | None:
-    """The finite number that a JSON value says, also in quotes; None if it says none."""
+    """The finite number that a JSON value says, also in quotes; None where it says none."""
+    if isinstance(said, bool) or not isinstance(said, (int, float, str)):
+        return None
     try:
-        number = float(said) if isinstance(said, (bool, int, float, str)) else math.nan
+        number = float(said)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
@@ -142,6 +145,8 @@ def _of_type(knob: Knob, value: float) -> int | float:
 
 def _choice(knob: Knob, said: Any) -> Any:
     """The choice that a JSON value says, also as a number or a word of another kind; else None."""
+    if not isinstance(said, (bool, int, float, str)):
+        return None  # also what is missing, which is not the choice "none"
     for choice in knob.choices:
         if type(choice) is type(said) and choice == said:
             return choice

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 from space import Knob
 
 DEFAULT, MODEL, WARM, FALLBACK = "default", "model", "warm", "fallback"
+AUTOML_2026 = "automl-2026"  # of `Search.as_published`: ferreirafabio/autoresearch-automl
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Past:
     Attributes:
         number: the trial's.
         knobs: the values that were run.
-        value: what was measured, in the metric's own unit and direction; None for a failure or
-            while it is under way.
+        value: what was measured after the whole training, in the metric's own unit and direction;
+            None for a failure, for a trial that was pruned, and while it is under way.
         status: ok, pruned, failed or running.
     """
 
@@ -105,5 +106,7 @@ class Method(Protocol):
 
         Raises:
             OutOfBudgetError: the run may not ask its model any more.
+            UselessModelError: the provider serves this run no model.
+            GaveUpError: the model gave nothing that the search could go on with.
         """
         ...

@@ -3,6 +3,8 @@
 The model is asked once, for all of them, before anything but the default has been run. Its answer
 is kept with those of trial 1 and read again at each of these trials: the prompt depends on nothing
 that changes. What is missing of the settings is asked for once more; then the sampler takes over.
+Without a single setting the search ends before the sampler's first: it would be no contestant of
+the model's.
 
 Source: ours. That a sampler does better from a model's first settings is reported by Liu et al.
 2024, arXiv:2402.03921, section 4 ("zero-shot warm-starting").
@@ -21,6 +23,7 @@ from optuna.trial import FrozenTrial
 
 from methods.asking import TRIES, usable_setting
 from methods.context import fill, shown_results
+from methods.fallbacks import GaveUpError
 from methods.settings import Setting, is_duplicate, object_schema, setting_schema
 from methods.terms import FALLBACK, WARM, Past, Proposal, Search
 
@@ -55,11 +58,17 @@ class Warm:
     def propose(
         self, number: int, past: Sequence[Past], trials: Sequence[FrozenTrial], model: Model
     ) -> Proposal:
-        """A setting of the model's, or a place for the sampler's."""
+        """A setting of the model's, or a place for the sampler's.
+
+        Raises:
+            GaveUpError: the model gave no setting at all, so the search would be the sampler's.
+        """
         del trials
         if number > self._first:
             return Proposal(self._inner)
         found = self._ask(model)
+        if not found.settings:
+            raise GaveUpError(f"the model gave no first setting: {found.why}")
         if number > len(found.settings):
             had = f"the model gave {len(found.settings)} of {self._first} settings"
             why = f"{had}: {found.why}" if found.why else had

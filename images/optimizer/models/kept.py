@@ -19,6 +19,7 @@ from models.terms import Answer, Model, NoAnswer, Prompt
 # The longest answer that client.py lets through takes 24 MiB as JSON, all of it escaped.
 MAX_LINE_BYTES = 32 << 20
 
+FORGOTTEN = "forgotten"  # of a line: what is kept of its trial does not count any more
 Key = tuple[int, int, str]  # trial, place in the trial, SHA-256 of the prompt
 
 
@@ -49,7 +50,7 @@ class KeptModel:
         self._model = model
         _cut_torn_line(path)
         self._file: BinaryIO = path.open("a+b")
-        self._at: dict[Key, int] = dict(_index(self._file))
+        self._at = _index(self._file)
         self._trial = 0
         self._place = 0
 
@@ -78,6 +79,17 @@ class KeptModel:
             answers[place] = answer
         return [answers[n] for n in range(len(prompts))]
 
+    def forget(self, number: int) -> None:
+        """Let what was asked for trial `number` be asked anew, here and after a restart.
+
+        The answers stay in the file for people.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self._append({"trial": number, FORGOTTEN: True})
+        self._at = _without(self._at, number)
+
     def close(self) -> None:
         """Close the file; nothing can be asked afterwards."""
         self._file.close()
@@ -90,12 +102,15 @@ class KeptModel:
     def _keep(self, key: Key, purpose: str, answer: Answer | NoAnswer) -> None:
         trial, place, sha256 = key
         row = {"trial": trial, "place": place, "prompt": sha256, "purpose": purpose}
-        line = json.dumps(row | asdict(answer)).encode() + b"\n"
+        self._at[key] = self._append(row | asdict(answer))
+
+    def _append(self, row: Mapping[str, Any]) -> int:
+        """Write a line to the disk; where it begins."""
         start = self._file.seek(0, os.SEEK_END)
-        self._file.write(line)
+        self._file.write(json.dumps(row).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._at[key] = start
+        return start
 
     def _read(self, start: int) -> Answer | NoAnswer:
         self._file.seek(start)
@@ -125,17 +140,26 @@ def _cut_torn_line(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _index(file: BinaryIO) -> Iterator[tuple[Key, int]]:
+def _index(file: BinaryIO) -> dict[Key, int]:
     """Where the answer to each prompt begins; a damaged line is passed over."""
     file.seek(0)
     start = 0
+    found: dict[Key, int] = {}
     while line := file.readline(MAX_LINE_BYTES):
         row = _row(line)
         if row is not None and _answer(row) is not None:
             key = (row.get("trial"), row.get("place"), row.get("prompt"))
             if isinstance(key[0], int) and isinstance(key[1], int) and isinstance(key[2], str):
-                yield (key[0], key[1], key[2]), start
+                found[key[0], key[1], key[2]] = start
+        elif row is not None and row.get(FORGOTTEN) is True:
+            found = _without(found, row.get("trial"))
         start += len(line)
+    return found
+
+
+def _without(at: Mapping[Key, int], trial: object) -> dict[Key, int]:
+    """The answers but for those of a trial."""
+    return {key: start for key, start in at.items() if key[0] != trial}
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

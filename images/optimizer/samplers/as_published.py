@@ -23,8 +23,7 @@ class FailuresAsLosses(CmaEsSampler):
     def _get_trials(self, study: Study) -> list[FrozenTrial]:
         """The trials that it learns from, by their numbers."""
         failed = study._get_trials(deepcopy=False, states=(TrialState.FAIL,), use_cache=True)
-        value = FAILURE if study.direction == StudyDirection.MINIMIZE else -FAILURE
-        told = [_with(value, trial) for trial in failed]
+        told = [_with(failure_value(study.direction), trial) for trial in failed]
         return sorted([*super()._get_trials(study), *told], key=lambda trial: trial.number)
 
 
@@ -34,6 +33,11 @@ def cmaes_of_automl(run_seed: int, number: int) -> CmaEsSampler:
     Source: autoresearch-automl, whose sampler has Optuna's own settings.
     """
     return FailuresAsLosses(seed=seed_of_ask(run_seed, number), warn_independent_sampling=False)
+
+
+def failure_value(direction: StudyDirection) -> float:
+    """What CMA-ES is told of a failed trial, in the metric's own direction."""
+    return FAILURE if direction == StudyDirection.MINIMIZE else -FAILURE
 
 
 def _with(value: float, trial: FrozenTrial) -> FrozenTrial:

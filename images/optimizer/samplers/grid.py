@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from samplers.entry import Knobs, Space
-from samplers.scale import one_of, values_of
+from samplers.scale import count_of, one_of, values_of
 
 MAX_SETTINGS = 100_000
 REPEATS = 10  # settings in a row that had been tried before: the sampler finds nothing new
@@ -50,8 +50,8 @@ def next_of_grid(
 
 def is_grid(space: Space) -> bool:
     """Whether all settings of the space can be tried out."""
-    sizes = [values_of(distribution) for distribution in space.values()]
-    return math.prod(math.inf if its is None else len(its) for its in sizes) <= MAX_SETTINGS
+    sizes = [count_of(distribution) for distribution in space.values()]
+    return max(sizes, default=1) <= MAX_SETTINGS and math.prod(sizes) <= MAX_SETTINGS
 
 
 def only_repeated(trials: Sequence[Mapping[str, Any]]) -> list[bool]:
@@ -79,13 +79,15 @@ def settings(run_seed: int, space: Space) -> Iterator[Knobs]:
     Raises:
         NoGridError: a knob has no end of values, or there are more than `MAX_SETTINGS` settings.
     """
-    values = {name: values_of(distribution) for name, distribution in space.items()}
-    endless = [name for name, its in values.items() if its is None]
+    counts = {name: count_of(distribution) for name, distribution in space.items()}
+    endless = [name for name, count in counts.items() if count == math.inf]
     if endless:
         raise NoGridError(f"no grid without a step: {', '.join(endless)}")
+    size = math.prod(counts.values())
+    if size > MAX_SETTINGS:
+        raise NoGridError(f"a grid of {size} settings, at most {MAX_SETTINGS}")
+    values = {name: values_of(distribution) for name, distribution in space.items()}
     sizes = [len(its) for its in values.values() if its is not None]
-    if math.prod(sizes) > MAX_SETTINGS:
-        raise NoGridError(f"a grid of {math.prod(sizes)} settings, at most {MAX_SETTINGS}")
     order = np.random.default_rng(run_seed).permutation(math.prod(sizes))
     for place in order:
         digits = np.unravel_index(int(place), sizes)

@@ -29,6 +29,21 @@ def values_of(distribution: BaseDistribution) -> Sequence[Any] | None:
     return tuple(one_of(distribution.low + step * distribution.step) for step in range(steps + 1))
 
 
+def count_of(distribution: BaseDistribution) -> float:
+    """How many values a knob has, without listing them; infinity where they have no end."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    assert isinstance(distribution, FloatDistribution)
+    if distribution.low == distribution.high:
+        return 1
+    if distribution.step is None:
+        return math.inf
+    steps = (distribution.high - distribution.low) / distribution.step
+    return round(steps) + 1 if math.isfinite(steps) else math.inf
+
+
 def one_of(value: Any) -> Any:
     """One spelling of numbers that only rounding tells apart: 0.1 + 2 × 0.1 is 0.3."""
     return float(f"{value:.12g}") if isinstance(value, float) else value

@@ -31,7 +31,12 @@ SUMMARY = "I work by program.md; experiments.csv and STATUS.md hold all that was
 
 @dataclass
 class Proposer:
-    """What answers an optimiser's prompts: `answers.answer` with this seed and quality."""
+    """What answers an optimiser's prompts: `answers.answer` with this seed and quality.
+
+    Equal prompts differ in nothing but the order in which they arrive. So of several that are sent
+    side by side, as llambo's ten, the answers together are always the same, and which of them gets
+    which is a matter of timing. A rehearsal with such prompts may differ from one run to the next.
+    """
 
     seed: int = 1
     quality: str = MIXED

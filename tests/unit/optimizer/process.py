@@ -27,8 +27,9 @@ BOOT = """
 import sys
 sys.path[:0] = [{images!r}, {wire!r}, {trainer!r}]
 import optimizer
+from models import client
 from pathlib import Path
-optimizer.STATE, optimizer.GATEWAY = Path({state!r}), Path({gateway!r})
+optimizer.STATE, client.SOCKET = Path({state!r}), Path({gateway!r})
 optimizer.main()
 """
 SECONDS = 60.0

@@ -12,6 +12,7 @@ import pytest
 from runner.records.layout import ROOT
 from runner.wire.messages import Problem, Stopped, TrialFinished, TrialRequested
 from runner.wire.model_config import GAVE_UP
+from runner.wire.packed_text import pack_text
 
 from .models.providers import Said, bodies, config_of, gateway_of, text_of
 from .process import OptimizerProcess
@@ -70,6 +71,20 @@ def test_a_process_gives_up_on_a_model_that_says_nothing_usable(tmp_path: Path) 
     assert problem.during == "asking the model"
     assert stopped.reason.startswith(GAVE_UP)
     assert len(bodies(gateway)) == 20
+
+
+def test_a_process_without_a_space_gives_up_before_its_first_trial(tmp_path: Path) -> None:
+    """The runner is told why, nothing is trained, and a resumed process asks the model anew."""
+    model = model_table(method="llm-space", train_py_gz=pack_text("RATE = 0.1\nDEPTH = 4\n"))
+    with gateway_of("anthropic", tmp_path, lambda _: Said("I would rather not.")) as gateway:
+        program = OptimizerProcess(tmp_path, gateway.socket, language_model=model)
+        for _ in range(2):
+            program.up()
+            problem, stopped = program.next(Problem), program.next(Stopped)
+            program.kill()
+            assert problem.during == "asking the model"
+            assert stopped.reason.startswith(f"{GAVE_UP}the model gave no space")
+    assert len(bodies(gateway)) == 4
 
 
 def test_a_spent_cap_ends_the_process_with_its_cause(tmp_path: Path) -> None:

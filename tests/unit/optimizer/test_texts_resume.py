@@ -116,7 +116,7 @@ def test_another_search_is_refused(open_search: Opener, tmp_path: Path) -> None:
     run(open_search(tmp_path, Saying([])), 1)
     before = (tmp_path / JOURNAL).read_bytes()
     with pytest.raises(SearchError, match="another search: llm-code, seed 1, minimize"):
-        open_search(tmp_path, Saying([]), direction="maximize")
+        open_search(tmp_path, Saying([]), minimize=False)
     assert (tmp_path / JOURNAL).read_bytes() == before
 
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from methods.terms import Search
 from models.kept import KeptModel
 from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt
-from start_config import OptimizerConfig
 from texts import TextSearch
 
 from images.rehearsal.scripted_model.proposing.answers import MIXED
@@ -35,16 +35,12 @@ print(DEPTH, MATRIX_LR)
 TEMPLATE = (ROOT / "setup_prompts/optimisers/code.md").read_text()
 
 
-def config(
-    direction: Literal["minimize", "maximize"] = "minimize", as_published: str = ""
-) -> OptimizerConfig:
-    """What the optimizer is told of a search of texts."""
-    model = {
-        "method": "llm-code", "provider": "openai", "model": "m", "token": "t",
-        "metric": "val_bpb", "task": "pystdlib", "trial_seconds": 5.0, "machine": "2 cores",
-        "as_published": as_published, "prompts": {"code": TEMPLATE},
-    }  # fmt: skip
-    return OptimizerConfig("llm-code", 1, {}, 300.0, direction, language_model=model)
+def facts(*, minimize: bool = True, as_published: str = "") -> Search:
+    """What every prompt says of a search of texts."""
+    prompts = {"code": TEMPLATE}
+    return Search(
+        (), minimize, "val_bpb", "pystdlib", 5.0, "2 cores", 1, prompts, as_published
+    )  # fmt: skip
 
 
 @dataclass
@@ -105,7 +101,7 @@ class Opener:
         kept = KeptModel(model, state / "answers.jsonl")
         self._opened.callback(kept.close)
         note = (notes if notes is not None else []).append
-        return TextSearch(state, config(**settings), kept, TRAIN_PY, note)
+        return TextSearch(state, facts(**settings), kept, TRAIN_PY, note)
 
     def close(self) -> None:
         self._opened.close()

@@ -138,6 +138,24 @@ def test_the_prompt_shows_the_state_of_cmaes(tmp_path: Path) -> None:
     assert model.paid[-1].max_tokens == 16384
 
 
+@pytest.mark.parametrize(
+    ("published", "direction", "words"),
+    [
+        ("", "minimize", "CMA-ES learns nothing from it;"),
+        ("automl-2026", "minimize", "CMA-ES is told the value 100 in its place;"),
+        ("automl-2026", "maximize", "CMA-ES is told the value -100 in its place;"),
+    ],
+)
+def test_the_prompt_says_what_cmaes_learns_of_failures(
+    published: str, direction: str, words: str, tmp_path: Path
+) -> None:
+    """Ours leaves them out, and the study's has a value for them."""
+    _, _, model = run(
+        tmp_path, 11, confirms, ratio=1.0, as_published=published, direction=direction
+    )
+    assert f"so that it has no value, and {words} `pruned`" in model.paid[-1].text
+
+
 def test_a_look_changes_nothing_and_tells_the_next_draw(tmp_path: Path) -> None:
     """The suggestion is the one that the study draws afterwards."""
     search, _, _ = run(tmp_path, 20, confirms, ratio=0.0)

@@ -12,8 +12,9 @@ import pytest
 from loop import Loop, Over
 from messages import TrialFinished
 from methods import MethodError
+from methods.fallbacks import GaveUpError
 from methods.settings import random_settings
-from models.terms import NoAnswer, Prompt
+from models.terms import NoAnswer, Prompt, UselessModelError
 from proposals import GIVEN
 from search import JOURNAL, SearchError
 from space import parse_space
@@ -122,6 +123,19 @@ def test_a_model_sees_what_is_under_way(tmp_path: Path) -> None:
     assert '"trial": 2, "val_bpb": 1.5' in model.paid[-1].text.partition("## Best result")[2]
 
 
+def test_a_pruned_trial_is_shown_as_pruned(tmp_path: Path) -> None:
+    """What was measured on the way is no result, and is not among the best."""
+    model = Doubled(chatty)
+    search = study(tmp_path, "llm-knobs", model)
+    for status, value in (("ok", 2.0), ("pruned", 1.2)):
+        search.tell(search.ask().number, status, value, {})
+    search.ask()
+    results = model.paid[-1].text.partition("## Results")[2].partition("## Answer")[0]
+    shown = [json.loads(line) for line in results.splitlines() if line.startswith("{")]
+    assert [one["val_bpb"] for one in shown] == [2.0, "pruned"]
+    assert "1.2" not in model.paid[-1].text.partition("## Best result")[2]
+
+
 def test_an_answer_that_cannot_be_used_is_asked_for_once_more(tmp_path: Path) -> None:
     """The second answer counts, and both requests are named; after two there is a fallback."""
     said = {(1, 0): "no idea", (1, 1): '{"DEPTH": 7}', (2, 0): "{}", (2, 1): "[1, 2]"}
@@ -161,6 +175,42 @@ def test_a_resumed_search_counts_fallbacks_anew(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="could not be used"):
         search.ask()
     assert study(tmp_path, "llm-knobs", Doubled(chatty)).ask().number == 11
+
+
+@pytest.mark.parametrize("method", ["llm-knobs", "warm", "centaur"])
+def test_a_provider_without_a_model_ends_the_search_at_once(method: str, tmp_path: Path) -> None:
+    """No trial is a fallback, what is under way is waited for, and a resumed search asks anew."""
+
+    def useless(*_: Any) -> str:
+        raise UselessModelError("the key is refused")
+
+    first = 10 if method == "centaur" else 1
+    with requests() as made:
+        search = study(tmp_path, method, Doubled(useless))
+        loop = Loop(search, 1)
+        loop.begin({})
+        finished = [TrialFinished(f"ask-{number}", 1, "ok", 2.0, 1.0) for number in range(first)]
+        for message in finished[:-1]:
+            loop.handle(message)
+        with pytest.raises(Over, match=r"gave up: .* no model: the key is refused"):
+            loop.handle(finished[-1])
+    assert len(made) == first
+    said = json.dumps({"RATE": 0.05, "DEPTH": 7, "settings": [{"DEPTH": 7}] * 5})
+    asked = study(tmp_path, method, Doubled(lambda *_: said)).ask()
+    assert asked.proposal["by"] == ("warm" if method == "warm" else "model")
+
+
+def test_warm_gives_up_without_a_single_setting(tmp_path: Path) -> None:
+    """The sampler does not search under the model's name, and a resumed search asks anew."""
+    said: list[str | NoAnswer] = [NoAnswer("an outage"), '{"settings": []}']
+    model = Doubled(lambda *_: said.pop(0))
+    search = study(tmp_path, "warm", model)
+    search.ask()
+    with pytest.raises(GaveUpError, match="the model gave no first setting: none of the settings"):
+        search.ask()
+    said += [json.dumps({"settings": [{"DEPTH": 5 + n % 3} for n in range(5)]})]
+    asked = study(tmp_path, "warm", model).ask()
+    assert (asked.number, asked.proposal["by"], asked.knobs["DEPTH"]) == (1, "warm", 5)
 
 
 def test_half_fallbacks_are_no_end(tmp_path: Path) -> None:

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import MESSAGES, Problem
+from methods.fallbacks import GaveUpError
 from methods.llm_space import MOST_KNOBS, described, read_space
 from models.terms import NoAnswer
-from protocol import decode
 from space import parse_space
 
 from tests.guided_runs import CONSTANTS_PY, LARGE, Doubled, opened
@@ -53,6 +51,19 @@ RANGES = st.dictionaries(FIELDS, JSON | KINDS, max_size=6)
         ("PATTERN", {"type": "categorical", "choices": ["L"]}, "no list of 2"),
         ("TIED", {"type": "int", "low": 0, "high": 1}, "does not fit a bool"),
         ("BETAS", {"type": "float", "low": 0, "high": 1}, "it is a tuple"),
+        ("RATE", {"low": 0.001, "high": 0.1, "log": 1}, None),
+        ("TIED", {"choices": [True, True]}, "no list of 2"),
+        ("DEPTH", {"type": "int", "low": 2, "high": 1e19}, "beyond 1e+15"),
+        ("DEPTH", {"type": "int", "low": 2, "high": 10**400}, "no low or no high"),
+        ("DEPTH", {"type": "int", "low": 4, "high": 4}, "fewer than two values"),
+        ("DEPTH", {"choices": [4, 1e300]}, "is no int"),
+        ("DEPTH", {"choices": [4, 10**400]}, "is no int"),
+        ("RATE", {"low": -1.7e308, "high": 1.7e308}, "beyond 1e+15"),
+        ("RATE", {"low": -1.7e308, "high": 1.7e308, "step": 1e300}, "beyond 1e+15"),
+        ("RATE", {"low": 0.0, "high": 1.0, "step": 1e-12}, "more than 1e+06 steps"),
+        ("RATE", {"low": 0.0, "high": 1.0, "step": 5e-324}, "more than 1e+06 steps"),
+        ("RATE", {"low": 0.0, "high": 1.0, "step": -0.01}, "step -0.01 is not above 0"),
+        ("RATE", {"low": 0.02, "high": 0.02}, "fewer than two values"),
         ("SEED", {"type": "int", "low": 1, "high": 99}, "a seed is the same"),
         ("DEPTH", [2, 8], "it is no object"),
     ],
@@ -64,6 +75,7 @@ def test_a_knob_is_held_against_its_constant(name: str, fields: Any, fault: str 
     assert (fault or "") in read.changed.get(name, "")
     assert (name in read.changed) == (fault is not None)
     assert all(one.default == VALUES[key] for key, one in read.space.items())
+    assert all(one.log == ("log" in fields) for one in read.space.values())
 
 
 def test_no_more_knobs_than_can_be_searched() -> None:
@@ -117,19 +129,16 @@ def test_any_sampler_searches_the_space(inner: str, tmp_path: Path) -> None:
     assert [search.ask().proposal["by"] for _ in range(3)] == ["default", inner, inner]
 
 
-def test_after_two_bad_answers_the_tasks_own_space_is_searched(
-    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    """The runner is told, trial 0 says why, and the requests are named."""
-    said = ['{"DEPTH": {"low": 4, "high": 9}}', NoAnswer("an outage", "r2")]
-    model = Doubled(lambda *at: said[at[2]])
-    search = opened(tmp_path, "llm-space", model).search
-    asked = search.ask()
-    assert asked.knobs.keys() == LARGE.keys()
-    assert asked.proposal["requests"] == ["r1", "r2"]
-    assert "the task's own space is searched, because an outage" in asked.proposal["why"]
-    messages = [
-        decode(line.decode(), MESSAGES) for line in capfdbinary.readouterr().out.splitlines()
-    ]
-    assert [one.message for one in messages if isinstance(one, Problem)] == [asked.proposal["why"]]
-    assert json.loads(search._study.user_attrs["bakeoff.space"])["space"] is None
+def test_a_model_without_a_space_ends_the_search_before_it_begins(tmp_path: Path) -> None:
+    """There is no study of another space under its name, and a resumed search asks anew."""
+    said: list[str | NoAnswer] = [
+        '{"DEPTH": {"low": 4, "high": 9}}', NoAnswer("an outage"),
+        GOOD % '{"low": 4, "high": 9}',
+    ]  # fmt: skip
+    model = Doubled(lambda *_: said.pop(0))
+    with pytest.raises(GaveUpError, match="no space that can be searched: an outage"):
+        opened(tmp_path, "llm-space", model)
+    assert not list(tmp_path.iterdir())
+    asked = opened(tmp_path, "llm-space", model).search.ask()
+    assert asked.knobs.keys() == {"MATRIX_LR", "DEPTH"}
+    assert asked.proposal["requests"] == ["r3"]

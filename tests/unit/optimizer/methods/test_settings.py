@@ -22,6 +22,7 @@ RANGES = {
     "PATTERN": KnobRange("categorical", "L", choices=("L", "SL")),
     "BATCH": KnobRange("categorical", 16, choices=(8, 16, 32)),
     "TIED": KnobRange("categorical", True, choices=(True, False)),
+    "NORM": KnobRange("categorical", "layer", choices=("layer", "none")),
     "BETA": KnobRange("float", 0.9, low=0.5, high=1.0, when=Condition("PATTERN", ("SL",))),
 }
 SPACE = parse_space(RANGES)
@@ -50,6 +51,7 @@ WORDS = st.recursive(
         ("DEPTH", 5.4, 5, "rounded"),
         ("DEPTH", -3, 2, "clamped"),
         ("DEPTH", "deep", 4, "default"),
+        ("DEPTH", True, 4, "default"),
         ("WIDTH", 100, 96, "rounded"),
         ("PATTERN", "sl", "SL", ""),
         ("PATTERN", "SSSS", "L", "default"),
@@ -58,6 +60,9 @@ WORDS = st.recursive(
         ("BATCH", 9, 16, "default"),
         ("TIED", "False", False, ""),
         ("TIED", 0, True, "default"),
+        ("NORM", None, "layer", "default"),
+        ("NORM", "None", "none", ""),
+        ("NORM", ["none"], "layer", "default"),
     ],
 )
 def test_a_value_is_made_to_fit(name: str, said: Any, value: Any, changed: str) -> None:

@@ -107,6 +107,29 @@ def test_places_are_counted_within_a_trial(tmp_path: Path) -> None:
     assert texts == ["first 1", "first 2", "first 3", "first 1"]
 
 
+def test_what_is_forgotten_is_asked_anew(tmp_path: Path) -> None:
+    """The answers of that trial do not count any more, after a restart either; others do."""
+    path = tmp_path / "answers.jsonl"
+    before = kept(path, CountingModel(NoAnswer("an outage")))
+    before.ask([FIRST])
+    before.for_trial(2)
+    before.ask([FIRST])
+    before.forget(1)
+    before.close()
+    model = CountingModel()
+    after = kept(path, model)
+    assert after.ask([FIRST]) == [Answer("first 1", "1")]
+    after.for_trial(2)
+    assert after.ask([FIRST]) == [NoAnswer("an outage")]
+    after.close()
+    again = kept(path, CountingModel())
+    assert again.ask([FIRST]) == [Answer("first 1", "1")]
+    again.forget(1)
+    again.for_trial(1)
+    assert again.ask([SECOND, FIRST]) == [Answer("second 1", "1"), Answer("first 2", "2")]
+    again.close()
+
+
 def test_what_arrived_of_a_batch_is_kept(tmp_path: Path) -> None:
     """A batch that ends in the middle is continued with those that are missing, in order."""
     path = tmp_path / "answers.jsonl"
