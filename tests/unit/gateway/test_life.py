@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ from runner.wire.messages import Denied, Problem, Ready, Start, Stop, Stopped, U
 
 from .conftest import Make, Spawn
 from .process import ROOT
-from .rig import APIS, KEY, TOKEN, RunningGateway
+from .rig import APIS, KEY, TOKEN, RunningGateway, UnixConnection
 
 
 @pytest.fixture
@@ -57,6 +59,46 @@ def test_a_life_from_ready_to_stopped(world: RunningGateway, spawn: Spawn, tmp_p
     assert process.end() == 0
     assert process.next(Stopped).reason == "the run is over"
     assert not talk.socket.exists()
+
+
+def test_a_gateway_that_stops_takes_nothing_on_an_old_connection(
+    world: RunningGateway, spawn: Spawn, tmp_path: Path
+) -> None:
+    """While an open answer still comes, a client that kept its connection has no further request served."""
+    process = spawn()
+    process.begin(**config(world))
+    talk = client(world, tmp_path / "volume")
+    headers = {"Content-Type": "application/json"} | talk.api.auth
+    old = UnixConnection(talk.socket)
+    old.request("POST", talk.api.whole, json.dumps(talk.api.body({}, stream=False)), headers)
+    assert old.getresponse().read()
+    held = {"id": "a", "faults": [{"hold": True, "status": 400}]}
+    open_one = UnixConnection(talk.socket)
+    open_one.request("POST", talk.api.whole, json.dumps(talk.api.body(held, stream=False)), headers)
+    world.wait_for_requests(2)
+    process.say(Stop("the run is suspended", 20))
+    while is_listening(talk.socket):
+        time.sleep(0.01)
+    old.request("POST", talk.api.whole, json.dumps(talk.api.body({}, stream=False)), headers)
+    old.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        old.getresponse()
+    world.release()
+    assert open_one.getresponse().status == 400
+    assert process.end() == 0
+    assert len(world.served) == 2
+    old.close()
+    open_one.close()
+
+
+def is_listening(path: Path) -> bool:
+    """Whether somebody takes connections on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as asked:
+        try:
+            asked.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def test_the_key_is_nowhere_but_in_memory(

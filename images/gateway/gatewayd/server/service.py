@@ -60,9 +60,14 @@ class Service:
         self._socket.chmod(0o666)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Accepts no new connection, and lets open requests end within `grace_seconds`."""
+        """Accepts nothing new, and lets open requests end within `grace_seconds`.
+
+        On a connection that a client keeps open nothing further is read.
+        """
         for site in list(self._runner.sites):
             await site.stop()
+        if self._runner.server is not None:
+            self._runner.server.pre_shutdown()
         await self._handler.wait_until_idle(grace_seconds)
         await self._runner.cleanup()
         self._socket.unlink(missing_ok=True)
