@@ -134,10 +134,11 @@ def opened(
     space: Any = None,
     direction: Any = "minimize",
     shared: Any = None,
+    train_py: str = CONSTANTS_PY,
     **config: Any,
 ) -> Any:
     """A search that a model guides; `config` has fields of `ModelConfig`."""
-    guide = replace(GUIDE, method=method, train_py_gz=pack_text(CONSTANTS_PY), **config)
+    guide = replace(GUIDE, method=method, train_py_gz=pack_text(train_py), **config)
     plain = OptimizerConfig(method, seed, {}, 100.0, direction, shared=shared)
     return open_guided(state, plain, guide, space or parse_space(LARGE), model)
 

@@ -53,6 +53,8 @@ Setting = dict[str, Any]
 
 def space_of(sampler: str) -> dict[str, KnobRange]:
     """The space that a sampler is tried on."""
+    if sampler == "llm-space":  # which takes no knob with a single value from its model
+        return {name: knob for name, knob in WHOLE.items() if name != "COMPILED"}
     return FINITE if sampler == "grid" else WHOLE
 
 

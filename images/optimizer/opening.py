@@ -63,7 +63,8 @@ def open_search(
         from models import client
         from models.kept import KeptModel
 
-        model = KeptModel(client.open_model(guide, client.SOCKET), state / ANSWERS)
+        asked = client.open_model(guide, client.SOCKET, note=_tell_runner)
+        model = KeptModel(asked, state / ANSWERS)
         return open_guided(state, config, guide, space, model)
     search = Search(
         state, config.sampler, config.seed, config.direction, space,

@@ -87,6 +87,24 @@ def test_a_process_without_a_space_gives_up_before_its_first_trial(tmp_path: Pat
     assert len(bodies(gateway)) == 4
 
 
+def test_the_runner_is_told_what_requests_go_without(tmp_path: Path) -> None:
+    """A part that the provider refuses is named, and the answer without it is used."""
+
+    def script(body: dict[str, Any]) -> Said:
+        refused = "temperature" in body
+        return Said("temperature: not taken", status=400) if refused else Said('{"DEPTH": 6}')
+
+    with gateway_of("anthropic", tmp_path, script) as gateway:
+        program = OptimizerProcess(tmp_path, gateway.socket, language_model=model_table())
+        program.up()
+        program.say(answered(program.next(TrialRequested), 2.0))
+        problem, request = program.next(Problem), program.next(TrialRequested)
+        program.kill()
+    assert problem.during == "asking the model"
+    assert "without temperature" in problem.message
+    assert request.knobs["DEPTH"] == 6
+
+
 def test_a_spent_cap_ends_the_process_with_its_cause(tmp_path: Path) -> None:
     """The gateway admits no request, and what is said is about the budget."""
     caps = {"usd": 0.0, "tokens": None}

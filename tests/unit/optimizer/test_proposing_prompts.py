@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from config_reader import read_config
 from methods.centaur import Centaur
+from methods.fallbacks import GaveUpError
 from methods.llambo import Llambo
 from methods.llambo_optuna import LlamboOptuna
 from methods.llm_knobs import LlmKnobs
@@ -104,13 +105,20 @@ def test_prompts_are_read_as_they_are_shown(kind: str) -> None:
         assert found.kind != "first" or found.count == PAST
 
 
-@pytest.mark.parametrize("kind", METHODS)
+@pytest.mark.parametrize("kind", [kind for kind in METHODS if kind != "first"])
 def test_bad_answers_are_fallbacks(kind: str) -> None:
     """A model that says nothing of use leads to a named fallback."""
     told = search()
     made = proposed(METHODS[kind](told), told, ScriptedModel(quality=BAD))
     assert made.by == "fallback"
     assert made.why
+
+
+def test_bad_first_settings_end_the_search() -> None:
+    """Without one, the sampler would search under the model's name."""
+    told = search()
+    with pytest.raises(GaveUpError, match="no first setting"):
+        proposed(METHODS["first"](told), told, ScriptedModel(quality=BAD))
 
 
 def test_candidates_of_one_prompt_differ() -> None:
@@ -142,7 +150,6 @@ def test_a_space_of_train_py() -> None:
     """The ranges for the real train.py are a space that can be searched, with nothing left out."""
     model = ScriptedModel(quality=GOOD)
     made = propose_space(search(), TRAIN_PY, model)
-    assert made.space is not None
     assert {"DEPTH", "MATRIX_LR", "WINDOW_PATTERN"} <= made.space.keys()
     assert not made.proposal.changed
     assert parse_space(made.space)

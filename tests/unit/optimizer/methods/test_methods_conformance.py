@@ -30,15 +30,27 @@ def opener() -> Callable[..., Any]:
         def answer(prompt: Prompt, trial: int, place: int) -> str | NoAnswer:
             if (trial + place) % 7 == 3:
                 return NoAnswer("an outage")
+            if prompt.purpose == "space":
+                return json.dumps({knob.name: ranges_of(knob) for knob in space})
             drawn = random_settings(space, seed, 1000 * trial + place, 5)
             return json.dumps({"settings": drawn} if prompt.purpose == "first" else drawn[0])
 
         model = models.setdefault(state, Doubled(answer))
+        constants = "".join(f"{knob.name} = {knob.default!r}\n" for knob in space)
         return guided_runs.opened(
-            state, method, model, seed=seed, space=space, direction=direction, ratio=TURNS
-        ).search
+            state, method, model,
+            seed=seed, space=space, direction=direction, train_py=constants, ratio=TURNS,
+        ).search  # fmt: skip
 
     return search
+
+
+def ranges_of(knob: Any) -> dict[str, Any]:
+    """A knob as a model proposes it."""
+    if knob.type == "categorical":
+        return {"type": knob.type, "choices": knob.choices}
+    step = {} if knob.step is None else {"step": knob.step}
+    return {"type": knob.type, "low": knob.low, "high": knob.high, "log": knob.log} | step
 
 
 OPENER = opener()
