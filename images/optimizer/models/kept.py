@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from models.terms import Answer, Model, NoAnswer, Prompt
 
@@ -48,9 +48,9 @@ class KeptModel:
 
     def __init__(self, model: Model, path: Path) -> None:
         self._model = model
+        self._path = path
         _cut_torn_line(path)
-        self._file: BinaryIO = path.open("a+b")
-        self._at = _index(self._file)
+        self._at = _index(path)
         self._trial = 0
         self._place = 0
 
@@ -90,10 +90,6 @@ class KeptModel:
         self._append({"trial": number, FORGOTTEN: True})
         self._at = _without(self._at, number)
 
-    def close(self) -> None:
-        """Close the file; nothing can be asked afterwards."""
-        self._file.close()
-
     def _arriving(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer | NoAnswer]]:
         if isinstance(self._model, Arriving):
             return self._model.arriving(prompts)
@@ -106,18 +102,20 @@ class KeptModel:
 
     def _append(self, row: Mapping[str, Any]) -> int:
         """Write a line to the disk; where it begins."""
-        start = self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._path.open("ab") as file:
+            start = file.tell()
+            file.write(json.dumps(row).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
         return start
 
     def _read(self, start: int) -> Answer | NoAnswer:
-        self._file.seek(start)
-        row = _row(self._file.readline(MAX_LINE_BYTES))
+        with self._path.open("rb") as file:
+            file.seek(start)
+            row = _row(file.readline(MAX_LINE_BYTES))
         answer = None if row is None else _answer(row)
         if answer is None:
-            raise OSError(f"{self._file.name} was changed while the search was under way")
+            raise OSError(f"{self._path} was changed while the search was under way")
         return answer
 
 
@@ -140,12 +138,10 @@ def _cut_torn_line(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _index(file: BinaryIO) -> dict[Key, int]:
+def _index(path: Path) -> dict[Key, int]:
     """Where the answer to each prompt begins; a damaged line is passed over."""
-    file.seek(0)
-    start = 0
     found: dict[Key, int] = {}
-    while line := file.readline(MAX_LINE_BYTES):
+    for start, line in _lines(path):
         row = _row(line)
         if row is not None and _answer(row) is not None:
             key = (row.get("trial"), row.get("place"), row.get("prompt"))
@@ -153,8 +149,18 @@ def _index(file: BinaryIO) -> dict[Key, int]:
                 found[key[0], key[1], key[2]] = start
         elif row is not None and row.get(FORGOTTEN) is True:
             found = _without(found, row.get("trial"))
-        start += len(line)
     return found
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Where each line begins, and the line; none of a file that is not there yet."""
+    if not path.exists():
+        return
+    start = 0
+    with path.open("rb") as file:
+        while line := file.readline(MAX_LINE_BYTES):
+            yield start, line
+            start += len(line)
 
 
 def _without(at: Mapping[Key, int], trial: object) -> dict[Key, int]:

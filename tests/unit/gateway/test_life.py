@@ -64,7 +64,7 @@ def test_a_life_from_ready_to_stopped(world: RunningGateway, spawn: Spawn, tmp_p
 def test_a_gateway_that_stops_takes_nothing_on_an_old_connection(
     world: RunningGateway, spawn: Spawn, tmp_path: Path
 ) -> None:
-    """While an open answer still comes, a client that kept its connection has no further request served."""
+    """While an open answer still comes, a kept connection serves nothing more."""
     process = spawn()
     process.begin(**config(world))
     talk = client(world, tmp_path / "volume")

@@ -7,8 +7,7 @@ import ast
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +37,9 @@ DOES_NOT_PARSE = code(f"{TRAIN_PY}if True print\n")
 
 
 @pytest.fixture
-def open_search() -> Iterator[Opener]:
-    """Opens searches, and closes their files."""
-    with closing(Opener()) as opener:
-        yield opener
+def open_search() -> Opener:
+    """Opens searches."""
+    return Opener()
 
 
 def told(search: Any, number: int, value: float | None, status: str = "ok") -> None:
@@ -235,13 +233,12 @@ def test_whatever_a_model_says_a_trial_is_a_text_that_parses(
     tmp_path_factory: pytest.TempPathFactory, said: list[str | None]
 ) -> None:
     """Any answers lead to new texts that parse, or to the end of the search with a reason."""
-    with closing(Opener()) as open_search:
-        search = open_search(tmp_path_factory.mktemp("state"), Saying(said))
-        made = []
-        with suppress(GaveUpError, OutOfBudgetError):
-            while True:
-                made.append(search.ask())
-        found = [one.text.read_bytes() for one in made if one and one.text]
+    search = Opener()(tmp_path_factory.mktemp("state"), Saying(said))
+    made = []
+    with suppress(GaveUpError, OutOfBudgetError):
+        while True:
+            made.append(search.ask())
+    found = [one.text.read_bytes() for one in made if one and one.text]
     assert len(found) == len(set(found)) == len(made) >= 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

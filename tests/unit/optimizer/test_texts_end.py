@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,9 @@ DOES_NOT_PARSE = code(f"{TRAIN_PY}if True print\n")
 
 
 @pytest.fixture
-def open_search() -> Iterator[Opener]:
-    """Opens searches, and closes their files."""
-    with closing(Opener()) as opener:
-        yield opener
+def open_search() -> Opener:
+    """Opens searches."""
+    return Opener()
 
 
 def test_it_gives_up_after_five_in_a_row(open_search: Opener, tmp_path: Path) -> None:

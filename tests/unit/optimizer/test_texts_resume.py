@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,10 +23,9 @@ SEED = 15  # whose answers are a text, one that needs a second try, and one of n
 
 
 @pytest.fixture
-def open_search() -> Iterator[Opener]:
-    """Opens searches, and closes their files."""
-    with closing(Opener()) as opener:
-        yield opener
+def open_search() -> Opener:
+    """Opens searches."""
+    return Opener()
 
 
 def finish(search: TextSearch, state: Path, parallel: int) -> list[str]:

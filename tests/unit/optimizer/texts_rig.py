@@ -6,7 +6,6 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,10 +87,7 @@ def variant(number: int) -> str:
 
 
 class Opener:
-    """Opens searches in directories; the files of all of them are closed by `close`."""
-
-    def __init__(self) -> None:
-        self._opened = ExitStack()
+    """Opens searches in directories."""
 
     def __call__(
         self, state: Path, model: Any, notes: list[str] | None = None, **settings: Any
@@ -99,12 +95,8 @@ class Opener:
         """A search in a directory, whose model's answers are kept there."""
         state.mkdir(exist_ok=True)
         kept = KeptModel(model, state / "answers.jsonl")
-        self._opened.callback(kept.close)
         note = (notes if notes is not None else []).append
         return TextSearch(state, facts(**settings), kept, TRAIN_PY, note)
-
-    def close(self) -> None:
-        self._opened.close()
 
 
 def measured(text: str) -> float | None:

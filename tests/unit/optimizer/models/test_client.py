@@ -209,7 +209,6 @@ def test_a_provider_without_a_model_for_the_run_ends_the_search(
         model = KeptModel(client, tmp_path / "answers.jsonl")
         with pytest.raises(UselessModelError, match=f"serves this run no model: {reason}"):
             model.ask(prompts)
-        model.close()
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 2
 
 

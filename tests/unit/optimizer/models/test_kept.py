@@ -59,12 +59,10 @@ def test_a_restarted_process_pays_for_nothing_twice(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     before = kept(path, CountingModel())
     answers = [before.ask([FIRST, SECOND]), before.ask([FIRST])]
-    before.close()
     model = CountingModel()
     after = kept(path, model)
     assert [after.ask([FIRST, SECOND]), after.ask([FIRST])] == answers
     assert not model.asked
-    after.close()
 
 
 def test_a_reason_is_kept_as_an_answer_is(tmp_path: Path) -> None:
@@ -73,10 +71,8 @@ def test_a_reason_is_kept_as_an_answer_is(tmp_path: Path) -> None:
     reason = NoAnswer("the provider answered 500: on demand", "000007")
     before = kept(path, CountingModel(reason))
     before.ask([FIRST])
-    before.close()
     after = kept(path, CountingModel())
     assert after.ask([FIRST]) == [reason]
-    after.close()
 
 
 @pytest.mark.parametrize(
@@ -87,11 +83,9 @@ def test_another_prompt_at_the_same_place_is_asked(other: Prompt, tmp_path: Path
     path = tmp_path / "answers.jsonl"
     before = kept(path, CountingModel())
     before.ask([FIRST])
-    before.close()
     model = CountingModel()
     after = kept(path, model)
     assert after.ask([other]) == [Answer(f"{other.text} 1", "1")]
-    after.close()
 
 
 def test_places_are_counted_within_a_trial(tmp_path: Path) -> None:
@@ -103,7 +97,6 @@ def test_places_are_counted_within_a_trial(tmp_path: Path) -> None:
     texts += [answer.text for answer in one.ask([FIRST])]
     one.for_trial(1)
     texts += [answer.text for answer in one.ask([FIRST])]
-    one.close()
     assert texts == ["first 1", "first 2", "first 3", "first 1"]
 
 
@@ -115,19 +108,16 @@ def test_what_is_forgotten_is_asked_anew(tmp_path: Path) -> None:
     before.for_trial(2)
     before.ask([FIRST])
     before.forget(1)
-    before.close()
     model = CountingModel()
     after = kept(path, model)
     assert after.ask([FIRST]) == [Answer("first 1", "1")]
     after.for_trial(2)
     assert after.ask([FIRST]) == [NoAnswer("an outage")]
-    after.close()
     again = kept(path, CountingModel())
     assert again.ask([FIRST]) == [Answer("first 1", "1")]
     again.forget(1)
     again.for_trial(1)
     assert again.ask([SECOND, FIRST]) == [Answer("second 1", "1"), Answer("first 2", "2")]
-    again.close()
 
 
 def test_what_arrived_of_a_batch_is_kept(tmp_path: Path) -> None:
@@ -136,11 +126,9 @@ def test_what_arrived_of_a_batch_is_kept(tmp_path: Path) -> None:
     before = kept(path, DyingModel(whole=2))
     with pytest.raises(OutOfBudgetError):
         before.ask([FIRST, SECOND, FIRST])
-    before.close()
     model = DyingModel(whole=9)
     after = kept(path, model)
     texts = [answer.text for answer in after.ask([FIRST, SECOND, FIRST])]
-    after.close()
     assert model.asked == ["first"]
     assert texts == ["first 1", "second 2", "first 1"]
 
@@ -151,14 +139,12 @@ def test_a_file_cut_anywhere_is_mended(tmp_path_factory: pytest.TempPathFactory,
     path = tmp_path_factory.mktemp("kept") / "answers.jsonl"
     before = kept(path, CountingModel())
     whole = before.ask([FIRST, SECOND])
-    before.close()
     raw = path.read_bytes()
     torn = raw[: cut % len(raw)]
     path.write_bytes(torn)
     model = CountingModel()
     after = kept(path, model)
     answers = after.ask([FIRST, SECOND])
-    after.close()
     lines = torn.count(b"\n")
     assert answers[:lines] == whole[:lines]
     assert len(model.asked) == 2 - lines
@@ -173,13 +159,11 @@ def test_a_damaged_line_costs_no_other(
     path = tmp_path_factory.mktemp("kept") / "answers.jsonl"
     before = kept(path, CountingModel())
     whole = before.ask([FIRST, SECOND])
-    before.close()
     first, second = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + damage + b"\n" + second)
     model = CountingModel()
     after = kept(path, model)
     assert after.ask([FIRST, SECOND]) == whole
-    after.close()
     assert not model.asked
 
 
@@ -190,10 +174,8 @@ def test_any_text_comes_back_the_same(tmp_path_factory: pytest.TempPathFactory, 
     said = Answer(text, "000001", cut=True)
     before = kept(path, CountingModel(said))
     before.ask([FIRST])
-    before.close()
     after = kept(path, CountingModel())
     assert after.ask([FIRST]) == [said]
-    after.close()
 
 
 def test_a_line_says_what_it_was_for(tmp_path: Path) -> None:
@@ -201,7 +183,6 @@ def test_a_line_says_what_it_was_for(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     one = kept(path, CountingModel(), trial=7)
     one.ask([FIRST])
-    one.close()
     row = json.loads(path.read_text())
     assert len(row.pop("prompt")) == 64
     assert row == {
