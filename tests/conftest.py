@@ -27,3 +27,9 @@ def run_dir(tmp_path: Path) -> RunDir:
     made = RunDir(tmp_path / "runs" / "gpt-s1")
     made.path.mkdir(parents=True)
     return made
+
+
+@pytest.fixture(autouse=True)
+def _a_console_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich keeps one console for a process, with the COLUMNS of the test that printed first."""
+    monkeypatch.setattr("rich._console", None)

@@ -14,6 +14,7 @@ import multiprocessing
 import resource
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +44,7 @@ from trainer import constants
 
 READER_SECONDS = 6.0  # of the processor
 HUNG_SECONDS = 15  # of the processor: a child that takes so many is ended
-MEMORY_BYTES = 3 << 30
+MEMORY_BYTES = 3 << 30  # beyond what the process of the tests has itself
 
 
 def spent(read: Callable[[], object]) -> float:
@@ -64,7 +65,9 @@ def spent(read: Callable[[], object]) -> float:
 
 def _measure(read: Callable[[], object], answer: multiprocessing.connection.Connection) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (HUNG_SECONDS, HUNG_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     began = time.process_time()
     read()
     answer.send(time.process_time() - began)
