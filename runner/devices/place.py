@@ -21,8 +21,9 @@ from runner.devices.signs import Sign, Watcher, clear_sign
 from runner.errors import HostError
 from runner.records.schema import now
 
-FIRST_POLL_SECONDS = 0.04  # of the first that waits; each further one looks half as often
-MOST_POLL_SECONDS = 1.0  # so that a sign of life is never old (signs.py)
+FIRST_POLL_SECONDS = 0.04  # of the first that waits
+SELDOMER = 4  # each further one looks so many times less often
+MOST_POLL_SECONDS = 2.0  # so that a sign of life is never old (signs.py)
 LOOK_SECONDS = 0.25  # between two looks at the others, when the queue has not changed
 WATCHED = 4  # of the first who wait, so that it is known at once which of them are stopped
 ASK_SECONDS = 0.5  # between two questions about a container
@@ -81,7 +82,7 @@ class Place:
             if device:
                 return device
             look_at = time.monotonic() + LOOK_SECONDS
-            pause = min(MOST_POLL_SECONDS, FIRST_POLL_SECONDS * 2 ** min(before, 8))
+            pause = min(MOST_POLL_SECONDS, FIRST_POLL_SECONDS * SELDOMER ** min(before, 8))
         return ""
 
     def is_lost(self) -> bool:

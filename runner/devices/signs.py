@@ -20,8 +20,8 @@ from pathlib import Path
 from runner.records.files import explained
 
 BEAT_SECONDS = 0.3  # between two touches of one's own file
-ABSENT_SECONDS = 2.5  # without a touch
-BLIND_SECONDS = 1.5  # between two looks: whoever looks so seldom was itself stopped
+ABSENT_SECONDS = 4.0  # without a touch
+BLIND_SECONDS = 2.5  # between two looks: whoever looks so seldom was itself stopped
 
 
 class Sign:

@@ -40,7 +40,6 @@ from runner.wire.messages import (
 
 ENDING_TICK_SECONDS = 0.5
 READING_SECONDS = 15.0  # from one reading of the clock in the journal to the next
-SIGN_OF_LIFE_SECONDS = 0.9  # from one reading of the clock in a file of its own to the next
 NOT_FOUND = 404
 MODEL_BUDGETS = ("usd", "tokens", "requests", "total_usd")
 MAX_DETAIL_CHARS = 500
@@ -162,7 +161,7 @@ class RunLoop:
         if self._parts.clock.now() - self._clock_read_at >= READING_SECONDS:
             self._journal_clock()
             self._parts.collector.poll()
-        elif self._parts.clock.now() - self._clock_kept_at >= SIGN_OF_LIFE_SECONDS:
+        elif self._parts.clock.now() - self._clock_kept_at >= self._parts.sign_of_life_seconds():
             self._keep_clock()
 
     def _keep_clock(self) -> Spent:

@@ -22,6 +22,8 @@ from runner.wire.messages import Heartbeat
 TICK_SECONDS = 1.0
 WAITING_TICK_SECONDS = 2.0  # for a device: seldom, because many runs may wait on one machine
 SHORTEST_TICK_SECONDS = 0.05
+SIGN_OF_LIFE_SECONDS = 0.9  # from one reading of the clock in a file of its own to the next
+WAITING_SIGN_OF_LIFE_SECONDS = 3.9
 
 
 def last_answers_seconds(role: str) -> float:
@@ -88,6 +90,14 @@ class LoopParts:
             return TICK_SECONDS
         left = self.clock.wall_seconds_left()
         return max(SHORTEST_TICK_SECONDS, min(WAITING_TICK_SECONDS, left))
+
+    def sign_of_life_seconds(self) -> float:
+        """How old the reading of the clock may become that a restart goes on from.
+
+        No time counts for an optimiser that only waits, so nothing is lost then.
+        """
+        idle = self.clock.only_waits() and self.contestant.spec.role == "optimizer"
+        return WAITING_SIGN_OF_LIFE_SECONDS if idle else SIGN_OF_LIFE_SECONDS
 
     def tell_cap(self) -> None:
         """Tell the gateway what the model may still cost, where trials spend from the same money.

@@ -10,8 +10,7 @@ from runner.errors import EngineError, SuspendedError
 from runner.records.clock import kept_reading
 from runner.records.layout import RunDir
 from runner.records.schema import Spent
-from runner.run.loop import SIGN_OF_LIFE_SECONDS
-from runner.run.loop_parts import TICK_SECONDS
+from runner.run.loop_parts import SIGN_OF_LIFE_SECONDS, TICK_SECONDS
 from runner.run.spent import last_spent
 from runner.spec import Budget
 from runner.wire.messages import TrialAccepted, TrialFinished

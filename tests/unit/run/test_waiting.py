@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from runner.records.layout import RunDir
-from runner.run.loop_parts import SHORTEST_TICK_SECONDS, TICK_SECONDS, WAITING_TICK_SECONDS
+from runner.run.loop_parts import (
+    SHORTEST_TICK_SECONDS,
+    SIGN_OF_LIFE_SECONDS,
+    TICK_SECONDS,
+    WAITING_SIGN_OF_LIFE_SECONDS,
+    WAITING_TICK_SECONDS,
+)
 from runner.spec import Budget
 from tests.unit.run.loop_rig import LoopRig
 
@@ -36,3 +42,17 @@ def test_an_agent_that_works_while_it_waits_meets_its_hours(
     rig.clock.lease_wait_began(1, rig.hands.at)
     assert rig.clock.wall_seconds_left() == pytest.approx(left)
     assert rig.parts.tick_seconds() == pytest.approx(tick)
+
+
+@pytest.mark.parametrize(
+    ("role", "seconds"),
+    [("optimizer", WAITING_SIGN_OF_LIFE_SECONDS), ("agent", SIGN_OF_LIFE_SECONDS)],
+)
+def test_only_a_wait_that_costs_no_time_is_read_less_often(
+    run_dir: RunDir, role: str, seconds: float
+) -> None:
+    """An agent may work while its trial waits, so its time is kept every second all the same."""
+    rig = LoopRig(run_dir, Budget(trials=5), role=role)
+    assert rig.parts.sign_of_life_seconds() == SIGN_OF_LIFE_SECONDS
+    rig.clock.lease_wait_began(1, rig.hands.at)
+    assert rig.parts.sign_of_life_seconds() == seconds
