@@ -35,6 +35,7 @@ NAMES = {"agent": "gpt", "baseline": "random"}
 TRAIN_SECONDS = 3600
 FIRST = 4  # in the queue: WATCHED in runner/devices/place.py
 MANY = 50
+SETTLING_SECONDS = 20
 MEBIBYTE = 1 << 20
 SHIM = "containerd-shim"
 
@@ -81,6 +82,7 @@ def measured(kind: str, runs: int, seconds: float) -> Groups:
         seconds: for how long they are watched.
     """
     with tempfile.TemporaryDirectory() as folder, _waiting(kind, Path(folder), runs) as waiting:
+        time.sleep(SETTLING_SECONDS)  # a container's start is no part of its waiting
         groups = {"first": waiting[:FIRST], "others": waiting[FIRST:]}
         before = {name: _processor_seconds(group) for name, group in groups.items()}
         time.sleep(seconds)
