@@ -29,7 +29,7 @@ def shell(engine: Engine, tmp_path: Path) -> Shell:
 @pytest.fixture
 def talking(engine: Engine) -> Iterator[str]:
     """The id of a run whose agent's container talks without end."""
-    run_id = f"test-{uuid.uuid4().hex[:8]}"
+    run_id = f"test-t{uuid.uuid4().hex[:8]}"  # not a number, which Rich makes bold
     container = engine.create(
         ContainerSpec(
             f"bakeoff-{run_id}-agent", image_tag("base"), run_id, "agent",
