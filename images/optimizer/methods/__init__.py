@@ -11,18 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from model_config import ModelConfig
+from optuna.samplers import CmaEsSampler
 from samplers import SAMPLERS
 from samplers.as_published import cmaes_of_automl
 from samplers.entry import Entry
 from samplers.ready_made import cmaes
 
 from methods.centaur import CMAES, Centaur
+from methods.llambo import Llambo
+from methods.llambo_optuna import LlamboOptuna
 from methods.llm_knobs import LlmKnobs
 from methods.llm_space import SamplerAlone
-from methods.terms import AUTOML_2026, Method, Search
+from methods.terms import AUTOML_2026, RANDOM, Method, Search
 from methods.warm import Warm
 
-RANDOM, TPE = "random", "tpe"
+TPE = "tpe"
 
 
 class MethodError(ValueError):
@@ -61,48 +64,28 @@ class Row:
         return named or RANDOM
 
 
-def _llm_knobs(search: Search, config: ModelConfig, inner: str) -> Method:
-    del config, inner
-    return LlmKnobs(search)
+def _centaur(search: Search, config: ModelConfig, _inner: str) -> Method:
+    return Centaur(search, config.ratio, _cmaes_of(config))
 
 
-def _llambo(search: Search, config: ModelConfig, inner: str) -> Method:
-    del config, inner
-    from methods.llambo import Llambo
-
-    return Llambo(search)
-
-
-def _llambo_optuna(search: Search, config: ModelConfig, inner: str) -> Method:
-    del config, inner
-    from methods.llambo_optuna import LlamboOptuna
-
-    return LlamboOptuna(search)
-
-
-def _centaur(search: Search, config: ModelConfig, inner: str) -> Method:
-    del inner
-    theirs = search.as_published == AUTOML_2026
-    return Centaur(search, config.ratio, cmaes_of_automl if theirs else cmaes)
-
-
-def _warm(search: Search, config: ModelConfig, inner: str) -> Method:
-    return Warm(search, inner, config.first)
-
-
-def _llm_space(search: Search, config: ModelConfig, inner: str) -> Method:
-    del search, config
-    return SamplerAlone(inner)
+def _cmaes_of(config: ModelConfig) -> Callable[[int, int], CmaEsSampler]:
+    """CMA-ES as Centaur works with it; that of the study is told failures, too."""
+    return cmaes_of_automl if config.as_published == AUTOML_2026 else cmaes
 
 
 METHODS: dict[str, Row] = {
-    "llm-knobs": Row(_llm_knobs),
+    "llm-knobs": Row(lambda search, _config, _inner: LlmKnobs(search)),
     "llm-code": Row(None),
-    "llambo": Row(_llambo),
-    "llambo-optuna": Row(_llambo_optuna),
+    "llambo": Row(lambda search, _config, _inner: Llambo(search)),
+    "llambo-optuna": Row(lambda search, _config, _inner: LlamboOptuna(search)),
     "centaur": Row(_centaur, CMAES),
-    "llm-space": Row(_llm_space, TPE, any_inner=True),
-    "warm": Row(_warm, TPE, any_inner=True, asked_once=True),
+    "llm-space": Row(lambda _search, _config, inner: SamplerAlone(inner), TPE, any_inner=True),
+    "warm": Row(
+        lambda search, config, inner: Warm(search, inner, config.first),
+        TPE,
+        any_inner=True,
+        asked_once=True,
+    ),
 }
 
 
@@ -118,6 +101,5 @@ def row_of(config: ModelConfig) -> Row:
 
 
 def entry_of(config: ModelConfig) -> Entry | None:
-    """The inner sampler where it is none of the table, because a study's behaviour is wanted."""
-    theirs = config.method == "centaur" and config.as_published == AUTOML_2026
-    return Entry(cmaes_of_automl) if theirs else None
+    """The inner sampler where the method chooses more than its name; None: that of the table."""
+    return Entry(_cmaes_of(config)) if config.method == "centaur" else None

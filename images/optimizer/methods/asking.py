@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,8 +10,8 @@ from models.answers import BadAnswerError, read_json
 from models.terms import Model, NoAnswer, Prompt
 from space import Knob
 
-from methods.settings import DEFAULTED, Setting, read_setting
-from methods.terms import FALLBACK, Proposal
+from methods.settings import DEFAULTED, Setting, is_duplicate, read_setting
+from methods.terms import FALLBACK, MODEL, Past, Proposal
 
 TRIES = 2
 T = TypeVar("T")
@@ -72,6 +72,18 @@ def usable_setting(value: Mapping[str, Any], space: tuple[Knob, ...]) -> Setting
     if all(setting.changed.get(knob.name) == DEFAULTED for knob in space if knob.when is None):
         raise BadAnswerError("the answer has a value for no knob")
     return setting
+
+
+def by_model(asked: Asked[Setting], setting: Setting, past: Sequence[Past]) -> Proposal:
+    """The model's proposal of a setting that was asked for."""
+    return Proposal(
+        by=MODEL,
+        knobs=setting.knobs,
+        requests=asked.requests,
+        changed=setting.changed,
+        repairs=asked.repairs,
+        duplicate=is_duplicate(setting.knobs, past),
+    )
 
 
 def fallback(asked: Asked[Any], knobs: dict[str, Any] | None = None) -> Proposal:

@@ -20,8 +20,8 @@ from models.terms import Model, Prompt
 from samplers.grid import key_of
 from space import Knob, active
 
+from methods.batches import Replies, UnusableError, ask_all, counted
 from methods.context import fill, ranked, shown_best, shown_results
-from methods.replies import Replies, UnusableError, ask_all, counted
 from methods.settings import (
     CLAMPED,
     DEFAULTED,
@@ -31,7 +31,7 @@ from methods.settings import (
     read_setting,
     setting_schema,
 )
-from methods.terms import FALLBACK, MODEL, Past, Proposal, Search
+from methods.terms import FALLBACK, MODEL, RANDOM, Past, Proposal, Search
 
 ALPHA, THEIR_ALPHA = 0.2, -0.2  # above 0: better than the best (see `target_of`)
 FIRST = 5  # trials before the model is asked, with trial 0
@@ -39,7 +39,6 @@ CANDIDATES, LEAST = 10, 5  # asked for in a round; fewer are not enough to choos
 ASK_AGAIN = 3  # rounds
 TEMPERATURE, MAX_TOKENS = 0.8, 2048  # the second is the study's
 FLAT = 0.1  # of the best value, upstream's: what stands for a range where all values are equal
-RANDOM = "random"
 Score = tuple[float, ...]  # the higher the better; later members count where earlier ones are equal
 
 

@@ -27,10 +27,10 @@ from samplers.as_published import failure_value
 from samplers.covariance import Look, look, shown_normal
 from space import effective
 
-from methods.asking import ask_for, fallback, usable_setting
+from methods.asking import ask_for, by_model, fallback, usable_setting
 from methods.context import fill, shown_best, shown_results
-from methods.settings import is_duplicate, random_settings, setting_schema
-from methods.terms import AUTOML_2026, MODEL, Past, Proposal, Search
+from methods.settings import random_settings, setting_schema
+from methods.terms import AUTOML_2026, Past, Proposal, Search
 
 CMAES = "cmaes"
 WARM_UP_TRIALS = 10
@@ -76,14 +76,7 @@ class Centaur:
             return fallback(asked, at_random if self._is_random else None)
         if _short(asked.value.knobs) == _short(suggestion):
             return Proposal(CMAES, None, asked.requests, asked.value.changed, asked.repairs)
-        return Proposal(
-            by=MODEL,
-            knobs=asked.value.knobs,
-            requests=asked.requests,
-            changed=asked.value.changed,
-            repairs=asked.repairs,
-            duplicate=is_duplicate(asked.value.knobs, past),
-        )
+        return by_model(asked, asked.value, past)
 
     def _prompt(
         self, number: int, past: Sequence[Past], seen: Look, suggestion: dict[str, Any]

@@ -14,6 +14,7 @@ from typing import Any
 from models.terms import Model, Prompt
 from optuna.trial import FrozenTrial
 
+from methods.batches import UnusableError, ask_all
 from methods.candidates import (
     ALPHA,
     FIRST,
@@ -26,7 +27,6 @@ from methods.candidates import (
     random_proposal,
     shown_setting,
 )
-from methods.replies import UnusableError, ask_all
 from methods.settings import number_of, object_schema
 from methods.terms import AUTOML_2026, Past, Proposal, Search
 

@@ -15,6 +15,7 @@ from models.terms import Model, Prompt
 from optuna.trial import FrozenTrial
 from space import effective
 
+from methods.batches import UnusableError, ask_all
 from methods.candidates import (
     ALPHA,
     FIRST,
@@ -26,7 +27,6 @@ from methods.candidates import (
     random_proposal,
     shown_setting,
 )
-from methods.replies import UnusableError, ask_all
 from methods.settings import is_duplicate, number_of, object_schema
 from methods.terms import AUTOML_2026, Past, Proposal, Search
 

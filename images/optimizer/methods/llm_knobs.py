@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from models.terms import Model, Prompt
 from optuna.trial import FrozenTrial
 
-from methods.asking import ask_for, fallback, usable_setting
+from methods.asking import ask_for, by_model, fallback, usable_setting
 from methods.context import fill, shown_best, shown_results
-from methods.settings import is_duplicate, setting_schema
-from methods.terms import MODEL, Past, Proposal, Search
+from methods.settings import setting_schema
+from methods.terms import Past, Proposal, Search
 
 TEMPERATURE, MAX_TOKENS = 0.7, 2048
 
@@ -45,11 +45,4 @@ class LlmKnobs:
         asked = ask_for(model, prompt, lambda value: usable_setting(value, search.space))
         if asked.value is None:
             return fallback(asked)
-        return Proposal(
-            by=MODEL,
-            knobs=asked.value.knobs,
-            requests=asked.requests,
-            changed=asked.value.changed,
-            repairs=asked.repairs,
-            duplicate=is_duplicate(asked.value.knobs, past),
-        )
+        return by_model(asked, asked.value, past)

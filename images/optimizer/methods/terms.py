@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 from space import Knob
 
 DEFAULT, MODEL, WARM, FALLBACK = "default", "model", "warm", "fallback"
+RANDOM = "random"  # the sampler of the table
 AUTOML_2026 = "automl-2026"  # of `Search.as_published`: ferreirafabio/autoresearch-automl
 
 
