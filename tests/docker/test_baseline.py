@@ -11,16 +11,14 @@ from runner.agents import agent_names
 from runner.engine.client import Engine
 from runner.errors import UserError
 from runner.options import RunOptions
-from runner.records.files import read_lines
 from runner.records.layout import RunDir
-from runner.records.schema import RunResult, TrialRecord
 from runner.run import lifecycle
-from runner.sandbox.removal import remove_run
 from runner.spec import Budget, RunSpec, read_spec
 from runner.study.reading import study_of
 from runner.task_data import places_of
 from runner.tasks import load_space, load_task
 from tests.docker.commands import a_seed
+from tests.docker.whole_runs import through
 
 TRIALS = 3
 LOWEST = """
@@ -49,16 +47,6 @@ def asked_of(name: str, task: str = "pystdlib", data: Path | None = None) -> Run
         else options.baseline_run(name, asked, budget)
     )
     return spec.model_copy(update={"run_id": f"test-{name}-s{a_seed()}"})
-
-
-def through(engine: Engine, spec: RunSpec, runs: Path) -> tuple[RunResult, list[TrialRecord]]:
-    """See the run through; its result and its ledger."""
-    try:
-        result = lifecycle.start(spec, engine, runs, lambda *_: None)
-    finally:
-        left = remove_run(engine, spec.run_id)
-    assert left == 0, "something was left on the engine"
-    return result, list(read_lines(RunDir(runs / spec.run_id).trials, TrialRecord))
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])

@@ -13,11 +13,12 @@ from runner.errors import SuspendedError
 from runner.options import RunOptions
 from runner.records.files import read_lines
 from runner.records.layout import RunDir
-from runner.records.schema import RunResult, TrialRecord, UsageRecord
+from runner.records.schema import TrialRecord, UsageRecord
 from runner.run import lifecycle
 from runner.sandbox.removal import remove_run
 from runner.spec import Budget, RunSpec
 from tests.docker.commands import a_seed
+from tests.docker.whole_runs import through
 
 TRIALS = 3
 ASKED = RunOptions(seed=1, trial_seconds=1.0, rehearsal=True, verify="none")
@@ -29,16 +30,6 @@ def asked_of(method: str, model: str, plan: tuple[str, ...]) -> RunSpec:
     spec = options.baseline_run(method, replace(ASKED, model=model), Budget(trials=TRIALS), {})
     run_id = f"test-{method}-s{a_seed()}"
     return spec.model_copy(update={"run_id": run_id, "rehearsal_plan": plan})
-
-
-def through(engine: Engine, spec: RunSpec, runs: Path) -> tuple[RunResult, list[TrialRecord]]:
-    """See the run through; its result and its ledger."""
-    try:
-        result = lifecycle.start(spec, engine, runs, lambda *_: None)
-    finally:
-        left = remove_run(engine, spec.run_id)
-    assert left == 0, "something was left on the engine"
-    return result, list(read_lines(RunDir(runs / spec.run_id).trials, TrialRecord))
 
 
 @pytest.mark.parametrize(

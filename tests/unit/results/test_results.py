@@ -1,96 +1,27 @@
-"""`results/` from run directories: whole, running, rehearsed, hostile and broken ones."""
+"""`results/` from run directories: whole, running and rehearsed ones."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from runner.metrics import VAL_BPB, Metric
-from runner.records.files import append_line, to_json
-from runner.records.schema import Spent, TrialRecord, UsageRecord
+from runner.records.files import to_json
 from runner.results import headings, write_results
-from runner.results.figure import curve, write_figure
-from runner.results.markdown import harmless
+from runner.results.figure import curve
 from runner.results.reading import read_run
-from runner.results.rows import duration, to_row
-from runner.results.summary import write_summary
-from runner.results.tables import safe, write_tables
-from tests.run_results import WHEN, run_result
+from runner.results.rows import duration
+from runner.results.tables import safe
+from tests.run_results import run_result
+from tests.unit.results.runs import SPENT, Make, table, trial
 
-SPENT = Spent(wall_seconds=3700.0)
 CLAIMED = (
     "experiment,timestamp,commit,hypothesis,category,change,val_bpb,delta,status\n"
     '1,now,abc,"=HYPERLINK(""x"")",other,@SUM(A1),2.2,-0.1,keep\n'
 )
-Make = Callable[..., Path]
-
-
-def trial(number: int, value: float | None, **fields: Any) -> TrialRecord:
-    """A line of the ledger; without a value, of a crashed trial."""
-    status = "crash" if value is None else "ok"
-    base: dict[str, Any] = {
-        "source": "agent",
-        "status": status,
-        "train_seconds": 60.0,
-        "judged": True,
-    }
-    return TrialRecord(trial=number, request=f"r{number}", value=value, **(base | fields))
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """Writes a run's directory as the runner does."""
-
-    def _make(
-        name: str,
-        trials: list[TrialRecord],
-        *,
-        claimed: str | None = None,
-        cost_usd: float | None = None,
-        rehearsed: bool = False,
-        ended: bool = True,
-        metric: Metric = VAL_BPB,
-    ) -> Path:
-        path = tmp_path / "runs" / name
-        (path / "artifacts").mkdir(parents=True)
-        result = run_result(path.name, spent=SPENT, rehearsed=rehearsed, metric=metric)
-        (path / "spec.json").write_text(result.model_dump_json(include=SPEC_FIELDS))
-        for record in trials:
-            append_line(path / "trials.jsonl", record)
-        if claimed is not None:
-            (path / "artifacts" / "experiments.csv").write_text(claimed)
-        if cost_usd is not None:
-            usage = UsageRecord(
-                at=WHEN,
-                request="1",
-                provider="openai",
-                model="m",
-                cost_usd=cost_usd,
-                input_tokens=10,
-                rehearsed=rehearsed,
-            )
-            append_line(path / "usage.jsonl", usage)
-        if ended:
-            (path / "result.json").write_text(to_json(result))
-        return path
-
-    return _make
-
-
-SPEC_FIELDS = {"run_id", "contestant", "kind", "seed", "task", "metric", "rehearsed"}
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_runs_are_compared_best_first(make: Make, tmp_path: Path) -> None:
@@ -292,86 +223,6 @@ def test_no_runs_give_empty_tables(tmp_path: Path) -> None:
     assert "0 runs" in (tmp_path / "results" / "summary.md").read_text()
 
 
-def test_directories_of_garbage_become_rows_that_say_so(tmp_path: Path) -> None:
-    """Folders, pipes and links in place of files, and files of noise: a row each, no wait."""
-    odd, noise, nothing, file = (tmp_path / f"{name}-s1" for name in ("odd", "noise", "none", "f"))
-    (odd / "artifacts").mkdir(parents=True)
-    (odd / "spec.json").mkdir()
-    os.mkfifo(odd / "trials.jsonl")
-    (odd / "artifacts" / "experiments.csv").symlink_to("/etc/passwd")
-    (noise / "artifacts").mkdir(parents=True)
-    for name in ("spec.json", "trials.jsonl", "usage.jsonl", "result.json", "events.jsonl"):
-        (noise / name).write_bytes(b"\xff\x00[[[\n" * 50)
-    nothing.mkdir()
-    file.write_text("no directory")
-    rows = write_results([odd, noise, nothing, file], tmp_path / "results")
-    assert {row.contestant for row in rows} == {"odd", "noise", "none", "f"}
-    assert {row.ended_by for row in rows} == {"no result yet"}
-    said = {row["run_id"]: row["problems"] for row in table(tmp_path / "results" / "runs.csv")}
-    assert "trials.jsonl: is not a regular file" in said["odd-s1"]
-    assert "trials.jsonl: 49 of 50 lines are unreadable" in said["noise-s1"]
-    assert "spec.json: is a directory, where a run writes a file" in said["odd-s1"]
-    assert "experiments.csv: is a link, which is not followed" in said["odd-s1"]
-    assert not any("Errno" in each for each in said.values())
-    assert all("no spec.json" in said[name] for name in ("none-s1", "f-s1"))
-    assert "root:" not in (tmp_path / "results" / "experiments.csv").read_text()
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
-FIELDS = ["contestant", "seed", "task", "kind", "rehearsed", "trial", "value", "metric"]
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(
-    spec=st.binary(max_size=40) | st.dictionaries(st.sampled_from(FIELDS), JSON).map(json.dumps),
-    line=st.dictionaries(st.sampled_from(FIELDS), JSON),
-    report=st.binary(max_size=200) | st.text(max_size=200),
-)
-def test_no_content_of_a_run_stops_the_comparison(
-    tmp_path: Path, spec: bytes | str, line: dict[str, Any], report: bytes | str
-) -> None:
-    """Any spec, any ledger line that is nearly right, any report: tables and a row come out."""
-    path = tmp_path / "gp-s1"
-    (path / "artifacts").mkdir(parents=True, exist_ok=True)
-    right = trial(0, 2.5).model_dump(mode="json")
-    (path / "spec.json").write_bytes(spec if isinstance(spec, bytes) else spec.encode())
-    (path / "trials.jsonl").write_text(json.dumps(right) + "\n" + json.dumps(right | line) + "\n")
-    content = report if isinstance(report, bytes) else report.encode("utf-8", "surrogatepass")
-    (path / "artifacts" / "experiments.csv").write_bytes(content)
-    run = read_run(path)
-    write_tables([run], tmp_path)
-    write_summary([run], tmp_path, figure=False)
-    assert table(tmp_path / "trials.csv")[0]["value"] == "2.5"
-    assert to_row(run, tmp_path).files == "gp-s1"
-
-
-@pytest.mark.parametrize("train_seconds", [0.0, -5.0, 1e-9, 1e300])
-@pytest.mark.parametrize(
-    "values", [(1e-300,) * 2, (2.5,) * 2, (1e300,) * 2, (0, 0), (-1e300, 1e300)]
-)
-def test_no_figures_of_a_run_stop_the_drawing(
-    make: Make, tmp_path: Path, train_seconds: float, values: tuple[float, float]
-) -> None:
-    """Nonsense in the ledger is drawn as it is."""
-    trials = [trial(at, value, train_seconds=train_seconds) for at, value in enumerate(values)]
-    run = read_run(make("gp-s1", trials, metric=Metric(name="loss", direction="minimize")))
-    assert write_figure([run], tmp_path / "convergence.png")
-
-
-@given(st.text())
-def test_a_cell_of_the_page_is_one_line_without_markup(text: str) -> None:
-    """Nothing that an agent writes ends a table's cell or begins a tag or a link."""
-    cell = harmless(text)
-    assert "\n" not in cell
-    assert "<" not in cell
-    assert "|" not in cell.replace("\\|", "")
-    assert "[" not in cell.replace("\\[", "")
-
-
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "0 min 00 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (29_100, "8 h 05 min")],
@@ -379,51 +230,6 @@ def test_a_cell_of_the_page_is_one_line_without_markup(text: str) -> None:
 def test_durations_are_words(seconds: float, words: str) -> None:
     """Minutes and seconds below an hour, hours and minutes from there."""
     assert duration(seconds) == words
-
-
-def priced(path: Path, usd_per_hour: float) -> None:
-    """Give a run's spec a price of a device."""
-    spec = json.loads((path / "spec.json").read_text())
-    budget = {"trials": 2, "total_usd": 9.0, "compute_usd_per_hour": usd_per_hour}
-    (path / "spec.json").write_text(json.dumps(spec | {"budget": budget}))
-
-
-def test_device_hours_have_the_price_that_a_run_began_with(make: Make, tmp_path: Path) -> None:
-    """Else that of `collect`; model and compute stand side by side, with their sum."""
-    two = [trial(0, 2.5, wall_seconds=1000.0), trial(1, 2.6, wall_seconds=800.0)]
-    own = make("gpt-s1", two, cost_usd=1.25)
-    priced(own, 4.0)
-    other = make("tpe-s1", [trial(0, 2.9, source="sampler", wall_seconds=3600.0)])
-    referee = trial(1, 2.0, source="referee", wall_seconds=999.0)
-    third = make("gp-s1", [trial(0, 3.0, source="sampler", wall_seconds=1800.0), referee])
-    results = tmp_path / "results"
-    rows = {row.contestant: row for row in write_results([own, other, third], results, 2.0)}
-    shown = {
-        name: (row.device_time, row.cost, row.compute, row.total) for name, row in rows.items()
-    }
-    assert shown == {
-        "gpt": ("30 min 00 s", "$1.25", "$2.00", "$3.25"),
-        "tpe": ("1 h 00 min", "–", "$2.00", "$2.00"),
-        "gp": ("30 min 00 s", "–", "$1.00", "$1.00"),
-    }
-    [line, *_] = table(results / "runs.csv")
-    columns = ("device_seconds", "compute_usd_per_hour", "compute_usd", "total_usd")
-    assert [float(line[name]) for name in columns] == [1800.0, 4.0, 2.0, 3.25]
-    assert json.loads(line["budget"]) == {"trials": 2.0, "total_usd": 9.0}
-    page = (results / "summary.md").read_text()
-    assert "| device time | model cost | compute cost | total cost |" in page
-    assert "COMPUTE_USD_PER_HOUR" in page
-
-
-def test_without_a_price_no_compute_is_made_up(make: Make, tmp_path: Path) -> None:
-    """The cells are empty, and not 0; a price of 0 is one."""
-    path = make("tpe-s1", [trial(0, 2.9, source="sampler", wall_seconds=3600.0)])
-    write_results([path], tmp_path / "results")
-    [line] = table(tmp_path / "results" / "runs.csv")
-    assert (line["compute_usd"], line["total_usd"]) == ("", "")
-    write_results([path], tmp_path / "results", 0.0)
-    [line] = table(tmp_path / "results" / "runs.csv")
-    assert (line["compute_usd"], line["total_usd"]) == ("0.0", "0.0")
 
 
 def test_baselines_with_different_spaces_are_pointed_out(make: Make, tmp_path: Path) -> None:
