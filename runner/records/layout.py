@@ -102,6 +102,11 @@ class RunDir:
         return self.artifacts / "experiments.csv"
 
     @property
+    def containment(self) -> Path:
+        """What was tried in containers like the run's own before its contestant began."""
+        return self.path / "containment.json"
+
+    @property
     def result(self) -> Path:
         return self.path / "result.json"
 
