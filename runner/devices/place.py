@@ -17,14 +17,13 @@ from collections.abc import Callable
 from runner.devices.names import overlap
 from runner.devices.queue import Entry, Queue, ahead, are_held, in_the_way, in_turn, may_take
 from runner.devices.queue_folder import QueueFolder
-from runner.devices.signs import Sign, Watcher, clear_sign
+from runner.devices.signs import Departures, Sign, Watcher, clear_sign
 from runner.errors import HostError
 from runner.records.schema import now
 
-FIRST_POLL_SECONDS = 0.04  # of the first that waits
-SELDOMER = 4  # each further one looks so many times less often
+LOOK_SECONDS = 0.25  # between two looks of the first that waits
+SELDOMER = 2  # each one further back looks so many times less often
 MOST_POLL_SECONDS = 2.0  # so that a sign of life is never old (signs.py)
-LOOK_SECONDS = 0.25  # between two looks at the others, when the queue has not changed
 WATCHED = 4  # of the first who wait, so that it is known at once which of them are stopped
 ASK_SECONDS = 0.5  # between two questions about a container
 
@@ -61,6 +60,7 @@ class Place:
             ticket=self._ticket, wants=wants, run=run, trial=trial, pid=os.getpid(), asked_at=now(),
         )  # fmt: skip
         self._watcher = Watcher(queue.path)
+        self._departures = Departures(queue.path)
         self._ended = _Ended(still_trains)
         self._attached = 0
         self.sign = Sign(queue.path, self._ticket)
@@ -71,19 +71,24 @@ class Place:
         Raises:
             HostError: the disk is full, or the folder is not writable.
         """
-        number, queue, look_at, pause = -1, Queue(), 0.0, 0.0
-        while not abandon.wait(pause):
+        number, queue = -1, Queue()
+        while not abandon.is_set():
             self.sign.touch()
             if not self._queue.is_newest(number):
                 number, queue = self._queue.newest()
-            elif time.monotonic() < look_at:
-                continue
             device, before = self._look(queue)
             if device:
                 return device
-            look_at = time.monotonic() + LOOK_SECONDS
-            pause = min(MOST_POLL_SECONDS, FIRST_POLL_SECONDS * SELDOMER ** min(before, 8))
+            self._pause(before, queue, abandon)
         return ""
+
+    def _pause(self, before: int, queue: Queue, abandon: threading.Event) -> None:
+        """Wait before the next look; the first in turn is woken when a holder leaves or dies."""
+        if before:
+            abandon.wait(min(MOST_POLL_SECONDS, LOOK_SECONDS * SELDOMER ** min(before, 8)))
+            return
+        self._departures.watch(holder.ticket for holder in queue.holders())
+        self._departures.wait(LOOK_SECONDS)
 
     def is_lost(self) -> bool:
         """It has lost its place, and with it the device that it had."""

@@ -22,6 +22,7 @@ from runner.records.files import explained
 BEAT_SECONDS = 0.3  # between two touches of one's own file
 ABSENT_SECONDS = 4.0  # without a touch
 BLIND_SECONDS = 2.5  # between two looks: whoever looks so seldom was itself stopped
+LOOKING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # whatever lies there
 
 
 class Sign:
@@ -123,14 +124,52 @@ class Watcher:
         return Seen(frozenset(dead), frozenset(dead | absent))
 
 
+class Departures:
+    """Wakes whoever waits when a process with a sign has closed it or has ended.
+
+    The kernel tells it: a thread for each sign waits for its lock, and ends with the sign. A
+    stopped process keeps its lock, so whoever waits has to look by itself as well.
+
+    Args:
+        folder: where the signs lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._watched: set[str] = set()
+        self._happened = threading.Event()
+
+    def watch(self, tickets: Iterable[str]) -> None:
+        """Watch these signs as well; each wakes once."""
+        for ticket in set(tickets) - self._watched:
+            self._watched.add(ticket)
+            threading.Thread(
+                target=self._await, args=(ticket,), name="departure", daemon=True
+            ).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether somebody departed since the last call, or does so within these seconds."""
+        departed = self._happened.wait(seconds)
+        self._happened.clear()
+        return departed
+
+    def _await(self, ticket: str) -> None:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(sign_of(self._folder, ticket), LOOKING)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            finally:
+                os.close(descriptor)
+        self._happened.set()
+
+
 def touched_at(folder: Path, ticket: str) -> int | None:
     """When the sign was last touched, in nanoseconds since 1970; None if its process has ended.
 
     A sign that cannot be read is one that never changes.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(sign_of(folder, ticket), flags)
+        descriptor = os.open(sign_of(folder, ticket), LOOKING)
     except FileNotFoundError:
         return None
     except OSError:

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from runner.devices.signs import ABSENT_SECONDS, BLIND_SECONDS, Seen, Sign, Watcher, touched_at
+from runner.devices.signs import (
+    ABSENT_SECONDS,
+    BLIND_SECONDS,
+    Departures,
+    Seen,
+    Sign,
+    Watcher,
+    touched_at,
+)
 from runner.errors import HostError
 from runner.records.layout import ROOT
 
@@ -152,3 +160,35 @@ def test_a_sign_that_cannot_be_made_is_an_error_for_people(tmp_path: Path) -> No
     """Where there is no folder, or no room."""
     with pytest.raises(HostError, match="nowhere"):
         Sign(tmp_path / "nowhere", ONE)
+
+
+def test_whoever_waits_is_woken_when_a_sign_is_closed(tmp_path: Path) -> None:
+    """Not before that, and once for each sign."""
+    sign, departures = Sign(tmp_path, ONE), Departures(tmp_path)
+    departures.watch([ONE])
+    assert not departures.wait(0.1)
+    sign.close()
+    assert departures.wait(10)
+    departures.watch([ONE])
+    assert not departures.wait(0.1)
+
+
+def test_whoever_waits_is_woken_when_a_process_is_killed(tmp_path: Path) -> None:
+    """A stopped one wakes nobody; the kernel frees the lock of one that was killed."""
+    departures = Departures(tmp_path)
+    argv = [sys.executable, "-c", LIVES, str(tmp_path), ONE]
+    with subprocess.Popen(argv, cwd=ROOT, stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"there\n"
+        departures.watch([ONE])
+        process.send_signal(signal.SIGSTOP)
+        assert not departures.wait(0.1)
+        process.kill()
+        assert departures.wait(10)
+
+
+def test_one_who_left_before_anybody_watched_wakes_at_once(tmp_path: Path) -> None:
+    """So nothing is missed between a look at the queue and the wait."""
+    departures = Departures(tmp_path)
+    departures.watch([ONE, TWO])
+    assert departures.wait(10)
