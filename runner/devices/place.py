@@ -21,10 +21,11 @@ from runner.devices.signs import Departures, Sign, Watcher, clear_sign
 from runner.errors import HostError
 from runner.records.schema import now
 
-LOOK_SECONDS = 0.25  # between two looks of the first that waits
-SELDOMER = 2  # each one further back looks so many times less often
-MOST_POLL_SECONDS = 2.0  # so that a sign of life is never old (signs.py)
-WATCHED = 4  # of the first who wait, so that it is known at once which of them are stopped
+LOOK_SECONDS = 0.4  # between two looks of the first who wait
+SELDOM_LOOK_SECONDS = 2.0  # of all others; less than what makes a sign of life old (signs.py)
+HURRY_SECONDS = 0.2  # after a holder has gone
+HURRY_LOOK_SECONDS = 0.02
+WATCHED = 4  # so many who wait look often, are woken when a holder goes, and are looked at by all
 ASK_SECONDS = 0.5  # between two questions about a container
 
 StillTrains = Callable[[str], bool]
@@ -61,6 +62,7 @@ class Place:
         )  # fmt: skip
         self._watcher = Watcher(queue.path)
         self._departures = Departures(queue.path)
+        self._hurry_until = 0.0
         self._ended = _Ended(still_trains)
         self._attached = 0
         self.sign = Sign(queue.path, self._ticket)
@@ -83,12 +85,19 @@ class Place:
         return ""
 
     def _pause(self, before: int, queue: Queue, abandon: threading.Event) -> None:
-        """Wait before the next look; the first in turn is woken when a holder leaves or dies."""
-        if before:
-            abandon.wait(min(MOST_POLL_SECONDS, LOOK_SECONDS * SELDOMER ** min(before, 8)))
-            return
-        self._departures.watch(holder.ticket for holder in queue.holders())
-        self._departures.wait(LOOK_SECONDS)
+        """Wait before the next look; the first few in turn are woken when a holder goes.
+
+        Then they look again and again for a moment, because the second is the first once that one
+        has taken the device.
+        """
+        if before >= WATCHED:
+            abandon.wait(SELDOM_LOOK_SECONDS)
+        elif time.monotonic() < self._hurry_until:
+            abandon.wait(HURRY_LOOK_SECONDS)
+        else:
+            self._departures.watch(holder.ticket for holder in queue.holders())
+            if self._departures.wait(LOOK_SECONDS):
+                self._hurry_until = time.monotonic() + HURRY_SECONDS
 
     def is_lost(self) -> bool:
         """It has lost its place, and with it the device that it had."""
