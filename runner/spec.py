@@ -184,6 +184,7 @@ class RunSpec(Frozen):
     study: str | None = None
     base_url: str | None = None
     allow_unpriced: bool = False
+    unsafe: bool = False  # it goes on although its lock is not shown to hold
     verify: Verify = "best"
     verify_seeds: PositiveInt = VERIFY_SEEDS
     own_sampler: OwnSampler | None = None
