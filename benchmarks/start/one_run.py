@@ -1,6 +1,6 @@
 """One rehearsed run, in a process of its own that whoever measures it ends: see `started`.
 
-    python -m benchmarks.start.one_run RUNS RUN_ID AGENT proved|unproved
+python -m benchmarks.start.one_run RUNS RUN_ID AGENT proved|unproved
 """
 
 from __future__ import annotations

@@ -38,9 +38,7 @@ from runner.trials.judging import Judging
 OPENED = "sandbox.opened"
 
 
-def see_through(
-    context: RunContext, before: Spent, prove: Prove = prove_lock
-) -> RunResult:
+def see_through(context: RunContext, before: Spent, prove: Prove = prove_lock) -> RunResult:
     """See the run through, in as many lives as the engine makes of it.
 
     Args:
@@ -108,9 +106,7 @@ def _next_life(
         raise
 
 
-def _live(
-    context: RunContext, clock: BudgetClock, wishes: Wishes, beside: Beside
-) -> RunResult:
+def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, beside: Beside) -> RunResult:
     """Open the sandbox, run the loop, collect, settle with the gateway, and write the result.
 
     Raises:

@@ -47,9 +47,7 @@ def prove_lock(context: RunContext, opening: Mapping[str, ContainerSpec]) -> Non
     judge(context, prove(context.engine, boxes(context, opening), "quick"))
 
 
-def boxes(
-    context: RunContext, opening: Mapping[str, ContainerSpec]
-) -> dict[str, ContainerSpec]:
+def boxes(context: RunContext, opening: Mapping[str, ContainerSpec]) -> dict[str, ContainerSpec]:
     """What is proved of a run: role → the container, exactly as it is opened.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from runner import options
@@ -16,8 +15,8 @@ from runner.records.containment import (
     read_containment,
 )
 from runner.records.layout import RunDir
-from runner.run.context import RunContext
 from runner.run.container_plan import container_plans
+from runner.run.context import RunContext
 from runner.run.lock_proof import boxes, judge, refusal
 from runner.sandbox.sandbox import Sandbox
 from runner.spec import Budget
