@@ -23,7 +23,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 # What the kernel answers to what it does not allow. Any other error means that the probe is wrong.
 REFUSALS = frozenset(
@@ -34,8 +34,7 @@ REFUSALS = frozenset(
     }
 )  # fmt: skip
 SLOWEST_SECONDS = {"quick": 2.0, "all": 60.0}  # one probe; then it is given up
-WORKED = "worked"
-_KILLS = {signal.SIGKILL, signal.SIGSYS}  # how the kernel and seccomp end a process
+CHANGED = 3  # the exit code of a child whose process an attack has changed
 
 
 class Box(NamedTuple):
@@ -51,7 +50,10 @@ class Box(NamedTuple):
     shm_bytes: int = 0
     memory_bytes: int = 0
     cpus: float = 0.0
+    cpu_weight: int = 0
+    cpuset: str = ""
     pids: int = 0
+    core_bytes: int = 0  # the hard limit with which PID 1 began
     gpu: bool = False
     gateway: bool = False
     runtime: str = ""
@@ -72,6 +74,7 @@ class Probe(NamedTuple):
         part: `quick`, `all`, or `bombs` (which run in a container of their own).
         applies: whether it has a meaning in a container.
         refusals: the errors that are a refusal.
+        changes: whether its success changes the process, so that the next one needs another.
     """
 
     kind: str
@@ -81,6 +84,7 @@ class Probe(NamedTuple):
     part: str
     applies: Callable[[Box], bool]
     refusals: frozenset[int]
+    changes: bool = False
 
 
 PROBES: list[Probe] = []
@@ -103,6 +107,7 @@ def attack(
     part: str = "quick",
     applies: Callable[[Box], bool] = always,
     also: tuple[int, ...] = (),
+    changes: bool = False,
 ) -> Callable[[Attack], Attack]:
     """Make a probe of an attack.
 
@@ -113,10 +118,12 @@ def attack(
         part: `quick`, `all` or `bombs`.
         applies: whether it has a meaning in a container.
         also: errors that are a refusal here, besides `REFUSALS`.
+        changes: its success changes the process that runs it.
     """
 
     def add(run: Attack) -> Attack:
-        PROBES.append(Probe(kind, name, run, twin, part, applies, REFUSALS | set(also)))
+        refusals = REFUSALS | set(also)
+        PROBES.append(Probe(kind, name, run, twin, part, applies, refusals, changes))
         return run
 
     return add
@@ -184,7 +191,7 @@ def run_all(box: Box, prepare_child: Callable[[], object]) -> Iterator[bytes]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        if said < len(left):
+        if said < len(left) and os.waitstatus_to_exitcode(status) != CHANGED:
             yield _ended(left[said], status)
             said += 1
         left = left[said:]
@@ -207,6 +214,8 @@ def _in_child(
         twin = twin_works(probe, box, known)
         succeeded, seen = tried(probe, box)
         os.write(writer, line_of(probe, succeeded, twin, seen, time.perf_counter() - began))
+        if succeeded and probe.changes:
+            os._exit(CHANGED)
     os._exit(0)
 
 
@@ -227,34 +236,3 @@ def _ended(probe: Probe, status: int) -> bytes:
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS:
         return line_of(probe, False, "", "the kernel ended the process for this call", 0.0)
     return line_of(probe, None, "", f"it ended its process or gave no answer ({status})", 0.0)
-
-
-def in_child(action: Callable[[], Any]) -> str:
-    """What an action gains in a process of its own, which it may change as it likes.
-
-    Raises:
-        OSError: that of the action.
-    """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            said: list[Any] = [0, str(action() or "")]
-        except OSError as error:
-            said = [error.errno or 0, str(error)]
-        except BaseException as error:  # noqa: BLE001 - the parent must be told in any case
-            said = [-1, f"{type(error).__name__}: {error}"]
-        os.write(writer, json.dumps(said)[:4000].encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        told = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if not told:
-        raise RuntimeError(f"the process of the probe ended with {status}")
-    code, words = json.loads(told)
-    if code == 0:
-        return str(words)
-    if code < 0:
-        raise RuntimeError(words)
-    raise OSError(code, os.strerror(code))

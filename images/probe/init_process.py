@@ -27,9 +27,15 @@ IOPRIO_PROCESS, IOPRIO_USER, BEST_EFFORT = 1, 3, 2 << 13 | 4
 PRIO_PROCESS, PRIO_USER = 0, 2
 READ_FILES = ("mem", "environ", "maps", "auxv", "stack", "syscall", "io", "smaps", "pagemap",
               "personality", "fdinfo/0", "map_files", "fd", "ns/net")  # fmt: skip
-WRITE_FILES = ("mem", "fd/0", "fd/1", "fd/2", "oom_score_adj", "oom_adj", "comm", "coredump_filter",
-               "clear_refs", "autogroup", "timerslack_ns", "loginuid", "attr/current", "uid_map",
-               "gid_map", "setgroups", "sched", "projid_map", "timens_offsets")  # fmt: skip
+# What is written; nothing where it shows enough that the file can be opened. Anybody may open the
+# last two, and only writing is refused.
+WRITE_FILES: dict[str, bytes] = {
+    **dict.fromkeys(("mem", "fd/0", "fd/1", "fd/2", "oom_score_adj", "oom_adj", "comm", "sched",
+                     "coredump_filter", "clear_refs", "autogroup", "loginuid", "uid_map",
+                     "gid_map", "setgroups", "projid_map", "timens_offsets"), b""),
+    "timerslack_ns": b"50000",
+    "attr/current": b"changeprofile unconfined",
+}  # fmt: skip
 ABSENT = (errno.ENOENT, errno.EINVAL, errno.ENOTDIR)
 
 
@@ -50,10 +56,15 @@ def _reads(name: str) -> Attack:
     return run
 
 
-def _writes(name: str) -> Attack:
+def _writes(name: str, content: bytes) -> Attack:
     def run(_box: Box) -> str:
         path = f"/proc/{FIRST}/{name}"
-        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        file = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            if content:
+                os.write(file, content)
+        finally:
+            os.close(file)
         return f"{path} was opened for writing"
 
     return run
@@ -63,9 +74,9 @@ for file_name in READ_FILES:
     attack("PID 1", f"read /proc/1/{file_name}", twin=twins.read_own_process, also=ABSENT)(
         _reads(file_name)
     )
-for file_name in WRITE_FILES:
+for file_name, text in WRITE_FILES.items():
     attack("PID 1", f"write /proc/1/{file_name}", twin=twins.read_own_process, also=ABSENT)(
-        _writes(file_name)
+        _writes(file_name, text)
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 
 import twins
@@ -69,8 +70,10 @@ def opened_for_writing(path: str) -> str:
     Raises:
         OSError: it cannot be opened.
     """
-    os.close(os.open(path, os.O_WRONLY))
-    return f"{path} can be written"
+    file = os.open(path, os.O_WRONLY)
+    masked = stat.S_ISCHR(os.fstat(file).st_mode)  # the engine puts /dev/null in its place
+    os.close(file)
+    return "" if masked else f"{path} can be written"
 
 
 def _write_of(path: str) -> Attack:
@@ -90,7 +93,7 @@ def cgroup_files(_box: Box) -> str:
     tops = [CGROUP, *(path for path in CGROUP.glob("*") if path.is_dir())]
     for path in (top / name for top in tops for name in CGROUP_FILES):
         with contextlib.suppress(OSError):
-            os.close(os.open(path, os.O_WRONLY))
+            opened_for_writing(str(path))
             written.append(str(path))
     return ", ".join(written)
 

@@ -12,7 +12,7 @@ import os
 import struct
 
 import twins
-from framework import Attack, Box, Twin, attack, in_child
+from framework import Attack, Box, Twin, attack
 from kernel_calls import call
 
 SESSION_KEYRING = -3
@@ -68,7 +68,7 @@ CALLS: dict[str, Row] = {
 
 
 def _call_of(name: str, arguments: tuple[object, ...], passed: tuple[int, ...]) -> Attack:
-    def act() -> str:
+    def run(_box: Box) -> str:
         try:
             call(name, *arguments)
         except OSError as error:
@@ -77,11 +77,11 @@ def _call_of(name: str, arguments: tuple[object, ...], passed: tuple[int, ...]) 
             raise
         return f"{name} was done"
 
-    return lambda _box: in_child(act)
+    return run
 
 
 for title, (what, given, allowed, checked_later) in CALLS.items():
-    attack("kernel interfaces", title, twin=allowed)(_call_of(what, given, checked_later))
+    attack("kernel interfaces", title, twin=allowed, changes=True)(_call_of(what, given, checked_later))
 
 
 @attack("kernel interfaces", "open_by_handle_at", twin=twins.write_tmp)

@@ -15,6 +15,7 @@ import ctypes
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -95,9 +96,10 @@ def main(parameters: dict[str, Any]) -> None:
         names = [[one.kind, one.name, one.part] for one in framework.chosen(box)]
         say(json.dumps(names).encode() + b"\n")
         return
+    _, core_bytes = resource.getrlimit(resource.RLIMIT_CORE)
     close_to_others()
     say(json.dumps({"machine": machine()}).encode() + b"\n")
-    for line in framework.run_all(box, become_contestant):
+    for line in framework.run_all(box._replace(core_bytes=core_bytes), become_contestant):
         say(line)
     if parameters.get("leave"):
         leave(str(parameters["leave"]))

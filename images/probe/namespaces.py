@@ -12,7 +12,7 @@ import os
 import signal
 
 import twins
-from framework import Attack, Box, attack, in_child
+from framework import Attack, Box, attack
 from kernel_calls import call
 
 HERE = -100  # AT_FDCWD of fcntl.h
@@ -45,7 +45,7 @@ CALLS: dict[str, tuple[str, tuple[object, ...], tuple[int, ...]]] = {
 
 
 def _call_of(name: str, arguments: tuple[object, ...], passed: tuple[int, ...]) -> Attack:
-    def act() -> str:
+    def run(_box: Box) -> str:
         try:
             call(name, *arguments)
         except OSError as error:
@@ -54,67 +54,61 @@ def _call_of(name: str, arguments: tuple[object, ...], passed: tuple[int, ...]) 
             raise
         return f"{name} was done"
 
-    return lambda _box: in_child(act)
+    return run
 
 
 for title, (what, given, checked_later) in CALLS.items():
-    attack("mounts and namespaces", title, twin=twins.system_call)(
+    attack("mounts and namespaces", title, twin=twins.system_call, changes=True)(
         _call_of(what, given, checked_later)
     )
 
 
 def _unshare_of(flag: int) -> Attack:
-    def act() -> str:
+    def run(_box: Box) -> str:
         call("unshare", flag)
         return "the process has a namespace of its own"
 
-    return lambda _box: in_child(act)
+    return run
 
 
 def _clone_of(flag: int) -> Attack:
-    def act() -> str:
+    def run(_box: Box) -> str:
         child = call("clone", flag | signal.SIGCHLD, 0, 0, 0, 0)
         if child == 0:
             os._exit(0)
         os.waitpid(child, 0)
         return "a process in a namespace of its own was started"
 
-    return lambda _box: in_child(act)
+    return run
 
 
 def _setns_of(file: str) -> Attack:
-    def act() -> str:
+    def run(_box: Box) -> str:
         entered = os.open(f"/proc/self/ns/{file}", os.O_RDONLY)
         call("setns", entered, 0)
         return "a namespace was entered"
 
-    return lambda _box: in_child(act)
+    return run
 
 
 for kind, bit in NAMESPACES.items():
-    attack("mounts and namespaces", f"unshare {kind}", twin=twins.system_call, also=UNKNOWN)(
-        _unshare_of(bit)
-    )
+    attack("mounts and namespaces", f"unshare {kind}", twin=twins.system_call, also=UNKNOWN,
+           changes=True)(_unshare_of(bit))  # fmt: skip
     if kind != "time":  # its flag is a signal's number in the old call
         attack("mounts and namespaces", f"clone {kind}", twin=twins.signal_child, also=UNKNOWN)(
             _clone_of(bit)
         )
 for kind, name in SETNS_FILES.items():
-    attack("mounts and namespaces", f"setns {kind}", twin=twins.system_call, also=UNKNOWN)(
-        _setns_of(name)
-    )
+    attack("mounts and namespaces", f"setns {kind}", twin=twins.system_call, also=UNKNOWN,
+           changes=True)(_setns_of(name))  # fmt: skip
 
 
 @attack("mounts and namespaces", "clone3 with a user namespace", twin=twins.signal_child)
 def clone3(_box: Box) -> str:
     """A filter cannot read the flags of clone3, so it has to refuse all of it."""
-
-    def act() -> str:
-        arguments = (ctypes.c_uint64 * 8)(NAMESPACES["user"], 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
-        child = call("clone3", ctypes.byref(arguments), ctypes.sizeof(arguments))
-        if child == 0:
-            os._exit(0)
-        os.waitpid(child, 0)
-        return "a process in a user namespace was started"
-
-    return in_child(act)
+    arguments = (ctypes.c_uint64 * 8)(NAMESPACES["user"], 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
+    child = call("clone3", ctypes.byref(arguments), ctypes.sizeof(arguments))
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return "a process in a user namespace was started"

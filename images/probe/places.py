@@ -144,6 +144,12 @@ def environment(_box: Box) -> str:
     return ", ".join(names)
 
 
+@attack("files", "a host name that tells something", twin=twins.system_call)
+def host_name(box: Box) -> str:
+    """It is the role, and says nothing of the machine or the run."""
+    return "" if os.uname().nodename == box.role else os.uname().nodename
+
+
 # --- links ----------------------------------------------------------------------------------------
 
 

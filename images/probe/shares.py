@@ -71,6 +71,29 @@ def processors(box: Box) -> str:
     return f"{got} processors, and {asked} were asked for" if got > asked + 0.01 else ""
 
 
+@attack("shares", "cores", twin=twins.own_priority)
+def cores(box: Box) -> str:
+    """A trial that has a set of cores to itself must not run on those of another."""
+    if not box.cpuset:
+        return ""
+    spans = [part.partition("-") for part in box.cpuset.split(",")]
+    allowed = {core for first, _, last in spans for core in range(int(first), int(last or first) + 1)}
+    foreign = os.sched_getaffinity(0) - allowed
+    return f"cores {sorted(foreign)}" if foreign else ""
+
+
+@attack("shares", "weight of contended processors", twin=twins.own_priority)
+def weight(box: Box) -> str:
+    """Version 1 keeps what the engine was asked for, version 2 a number between 1 and 10,000."""
+    for_1 = CGROUP / "cpu/cpu.shares"
+    if for_1.exists():
+        return _above(int(for_1.read_text()), box.cpu_weight, "shares")
+    if not (CGROUP / "cpu.weight").exists():
+        raise RuntimeError("neither cpu.shares nor cpu.weight is there")
+    asked = 1 + (box.cpu_weight - 2) * 9999 // 262142  # as runc converts it
+    return _above(int((CGROUP / "cpu.weight").read_text()), max(asked, 1), "of 10,000")
+
+
 def _size_of(folder: str) -> int:
     found = os.statvfs(folder)
     return found.f_blocks * found.f_frsize

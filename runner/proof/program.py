@@ -78,6 +78,8 @@ def parameters(
         "shm_bytes": spec.shm_bytes,
         "memory_bytes": spec.memory_bytes,
         "cpus": spec.cpus,
+        "cpu_weight": spec.cpu_weight,
+        "cpuset": spec.cpuset or "",
         "pids": spec.pids,
         "gpu": spec.gpu is not None,
         "gateway": gateway,
