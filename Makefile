@@ -36,7 +36,7 @@ SHARED = $(call option,STORAGE,--storage) $(call option,STUDY,--study)
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline space verify retest noise collect analyse import export optuna-dashboard \
 	ps top logs \
-	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
+	stop resume resume-all doctor prove clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
 	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines \
 	bench-start
@@ -136,6 +136,9 @@ resume-all: ready ## continue every run that has no result and no runner, also s
 
 doctor: venv ## check this machine; nothing is started
 	@$(BAKEOFF) doctor
+
+prove: images ## try to break out of containers like a run's: PART=quick|all ROLE=trial
+	@$(BAKEOFF) prove $(call option,PART,--part) $(call option,ROLE,--role)
 
 clean-runs: venv ## remove finished runs from the engine; DATA=1: data too; RUN=gpt-s1: its results too
 	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN))) $(if $(filter 1,$(DATA)),--data)
