@@ -28,9 +28,9 @@ def found(*outcomes: Outcome, slow: tuple[Outcome, ...] = ()) -> Containment:
 
     def findings(named: str, of: tuple[Outcome, ...]) -> tuple[Finding, ...]:
         return tuple(
-            Finding(role="agent", attack="sockets", probe=f"{named}-{n}", outcome=one, detail="x\x1by")
+            Finding(role="agent", attack="a", probe=f"{named}-{n}", outcome=one, detail="x\x1by")
             for n, one in enumerate(of)
-        )  # fmt: skip
+        )
 
     return Containment(
         proved_at="", part="quick", key="k", images={}, configurations={},
