@@ -16,12 +16,12 @@ from runner.engine.containers import ContainerSpec
 from runner.proof import answers, around, keeping, outside
 from runner.proof.answers import Answers
 from runner.proof.container import SUFFIX, Prepared, Running, opened, prepared
-from runner.proof.program import Chosen, expected, parameters, with_program
+from runner.proof.program import expected, parameters, with_program
 from runner.records.containment import Containment, Finding, Part
 from runner.records.schema import now
 
 QUICK_SECONDS, SLOW_SECONDS = 30.0, 300.0  # the container is ended then
-BOMB_MEMORY_BYTES = 4 << 30  # a bomb need not fill the machine to show that a bound holds
+BOMB_MEMORY_BYTES = 1 << 30  # a bomb need not fill the machine to show that a bound holds
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,11 @@ def _proved(around_it: _Surroundings, role: str, given: ContainerSpec) -> _Prove
     with opened(around_it.engine, _with(box, {**told, **leaving})) as running:
         found = _answers(role, told, running, SLOW_SECONDS)
         running.ended()
-        left = list(outside.findings(role, around_it.engine, running.container, folder)) if folder else []  # noqa: E501
+        left = (
+            list(outside.findings(role, around_it.engine, running.container, folder))
+            if folder
+            else []
+        )
     with around_it.bombs:
         left += _bombs(around_it, role, given)
     quick_names = set(expected(quick))
