@@ -46,10 +46,6 @@ ULIMITS = (
     # No core file: on a host whose core pattern is a path, it would lie on a volume, with the
     # memory of the process in it; where the pattern is a program, that runs as root on the host.
     docker.types.Ulimit(name="core", soft=0, hard=0),
-    # How many signals may wait for all processes of this user. Unbounded for PID 1, so that nobody
-    # can use them up: beyond the limit the kernel drops who sent a signal, and it looks like one
-    # from outside. `pid1.undo_in_child` bounds them for everything that PID 1 starts.
-    docker.types.Ulimit(name="sigpending", soft=-1, hard=-1),
 )
 
 

@@ -91,10 +91,7 @@ HOST_RULES: dict[str, tuple[str, object]] = {
     "cpuset_cpus": ("CpusetCpus", "0"),
     "ulimits": (
         "Ulimits",
-        [
-            {"Name": "core", "Soft": 0, "Hard": 0},
-            {"Name": "sigpending", "Soft": -1, "Hard": -1},
-        ],
+        [{"Name": "core", "Soft": 0, "Hard": 0}],
     ),
     "log_config": (
         "LogConfig", {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}},
