@@ -32,8 +32,8 @@ SHORTEST_SECONDS = 0.01  # an interval timer of zero never rings
 LAST_RESORT_SECONDS = 90.0
 MAX_SAID_CHARS = 2000
 PR_SET_DUMPABLE = 4  # linux/prctl.h
+MANY_SIGNALS = 1 << 15  # may wait for a user where there is no limit
 SI_USER = 0  # asm-generic/siginfo.h: a signal of kill(2)
-PENDING_SIGNALS = 1 << 16  # a usual machine's own limit is of this size
 
 Action = Callable[[], None]
 
@@ -60,14 +60,18 @@ def close_to_others() -> None:
 def undo_in_child() -> None:
     """Undo in a child, before its exec, what only PID 1 does with signals.
 
-    The limit on waiting signals is that of all processes of one user, those of other containers
-    included, but each process has its own view of it: that of PID 1 stays as it is.
+    How many signals may wait is counted for all processes of a user, in all containers, and
+    compared with the limit of the one that is signalled. Beyond it the kernel drops who sent a
+    signal, and SIGTERM looks as if it came from outside. So a child has half of PID 1's limit:
+    whatever waits for children, there is room for the signals of PID 1.
+
+    Source: kernel/signal.c, __sigqueue_alloc and __send_signal_locked.
     """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _soft, hard = resource.getrlimit(resource.RLIMIT_SIGPENDING)
-    bound = PENDING_SIGNALS if hard == resource.RLIM_INFINITY else min(hard, PENDING_SIGNALS)
-    resource.setrlimit(resource.RLIMIT_SIGPENDING, (bound, bound))
+    limit = resource.getrlimit(resource.RLIMIT_SIGPENDING)[0]
+    half = MANY_SIGNALS if limit == resource.RLIM_INFINITY else limit // 2
+    resource.setrlimit(resource.RLIMIT_SIGPENDING, (half, half))
 
 
 def let_kernel_reap() -> None:
@@ -122,7 +126,7 @@ def is_from_outside(received: signal.struct_siginfo) -> bool:
 
     The kernel shows a sender outside the PID namespace as process 0. A sender inside may claim to
     be process 0 (rt_sigqueueinfo, F_SETSIG), but not by a signal of kill(2): that code is the
-    kernel's own to give. `lockdown.ULIMITS` says how the kernel could come to forget both.
+    kernel's own to give. `undo_in_child` says how the kernel could come to forget both.
 
     Source: kernel/signal.c, do_rt_sigqueueinfo and __send_signal_locked; fs/fcntl.c,
     send_sigio_to_task.
