@@ -2,7 +2,8 @@
 
 Each argument is a call and its arguments, as in `prlimit64:1,0,0,0`; each line of the output is
 `ok` or the name of the error. A word in the place of a number is one that only the process knows:
-`fd` is a pidfd of itself, `room` the address of some zeros, `ones` that of bits that are set.
+`fd` is a pidfd of itself; `zeros` and `ones` are the addresses of such bits, `room` that of memory
+that a call may write to.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ NUMBERS = {
     "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282),
 }  # fmt: skip
 ARGUMENTS = 6
-ROOM, ONES = ctypes.create_string_buffer(128), ctypes.create_string_buffer(b"\xff" * 128)
+MEMORY = {
+    "zeros": ctypes.create_string_buffer(128),
+    "ones": ctypes.create_string_buffer(b"\xff" * 128),
+    "room": ctypes.create_string_buffer(128),
+}
 
 
 def answer(call: str) -> str:
@@ -51,15 +56,9 @@ def answer(call: str) -> str:
 
 def known(word: str) -> int:
     """The number that a word stands for."""
-    match word:
-        case "fd":
-            return os.pidfd_open(os.getpid())
-        case "room":
-            return ctypes.addressof(ROOM)
-        case "ones":
-            return ctypes.addressof(ONES)
-        case _:
-            return int(word, 0)
+    if word == "fd":
+        return os.pidfd_open(os.getpid())
+    return ctypes.addressof(MEMORY[word]) if word in MEMORY else int(word, 0)
 
 
 if __name__ == "__main__":

@@ -49,17 +49,17 @@ SOCKETS = {
 }  # fmt: skip
 # What would change PID 1 or all processes of the user, and its twin, which changes the caller.
 TO_PID_1 = {
-    "its limits": ("prlimit64:1,0,room", "prlimit64:0,4,room"),
+    "its limits": ("prlimit64:1,0,zeros", "prlimit64:0,4,zeros"),
     "its limits, to read": ("prlimit64:1,0,0,room", "prlimit64:0,0,0,room"),
     "its priority": ("setpriority:0,1,5", "setpriority:0,0,1"),
     "the priority of its group": ("setpriority:1,1,5", "setpriority:0,0,2"),
     "the priority of its user": ("setpriority:2,0,5", "setpriority:0,0,3"),
     "its cores": ("sched_setaffinity:1,8,ones", "sched_setaffinity:0,8,ones"),
-    "its policy": ("sched_setscheduler:1,3,room", "sched_setscheduler:0,3,room"),
-    "its parameters": ("sched_setparam:1,room", "sched_setparam:0,room"),
+    "its policy": ("sched_setscheduler:1,3,zeros", "sched_setscheduler:0,3,zeros"),
+    "its parameters": ("sched_setparam:1,zeros", "sched_setparam:0,zeros"),
     "its input and output": ("ioprio_set:1,1,0x6000", "ioprio_set:1,0,0x6000"),
     "the input and output of its user": ("ioprio_set:3,1000,0x6000", "ioprio_set:1,0,0x6000"),
-    "a made-up sender": ("pidfd_send_signal:fd,0,room", "pidfd_send_signal:fd,0,0"),
+    "a made-up sender": ("pidfd_send_signal:fd,0,zeros", "pidfd_send_signal:fd,0,0"),
 }
 FILES_OF_PID_1 = (
     "oom_score_adj", "comm", "coredump_filter", "autogroup", "clear_refs", "timerslack_ns",
