@@ -33,8 +33,9 @@ REFUSALS = frozenset(
         errno.ENETDOWN, errno.EOPNOTSUPP,
     }
 )  # fmt: skip
-SLOWEST_SECONDS = {"quick": 2.0, "all": 60.0}  # one probe; then it is given up
-CHANGED = 3  # the exit code of a child whose process an attack has changed
+SLOWEST_SECONDS = {"quick": 10.0, "all": 60.0, "bombs": 60.0}  # one probe; then it is given up
+# Exit codes of a child: an attack has changed its process, or a probe is wrong.
+CHANGED, BROKEN = 3, 4
 
 
 class Box(NamedTuple):
@@ -151,7 +152,7 @@ def tried(probe: Probe, box: Box) -> tuple[bool | None, str]:
 
 
 def twin_works(probe: Probe, box: Box, known: dict[Twin, str]) -> str:
-    """ "" where the twin works, else why not; each twin is tried once."""
+    """Why the twin does not work, "" where it does; each twin is tried once."""
     if probe.twin not in known:
         try:
             known[probe.twin] = "" if probe.twin(box) else "it gave nothing"
@@ -184,7 +185,7 @@ def run_all(box: Box, prepare_child: Callable[[], object]) -> Iterator[bytes]:
     while left:
         reader, child = _in_child(left, box, prepare_child)
         said = 0
-        for line in _lines(reader, SLOWEST_SECONDS.get(box.part, 60.0)):
+        for line in _lines(reader, SLOWEST_SECONDS[box.part]):
             said += 1
             yield line
         os.close(reader)
@@ -206,8 +207,16 @@ def _in_child(
     if child:
         os.close(writer)
         return reader, child
-    os.close(reader)
-    prepare_child()
+    try:
+        os.close(reader)
+        prepare_child()
+        os._exit(_run(probes, box, writer))
+    finally:
+        os._exit(BROKEN)
+
+
+def _run(probes: list[Probe], box: Box, writer: int) -> int:
+    """Run the probes in this process; its exit code."""
     known: dict[Twin, str] = {}
     for probe in probes:
         began = time.perf_counter()
@@ -215,8 +224,8 @@ def _in_child(
         succeeded, seen = tried(probe, box)
         os.write(writer, line_of(probe, succeeded, twin, seen, time.perf_counter() - began))
         if succeeded and probe.changes:
-            os._exit(CHANGED)
-    os._exit(0)
+            return CHANGED
+    return 0
 
 
 def _lines(reader: int, patience_seconds: float) -> Iterator[bytes]:

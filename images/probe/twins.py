@@ -56,7 +56,7 @@ def signal_child(_box: Box) -> bool:
 
 def read_own_process(_box: Box) -> bool:
     """The /proc files of this process itself can be read."""
-    with open("/proc/self/mem", "rb") as memory:  # noqa: PTH123 - a file without a size
+    with open("/proc/self/mem", "rb") as memory:
         return bool(os.listdir("/proc/self/fd")) and memory.readable()
 
 
@@ -82,12 +82,14 @@ def unix_sockets(_box: Box) -> bool:
 
 def loopback_tcp(_box: Box) -> bool:
     """A TCP connection to a server of one's own on loopback carries bytes."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname(), 1.0) as client:
-            served, _ = server.accept()
-            with served:
-                client.sendall(b"x")
-                return served.recv(1) == b"x"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname(), 1.0) as client,
+    ):
+        served, _ = server.accept()
+        with served:
+            client.sendall(b"x")
+            return served.recv(1) == b"x"
 
 
 def loopback_udp(_box: Box) -> bool:

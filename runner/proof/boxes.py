@@ -43,7 +43,9 @@ def boxes_of_this_machine(engine: Engine) -> dict[str, ContainerSpec]:
     def own(purpose: str, target: str, read_only: bool = False) -> Mount:
         return Mount(volume_name(run_id, purpose), target, read_only)
 
-    def box(name: str, role: str, image: str, *mounts: Mount, network: str = "none") -> ContainerSpec:  # noqa: E501
+    def box(
+        name: str, role: str, image: str, *mounts: Mount, network: str = "none"
+    ) -> ContainerSpec:
         return ContainerSpec(
             name=container_name(run_id, name), image=image_tag(image), run_id=run_id, role=role,
             mounts=mounts, network=network, **lockdown.sizes(limits()[role], machine),

@@ -48,7 +48,7 @@ main.main(json.loads(sys.argv[2]))
 @cache
 def packed_modules() -> str:
     """All modules of the program in one argument; Linux allows an argument of 128 KiB."""
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py")}
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.py")}
     return base64.b64encode(zlib.compress(json.dumps(texts).encode(), 9)).decode()
 
 

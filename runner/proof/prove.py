@@ -6,8 +6,7 @@ not be asked, or that ended early, leaves `unproven` findings and no gap.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -16,12 +15,13 @@ from runner.engine.containers import ContainerSpec
 from runner.proof import answers, around, keeping, outside
 from runner.proof.answers import Answers
 from runner.proof.container import SUFFIX, Prepared, Running, opened, prepared
-from runner.proof.program import Chosen, expected, parameters, with_program
+from runner.proof.program import expected, parameters, with_program
 from runner.records.containment import Containment, Finding, Part
 from runner.records.schema import now
 
 QUICK_SECONDS, SLOW_SECONDS = 30.0, 300.0  # the container is ended then
-BOMB_MEMORY_BYTES = 4 << 30  # a bomb need not fill the machine to show that a bound holds
+BOMB_MEMORY_BYTES = 1 << 30  # a bomb need not fill the machine to show that a bound holds
+FULL_WEIGHT = 1024  # on a machine that does other work a bomb would last for minutes
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class _Proved:
 
     answers: Answers
     slow: tuple[Finding, ...] = ()
+
+    def with_bombs(self, findings: Iterable[Finding]) -> _Proved:
+        return replace(self, slow=(*self.slow, *findings))
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,6 @@ class _Surroundings:
     targets: list[tuple[str, int]]
     volumes: frozenset[str]
     gateways: frozenset[str]  # the runs whose gateway listens
-    bombs: threading.Lock  # one at a time: together they would fill the machine
 
 
 def prove(engine: Engine, boxes: Mapping[str, ContainerSpec], part: Part) -> Containment:
@@ -70,7 +72,10 @@ def prove(engine: Engine, boxes: Mapping[str, ContainerSpec], part: Part) -> Con
         running = {
             role: pool.submit(_proved, surroundings, role, box) for role, box in boxes.items()
         }
-        proved = {role: one.result() for role, one in running.items()}
+        bombs = _all_bombs(surroundings, boxes) if part == "all" else {}
+        proved = {
+            role: one.result().with_bombs(bombs.get(role, ())) for role, one in running.items()
+        }
         digests = {role: one.result() for role, one in images.items()}
     about = info.result()
     said = next((one.answers for one in proved.values() if one.answers.kernel), Answers(()))
@@ -89,13 +94,11 @@ def _surroundings(engine: Engine, part: Part, pool: ThreadPoolExecutor) -> _Surr
             if one.role == "gateway" and one.status == "running"
         }
     names = frozenset(volume.name for volume in volumes.result())
-    return _Surroundings(
-        engine, part, targets.result(), names, frozenset(gateways), threading.Lock()
-    )  # fmt: skip
+    return _Surroundings(engine, part, targets.result(), names, frozenset(gateways))
 
 
 def _proved(around_it: _Surroundings, role: str, given: ContainerSpec) -> _Proved:
-    """The probes of one container, and with `all` its bombs in another."""
+    """The probes of one container, without its bombs."""
     gateway = given.run_id in around_it.gateways
     gateway &= any(mount.target == "/run/gateway" for mount in given.mounts)
     quick = parameters(given, "quick", around_it.targets)
@@ -108,9 +111,8 @@ def _proved(around_it: _Surroundings, role: str, given: ContainerSpec) -> _Prove
     with opened(around_it.engine, _with(box, {**told, **leaving})) as running:
         found = _answers(role, told, running, SLOW_SECONDS)
         running.ended()
-        left = list(outside.findings(role, around_it.engine, running.container, folder)) if folder else []  # noqa: E501
-    with around_it.bombs:
-        left += _bombs(around_it, role, given)
+        seen = outside.findings(role, around_it.engine, running.container, folder)
+        left = list(seen) if folder else []
     quick_names = set(expected(quick))
     slow = [one for one in found.findings if (one.attack, one.probe) not in quick_names]
     fast = [one for one in found.findings if (one.attack, one.probe) in quick_names]
@@ -126,9 +128,31 @@ def _tried(
         return _answers(role, told, running, timeout_seconds)
 
 
+def _all_bombs(
+    around_it: _Surroundings, boxes: Mapping[str, ContainerSpec]
+) -> dict[str, list[Finding]]:
+    """The bombs, one container at a time: together they would fill the machine.
+
+    What differs in its image and its volumes alone has the same bounds, and is tried once: so the
+    CLIs of agents share their findings.
+    """
+    tried: dict[str, list[Finding]] = {}
+    found: dict[str, list[Finding]] = {}
+    for role, box in boxes.items():
+        bounds = keeping.configuration(replace(box, mounts=()))
+        if bounds not in tried:
+            tried[bounds] = _bombs(around_it, role, box)
+        found[role] = [one.model_copy(update={"role": role}) for one in tried[bounds]]
+    return found
+
+
 def _bombs(around_it: _Surroundings, role: str, given: ContainerSpec) -> list[Finding]:
     """Those run in a container of their own, whose log is looked at as well."""
-    bounded = replace(given, memory_bytes=min(given.memory_bytes, BOMB_MEMORY_BYTES))
+    bounded = replace(
+        given,
+        memory_bytes=min(given.memory_bytes, BOMB_MEMORY_BYTES),
+        cpu_weight=FULL_WEIGHT,
+    )
     told = parameters(bounded, "bombs")
     box = prepared(bounded, around_it.volumes, f"{SUFFIX}-bombs")
     printing = {**told, "log_megabytes": outside.LOG_MEGABYTES}

@@ -13,12 +13,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import twins
 from framework import Box, attack
 
-STEP_BYTES = 64 << 20
+STEP_BYTES = 16 << 20
+FILL_BYTES = 1 << 20
 BEYOND = 1.25  # as a share of the bound: what is stopped there has no bound
 FORKS_BEYOND = 64
 FILES = 20_000
@@ -32,37 +34,48 @@ def _one_page(_box: Box) -> bool:
         return memory[0] == ord("x")
 
 
-@attack("bombs", "memory", twin=_one_page, part="bombs")
-def memory(box: Box) -> str:
-    """A child takes memory until the kernel ends it."""
-    wanted = int(box.memory_bytes * BEYOND)
+def in_victim(take: Callable[[Callable[[], object]], object]) -> tuple[int, bool]:
+    """Let a child take what it can; the kernel ends it before any other process.
+
+    Args:
+        take: is given what it is to call after each step.
+
+    Returns:
+        How many steps it made, and whether it was ended.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        Path("/proc/self/oom_score_adj").write_text("1000")
-        _take_memory(wanted, writer)
-    os.close(writer)
-    _, status = os.waitpid(child, 0)
-    with os.fdopen(reader, "rb") as pipe:
-        taken = len(pipe.read()) * STEP_BYTES
-    if os.WIFSIGNALED(status) and taken <= box.memory_bytes:
-        return ""
-    return f"{taken} bytes were taken, and {box.memory_bytes} are allowed ({status})"
-
-
-def _take_memory(wanted: int, writer: int) -> None:
-    kept = []
-    page = b"x" * (1 << 20)
-    for _ in range(0, wanted, STEP_BYTES):
         try:
-            step = mmap.mmap(-1, STEP_BYTES)
-        except OSError:
-            os.kill(os.getpid(), signal.SIGKILL)
-        for _ in range(STEP_BYTES >> 20):
-            step.write(page)
-        kept.append(step)
-        os.write(writer, b"x")
-    os._exit(0)
+            os.close(reader)
+            Path("/proc/self/oom_score_adj").write_text("1000")
+            take(lambda: os.write(writer, b"x"))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        steps = len(pipe.read())
+    _, status = os.waitpid(child, 0)
+    return steps, os.WIFSIGNALED(status)
+
+
+@attack("bombs", "memory", twin=_one_page, part="bombs")
+def memory(box: Box) -> str:
+    """A child takes memory until the kernel ends it, or gives it no more."""
+    wanted = int(box.memory_bytes * BEYOND)
+    steps, _ = in_victim(lambda step: _take_memory(wanted, step))
+    taken = steps * STEP_BYTES
+    return f"{taken} bytes, and {box.memory_bytes} are allowed" if taken > box.memory_bytes else ""
+
+
+def _take_memory(wanted: int, step: Callable[[], object]) -> None:
+    kept = []
+    piece = b"x" * STEP_BYTES
+    for _ in range(0, wanted, STEP_BYTES):
+        memory_step = mmap.mmap(-1, STEP_BYTES)
+        memory_step.write(piece)
+        kept.append(memory_step)
+        step()
 
 
 @attack("bombs", "processes", twin=twins.signal_child, part="bombs")
@@ -90,37 +103,28 @@ def processes(box: Box) -> str:
 
 @attack("bombs", "space on tmpfs", twin=twins.write_tmp, part="bombs")
 def space(box: Box) -> str:
-    """Fill every tmpfs, /dev/shm as well."""
+    """Fill every tmpfs, /dev/shm as well. What lies there counts as the container's memory too."""
     large = []
     for folder, size in (*box.tmpfs, ("/dev/shm", box.shm_bytes)):
         path = Path(folder) / f"probe-{os.getpid()}"
-        try:
-            taken = _fill(path, int(size * BEYOND) + (1 << 20))
-        finally:
-            path.unlink(missing_ok=True)
-        if taken > size:
-            large.append(f"{folder}: {taken} bytes, and {size} are allowed")
+        wanted = int(size * BEYOND) + FILL_BYTES
+        steps, _ = in_victim(lambda step, path=path, wanted=wanted: _fill(path, wanted, step))  # type: ignore[misc]
+        path.unlink(missing_ok=True)
+        if steps * FILL_BYTES > size:
+            large.append(f"{folder}: {steps * FILL_BYTES} bytes, and {size} are allowed")
     return "; ".join(large)
 
 
-def _fill(path: Path, wanted: int) -> int:
-    """Give a file room, step by step, until there is none; how much it got."""
+def _fill(path: Path, wanted: int, step: Callable[[], object]) -> None:
+    """Give a file room, step by step, until there is none."""
     file = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
-    taken = 0
-    try:
-        while taken < wanted:
-            os.posix_fallocate(file, taken, 1 << 20)
-            taken += 1 << 20
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.ENOMEM):
-            raise
-    finally:
-        os.close(file)
-    return taken
+    for offset in range(0, wanted, FILL_BYTES):
+        os.posix_fallocate(file, offset, FILL_BYTES)
+        step()
 
 
 @attack("bombs", "files on tmpfs", twin=twins.write_tmp, part="bombs")
-def files(box: Box) -> str:
+def files(_box: Box) -> str:
     """Each file takes one of a bounded number, and memory of the container's own."""
     found = os.statvfs("/tmp")
     if found.f_files == 0:
@@ -137,7 +141,7 @@ def files(box: Box) -> str:
     counted = before - os.statvfs("/tmp").f_ffree
     for number in range(made):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"/tmp/probe-{number}")  # noqa: PTH108
+            os.unlink(f"/tmp/probe-{number}")
     return "" if counted >= made else f"{made} files took {counted} of {before}"
 
 
@@ -154,8 +158,8 @@ def open_files(_box: Box) -> str:
             raise
         return ""
     finally:
-        if opened:
-            os.closerange(min(opened), max(opened) + 1)
+        for descriptor in opened:
+            os.close(descriptor)
     return f"{len(opened)} files are open"
 
 

@@ -81,7 +81,9 @@ def _call_of(name: str, arguments: tuple[object, ...], passed: tuple[int, ...]) 
 
 
 for title, (what, given, allowed, checked_later) in CALLS.items():
-    attack("kernel interfaces", title, twin=allowed, changes=True)(_call_of(what, given, checked_later))
+    attack("kernel interfaces", title, twin=allowed, changes=True)(
+        _call_of(what, given, checked_later)
+    )
 
 
 @attack("kernel interfaces", "open_by_handle_at", twin=twins.write_tmp)

@@ -77,7 +77,9 @@ def cores(box: Box) -> str:
     if not box.cpuset:
         return ""
     spans = [part.partition("-") for part in box.cpuset.split(",")]
-    allowed = {core for first, _, last in spans for core in range(int(first), int(last or first) + 1)}
+    allowed = {
+        core for first, _, last in spans for core in range(int(first), int(last or first) + 1)
+    }
     foreign = os.sched_getaffinity(0) - allowed
     return f"cores {sorted(foreign)}" if foreign else ""
 

@@ -17,7 +17,8 @@ from framework import Box, attack
 USUAL_PLACES = ("/", "/etc", "/usr", "/usr/bin", "/usr/lib", "/usr/local/bin", "/bin", "/opt",
                 "/opt/bakeoff", "/opt/trainer", "/opt/judge", "/opt/agent", "/opt/venv", "/run",
                 "/var", "/var/tmp", "/var/lib", "/var/log", "/home", "/srv", "/mnt", "/boot",
-                "/root", "/run/lock", "/etc/codex", "/etc/claude-code", "/etc/gemini-cli")  # fmt: skip
+                "/root", "/run/lock", "/etc/codex", "/etc/claude-code",
+                "/etc/gemini-cli")  # fmt: skip
 # The kernel's own, and what the engine puts into every container.
 KERNEL_MOUNTS = ("/proc", "/sys", "/dev")
 ENGINE_MOUNTS = ("/", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts", "/run/.containerenv",
@@ -35,12 +36,12 @@ def _allowed(box: Box) -> set[str]:
 
 def write_below(folder: str) -> str:
     """Make a file in a folder and remove it; the reason of a refusal, or "" if it worked."""
-    path = os.path.join(folder, f".probe-{os.getpid()}")  # noqa: PTH118
+    path = os.path.join(folder, f".probe-{os.getpid()}")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, str(error))
-    os.unlink(path)  # noqa: PTH108
+    os.unlink(path)
     return ""
 
 
@@ -56,12 +57,12 @@ def _writes_where_it_may(box: Box) -> bool:
 @attack("files", "write outside of one's own places", twin=_writes_where_it_may)
 def outside(box: Box) -> str:
     tops = [f"/{name}" for name in os.listdir("/")]
-    places = {*USUAL_PLACES, *tops, *box.read_only, *Path("/etc").glob("*.d")}
+    places = {*USUAL_PLACES, *tops, *box.read_only, *map(str, Path("/etc").glob("*.d"))}
     own = _allowed(box)
     written = []
     for place in sorted({os.path.realpath(place) for place in places}):
         kernel = place.startswith(KERNEL_MOUNTS)
-        if not kernel and place not in own and os.path.isdir(place) and not write_below(place):  # noqa: PTH112
+        if not kernel and place not in own and os.path.isdir(place) and not write_below(place):
             written.append(place)
     return ", ".join(written)
 
@@ -110,7 +111,7 @@ def read_only_volumes(box: Box) -> str:
     return ", ".join(
         path
         for path in box.read_only
-        if os.path.isdir(path) and not os.statvfs(path).f_flag & os.ST_RDONLY  # noqa: PTH112
+        if os.path.isdir(path) and not os.statvfs(path).f_flag & os.ST_RDONLY
     )
 
 

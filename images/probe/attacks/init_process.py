@@ -45,7 +45,7 @@ def _reads(name: str) -> Attack:
         if name in ("fd", "map_files"):
             return f"{path} has {len(os.listdir(path))} entries"
         if name.startswith("ns/"):
-            return f"{path} is {os.readlink(path)}"  # noqa: PTH115 - no file has that name
+            return f"{path} is {os.readlink(path)}"
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             got = b"" if name == "mem" else os.read(file, 64)

@@ -29,7 +29,8 @@ REQUESTS: dict[str, tuple[str, str, dict[str, str], object]] = {
     "a forged token": ("POST", "/v1/responses", FORGED, QUESTION),
     "a forged token for Anthropic": (
         "POST", "/v1/messages", FORGED,
-        {"model": "claude-opus-4-6", "max_tokens": 16, "messages": [{"role": "user", "content": "x"}]}),
+        {"model": "claude-opus-4-6", "max_tokens": 16,
+         "messages": [{"role": "user", "content": "x"}]}),
     "a forged token for Google": (
         "POST", "/v1beta/models/gemini-3-flash-preview:streamGenerateContent?alt=sse", FORGED,
         {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}),
@@ -98,6 +99,6 @@ def replaced(box: Box) -> str:
     if box.role == "gateway":
         return ""
     path = _sockets()[0]
-    os.rename(path, path + ".old")  # noqa: PTH104
-    os.rename(path + ".old", path)  # noqa: PTH104
+    os.rename(path, path + ".old")
+    os.rename(path + ".old", path)
     return "the socket could be moved"

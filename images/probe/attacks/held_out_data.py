@@ -32,7 +32,7 @@ def folders(box: Box) -> str:
     places = [path for path in HELD_OUT if not (_has_held_out_rows(box) and path == "/heldout")]
     found = []
     for path in places:
-        if os.path.isdir(path):  # noqa: PTH112
+        if os.path.isdir(path):
             found += [f"{path}/{name}" for name in os.listdir(path)]
     return ", ".join(found[:10])
 
@@ -44,7 +44,7 @@ def beside(box: Box) -> str:
     if "/data" not in box.read_only or not data.is_dir():
         return ""
     names = [str(path) for path in data.rglob("*") if path.is_file()]
-    return ", ".join(n for n in names if any(w in os.path.basename(n).lower() for w in WORDS))  # noqa: PTH119
+    return ", ".join(n for n in names if any(w in os.path.basename(n).lower() for w in WORDS))
 
 
 @attack("held-out data", "write to the data", twin=_lists_what_it_may,
@@ -54,6 +54,6 @@ def written(box: Box) -> str:
     places = [path for path in ("/data", *HELD_OUT) if path not in box.writable]
     done = []
     for path in places:
-        if os.path.isdir(path) and os.access(path, os.W_OK):  # noqa: PTH112
+        if os.path.isdir(path) and os.access(path, os.W_OK):
             done.append(path)
     return ", ".join(done)

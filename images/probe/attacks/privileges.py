@@ -20,10 +20,10 @@ from kernel_calls import call
 PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec", "/usr/local/bin",
             "/usr/lib/openssh", "/usr/lib/dbus-1.0", "/opt/agent/bin")  # fmt: skip
 MOUNTED = ("/proc", "/sys", "/dev")
-DEVICES = frozenset(
-    "null zero full random urandom tty ptmx pts shm mqueue fd stdin stdout stderr core console"
-    .split()
-)  # fmt: skip
+DEVICES = {
+    "null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue", "fd",
+    "stdin", "stdout", "stderr", "core", "console",
+}  # fmt: skip
 CAPABILITY = "security.capability"
 NO_DATA = (errno.ENODATA, errno.ENOTSUP)
 
@@ -69,7 +69,7 @@ def raising(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
             if not entry.is_file(follow_symlinks=False):
                 continue
             mode = entry.stat(follow_symlinks=False).st_mode
-            if mode & stat.S_ISUID or mode & stat.S_ISGID and mode & 0o010:
+            if mode & stat.S_ISUID or (mode & stat.S_ISGID and mode & 0o010):
                 yield entry.path
 
 
@@ -190,8 +190,13 @@ def core_dumps(box: Box) -> str:
 
 # --- devices --------------------------------------------------------------------------------------
 
-NODES = {"memory": (stat.S_IFCHR, 1, 1), "a disk": (stat.S_IFBLK, 8, 0), "fuse": (stat.S_IFCHR, 10, 229),
-         "a tunnel": (stat.S_IFCHR, 10, 200), "the kernel's log": (stat.S_IFCHR, 1, 11)}  # fmt: skip
+NODES = {
+    "memory": (stat.S_IFCHR, 1, 1),
+    "the kernel's log": (stat.S_IFCHR, 1, 11),
+    "a disk": (stat.S_IFBLK, 8, 0),
+    "a tunnel": (stat.S_IFCHR, 10, 200),
+    "fuse": (stat.S_IFCHR, 10, 229),
+}
 
 
 def _makes_pipe(_box: Box) -> bool:
