@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for reports in terminalreporter.stats.values()
         for report in reports
         for name, text in getattr(report, "sections", ())
-        if name == ATTACK_TABLE
+        if ATTACK_TABLE in name
     ]
     for text in dict.fromkeys(sections):
         terminalreporter.write_sep("-", ATTACK_TABLE)
