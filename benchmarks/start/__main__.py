@@ -20,6 +20,7 @@ import rich
 from rich.table import Table
 
 from benchmarks.start.measure import STEPS, Start, start_of_cli, start_of_run
+from runner.build import images
 from runner.engine.client import Engine
 
 RESULTS = Path(__file__).parents[1] / "results" / "start.json"
@@ -35,6 +36,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     engine = Engine.connect()
     try:
+        images.ensure(engine, images.everyday())
         version, found = engine.info().version, measured(engine, args.runs)
     finally:
         engine.close()

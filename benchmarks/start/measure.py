@@ -31,7 +31,7 @@ from runner.records.schema import Event, UsageRecord
 from runner.sandbox.removal import remove_run
 
 LOOK_SECONDS = 0.02
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 600.0  # the first run of a machine prepares data and measures train.py
 UNPROVED = "unproved"
 STEPS = ("containment.proved", "sandbox.opened", "turn.started")
 # What agentd gives a CLI (images/agent/turns.py).
@@ -63,14 +63,14 @@ def start_of_run(engine: Engine, agent: str, *, proved: bool) -> Start:
     """
     run_id = f"bench-start-{uuid.uuid4().hex[:8]}"
     with tempfile.TemporaryDirectory() as runs:
-        run_dir = RunDir(Path(runs) / run_id)
+        run_dir, said = RunDir(Path(runs) / run_id), Path(runs) / "said.log"
         lock = PROVED if proved else UNPROVED
         command = [sys.executable, "-m", "benchmarks.start.one_run", runs, run_id, agent, lock]
-        with _process(command) as process, contextlib.ExitStack() as stack:
-            stack.callback(remove_run, engine, run_id)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            asked = _first_request(run_dir, process)
+        try:
+            with _process(command, said) as process:
+                asked = _first_request(run_dir, process, said)
+        finally:
+            remove_run(engine, run_id)
         return _start(list(read_lines(run_dir.events, Event)), asked)
 
 
@@ -107,14 +107,19 @@ def start_of_cli(engine: Engine, agent: str) -> float:
 
 
 @contextlib.contextmanager
-def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        yield process
+def _process(command: list[str], said: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed at the end of the context; what it prints goes to a file."""
+    with (
+        said.open("wb") as log,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def _first_request(run_dir: RunDir, process: subprocess.Popen[bytes]) -> str:
+def _first_request(run_dir: RunDir, process: subprocess.Popen[bytes], said: Path) -> str:
     """The moment at which the run's gateway took its first request."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -122,7 +127,8 @@ def _first_request(run_dir: RunDir, process: subprocess.Popen[bytes]) -> str:
         if asked is not None:
             return asked.at
         if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"{run_dir.path.name} asked for nothing; exit {process.poll()}")
+            end = said.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{run_dir.path.name} asked for nothing: {end}")
         time.sleep(LOOK_SECONDS)
 
 
