@@ -131,6 +131,7 @@ def engine() -> Iterator[ScriptedEngine]:
     made = ScriptedEngine()
     yield made
     for container in made.containers_by_name.values():
+        container.channel.close()  # one that was given up early was never attached to
         container.theirs.close()
 
 
