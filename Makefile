@@ -21,7 +21,7 @@ CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call option,DATA,--data) $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu) \
 	$(call option,GPUS,--gpus) $(call option,CPU_SETS,--cpu-sets) \
 	$(call option,VERIFY,--verify) $(call option,K,--verify-seeds) \
-	$(call flag,RETRY_DISTURBED,--retry-disturbed)
+	$(call flag,RETRY_DISTURBED,--retry-disturbed) $(call flag,UNSAFE,--unsafe)
 BASELINE_OPTIONS = $(call option,SPACE,--space) $(call option,PRUNER,--pruner) \
 	$(call option,WORKERS,--workers) \
 	$(if $(ASK_AHEAD),$(if $(call flag,ASK_AHEAD,on),--ask-ahead,--no-ask-ahead))
@@ -36,9 +36,10 @@ SHARED = $(call option,STORAGE,--storage) $(call option,STUDY,--study)
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline space verify retest noise collect analyse import export optuna-dashboard \
 	ps top logs \
-	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
+	stop resume resume-all doctor prove clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
-	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines
+	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines \
+	bench-start
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,7 @@ help: ## show this help
 	@echo "    AS_PUBLISHED=automl-2026"
 	@echo "  models: MODEL BASE_URL RECORD=1 ORPHAN_MINUTES=10 ALLOW_UNPRICED=1"
 	@echo "  how a run is shown: LOG=view (live) | lines | json"
+	@echo "  although its lock is not shown to hold: UNSAFE=1 (the run is called unsafe wherever it is shown)"
 	@echo "  without a key: REHEARSAL=1    all other options: $(BAKEOFF) COMMAND --help"
 
 setup: ## make .venv with everything, and check that a Docker engine runs
@@ -68,7 +70,7 @@ venv:
 	@scripts/setup run
 
 demo: ready ## a rehearsed agent and a baseline in ten minutes, without a key
-	@$(LOGGED) demo
+	@$(LOGGED) demo $(call flag,UNSAFE,--unsafe)
 
 run: ready ## an agent's run: AGENT=opus|opus-1m|sonnet|gpt|gemini SEED=1
 	@$(LOGGED) run $(call quoted,$(AGENT)) $(CONDITIONS) $(MODEL_OPTIONS)
@@ -127,13 +129,16 @@ stop: venv ## end a run in an orderly way: RUN=gpt-s1
 	@$(BAKEOFF) stop $(call quoted,$(RUN))
 
 resume: ready ## continue a run that is suspended, or whose runner died: RUN=gpt-s1
-	@$(LOGGED) resume $(call quoted,$(RUN))
+	@$(LOGGED) resume $(call quoted,$(RUN)) $(call flag,UNSAFE,--unsafe)
 
 resume-all: ready ## continue every run that has no result and no runner, also suspended ones
 	@$(BAKEOFF) resume-all
 
 doctor: venv ## check this machine; nothing is started
 	@$(BAKEOFF) doctor
+
+prove: images ## try to break out of containers like a run's: PART=quick|all ROLE=trial
+	@$(BAKEOFF) prove $(call option,PART,--part) $(call option,ROLE,--role)
 
 clean-runs: venv ## remove finished runs from the engine; DATA=1: data too; RUN=gpt-s1: its results too
 	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN))) $(if $(filter 1,$(DATA)),--data)
@@ -215,6 +220,10 @@ bench-baselines: ready ## measure what samplers cost and find: SAMPLERS="tpe gp"
 	@scripts/setup dev
 	@.venv/bin/python -m benchmarks.baselines $(if $(SAMPLERS),--samplers $(SAMPLERS)) \
 	  $(if $(PARTS),--parts $(PARTS))
+
+bench-start: ready ## measure the time from a run's start to its first request of a model: N=5
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.start $(call option,N,--runs)
 
 bench-analysis: ## measure the tables and the whole analysis of 10,469 made-up trials in 60 runs
 	@scripts/setup analysis

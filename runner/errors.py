@@ -7,6 +7,7 @@
     │   ├── ImageError   an image is absent or did not build
     │   └── PathError    the engine answers, but what lies at a path cannot be read
     ├── SandboxError     a container or volume of a run did not do what it must
+    ├── LockError        a run's containers are not shown to hold what is in them
     └── SuspendedError   a run that is suspended: nothing failed that `resume` does not take up
 
 A message says what was being done and what is the case; the hint says what to do about it. `cause`
@@ -63,6 +64,10 @@ class PathError(EngineError):
 
 
 class SandboxError(BakeoffError):
+    cause = "sandbox"
+
+
+class LockError(BakeoffError):
     cause = "sandbox"
 
 

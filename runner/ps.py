@@ -24,6 +24,7 @@ from runner.watch.words import CONTESTANTS, readable
 
 STOPPED_SECONDS = 10.0  # a process that gave no sign of life for so long is stopped
 ENGINE_CHARS = 12  # of its id
+UNSAFE = "unsafe, "  # before the state of a run that went on without a proof of its lock
 BAR_CELLS = 4  # so that the table fits 80 columns
 
 
@@ -57,7 +58,7 @@ def runs_table(runs: Path, now: datetime | None = None) -> Table:
         shown = f"{run.metric.name} {value}" if heading == "best" and run.best else value
         table.add_row(
             escape(printable(run.run_id)),
-            escape(printable(run.state)),
+            escape(printable(UNSAFE * run.unsafe + run.state)),
             str(run.trials),
             shown if run.judged else f"{shown} {UNJUDGED}",
             "–" if run.verified is None else run.metric.shown(run.verified),

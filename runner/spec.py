@@ -97,39 +97,33 @@ class Knob(Frozen):
     when: Condition | None = None
 
 
-class OwnSampler(Frozen):
-    """A user's own sampler: its whole text, which a resumed run has whatever became of the file.
+class HashedText(Frozen):
+    """A text that a resumed run has whatever became of its file, and the hash that it must have."""
+
+    sha256: str
+    text: str
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if hashlib.sha256(self.text.encode()).hexdigest() != self.sha256:
+            raise ValueError("sha256 is not that of the text")
+        return self
+
+
+class OwnSampler(HashedText):
+    """A user's own sampler: the whole text of its file.
 
     Attributes:
         file: the name of the file, without folders.
         factory: the name in it that makes the sampler.
-        text: what the file held.
-        sha256: the hash of that text.
     """
 
     file: str
     factory: str
-    text: str
-    sha256: str
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if hashlib.sha256(self.text.encode()).hexdigest() != self.sha256:
-            raise ValueError("sha256 is not that of the text")
-        return self
 
 
-class PromptText(Frozen):
-    """A template of setup_prompts/optimisers/ as the run began with it, and its hash."""
-
-    sha256: str
-    text: str
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if hashlib.sha256(self.text.encode()).hexdigest() != self.sha256:
-            raise ValueError("sha256 is not that of the text")
-        return self
+class PromptText(HashedText):
+    """A template of setup_prompts/optimisers/ as the run began with it."""
 
 
 class Proposer(Frozen):
@@ -184,6 +178,7 @@ class RunSpec(Frozen):
     study: str | None = None
     base_url: str | None = None
     allow_unpriced: bool = False
+    unsafe: bool = False  # it goes on although its lock is not shown to hold
     verify: Verify = "best"
     verify_seeds: PositiveInt = VERIFY_SEEDS
     own_sampler: OwnSampler | None = None

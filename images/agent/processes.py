@@ -2,8 +2,8 @@
 
 Invariant: this module alone waits for children, so that an exit code is never lost to another
 waiter, and after `kill_everything` no process but PID 1 is left. The attacks it stops: a daemon
-that outlives its turn by leaving its process group, a fork bomb, and a SIGTERM to PID 1 from
-inside.
+that outlives its turn by leaving its process group, a fork bomb, a SIGTERM to PID 1 from inside,
+and lines in a turn's transcript that its CLI did not write.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import IO
 
 import pid1
 
@@ -48,20 +48,28 @@ class Reaper:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     def spawn(self, argv: list[str], *, cwd: str, env: Mapping[str, str]) -> Process:
-        """Start `argv` with empty standard input and piped output.
+        """Start `argv` with empty standard input, its output in two sockets.
 
-        The caller owns the two pipe ends in the result and closes them.
+        A pipe can be opened again by every process of the user, as /proc/<pid>/fd/1; a socket
+        cannot (ENXIO, fs/open.c and net/socket.c: `sock_no_open`). The caller owns the two
+        descriptors in the result and closes them.
 
         Raises:
             OSError: the program is not there or cannot be executed.
         """
-        popen = subprocess.Popen(
-            argv, cwd=cwd, env=dict(env), start_new_session=True, preexec_fn=_accept_sigterm,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        exit_code: asyncio.Future[int] = self._loop.create_future()
-        self._children[popen.pid] = (popen, exit_code)
-        return Process(popen.pid, exit_code, _detach(popen.stdout), _detach(popen.stderr))
+        with contextlib.ExitStack() as stack:
+            outputs = [socket.socketpair() for _ in range(2)]
+            for end in (end for pair in outputs for end in pair):
+                stack.enter_context(end)
+            (stdout, its_stdout), (stderr, its_stderr) = outputs
+            popen = subprocess.Popen(
+                argv, cwd=cwd, env=dict(env), start_new_session=True,
+                preexec_fn=pid1.undo_in_child,
+                stdin=subprocess.DEVNULL, stdout=its_stdout.fileno(), stderr=its_stderr.fileno(),
+            )  # fmt: skip
+            exit_code: asyncio.Future[int] = self._loop.create_future()
+            self._children[popen.pid] = (popen, exit_code)
+            return Process(popen.pid, exit_code, stdout.detach(), stderr.detach())
 
     def _reap(self) -> None:
         while True:
@@ -76,20 +84,6 @@ class Reaper:
                 popen.returncode = os.waitstatus_to_exitcode(status)
                 if not exit_code.done():
                     exit_code.set_result(popen.returncode)
-
-
-def _detach(stream: IO[bytes] | None) -> int:
-    """A descriptor of our own for the pipe, so that the Popen object no longer owns it."""
-    if stream is None:
-        raise ValueError("spawned without a pipe")
-    with stream:
-        return os.dup(stream.fileno())
-
-
-def _accept_sigterm() -> None:
-    """Undo in the child, before exec, that PID 1 blocks SIGTERM and ignores SIGINT."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def kill_everything() -> bool:
@@ -108,13 +102,12 @@ async def kill_everything() -> bool:
 def watch_sigterm(loop: asyncio.AbstractEventLoop, on_sigterm: Callable[[], None]) -> None:
     """Call `on_sigterm` for a SIGTERM from outside the container; ignore those from inside.
 
-    The kernel hides a sender outside the PID namespace as process 0. Signals must be blocked
-    (`block_signals`) before any thread starts.
+    Signals must be blocked (`block_signals`) before any thread starts.
     """
 
     def wait() -> None:
         while True:
-            if signal.sigwaitinfo({signal.SIGTERM}).si_pid == 0:
+            if pid1.is_from_outside(signal.sigwaitinfo({signal.SIGTERM})):
                 loop.call_soon_threadsafe(on_sigterm)
                 return
 

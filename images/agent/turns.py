@@ -119,7 +119,7 @@ class Turn:
 
 
 async def _pump(descriptor: int, handle: Callable[[bytes], None]) -> None:
-    """Pass everything that comes out of a pipe to `handle`, until its end."""
+    """Pass everything that comes out of a socket to `handle`, until its end."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=CHUNK_BYTES)
     pipe = os.fdopen(descriptor, "rb", buffering=0)

@@ -134,7 +134,7 @@ def spawn(config: TrialConfig, forwarder: Forwarder) -> subprocess.Popen[bytes]:
         stdout=forwarder.writer,
         stderr=forwarder.writer,
         start_new_session=True,
-        preexec_fn=_accept_sigterm,
+        preexec_fn=pid1.undo_in_child,
     )
     forwarder.close_writer()
     offer_to_oom_killer(child)
@@ -194,18 +194,13 @@ def watch(
 
 
 def _told_to_end() -> bool:
-    """SIGTERM has come from outside the container; the kernel shows no sender of such a signal.
+    """SIGTERM has come from outside the container.
 
     The attack that this stops: a train.py that dislikes its score so far and has itself stopped as
     if by the host, so that it is run again without charge.
     """
     found = signal.sigtimedwait({signal.SIGTERM}, 0)
-    return found is not None and found.si_pid == 0
-
-
-def _accept_sigterm() -> None:
-    """Let train.py get SIGTERM, as it would elsewhere; it inherits what is blocked here."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    return found is not None and pid1.is_from_outside(found)
 
 
 def end_all() -> None:

@@ -100,6 +100,12 @@ Rehearsal = Annotated[
 ]
 Record = Annotated[bool, typer.Option(help="Keep every request and response.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Another server of the same API.")]
+Unsafe = Annotated[
+    bool,
+    typer.Option(
+        "--unsafe", help="Go on if a probe of the run's lock fails; it is called unsafe then."
+    ),
+]
 AllowUnpriced = Annotated[bool, typer.Option(help="Run a model that has no known price.")]
 OrphanMinutes = Annotated[
     float, typer.Option(help="Minutes without a sign of its runner until no model is asked.")

@@ -50,6 +50,7 @@ from runner.cli.arguments import (
     TrainHours,
     Trials,
     TrialSeconds,
+    Unsafe,
     Usd,
     VerifySeeds,
     VerifyTexts,
@@ -98,6 +99,7 @@ def run_agent(
     orphan_minutes: OrphanMinutes = spec.ORPHAN_MINUTES,
     verify: VerifyTexts = "best",
     verify_seeds: VerifySeeds = spec.VERIFY_SEEDS,
+    unsafe: Unsafe = False,
 ) -> None:
     """Let an agent work on the task until a budget is spent."""
     bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
@@ -106,7 +108,7 @@ def run_agent(
         gpus=gpus, cpu_sets=cpu_sets, rehearsal=rehearsal, record=record, base_url=base_url,
         allow_unpriced=allow_unpriced,
         verify=verify, verify_seeds=verify_seeds,
-        retry_disturbed=retry_disturbed, orphan_minutes=orphan_minutes,
+        retry_disturbed=retry_disturbed, orphan_minutes=orphan_minutes, unsafe=unsafe,
     )  # fmt: skip
     _run_to_end(context.obj, options.agent_run(agent, asked, bounds, options.environment()))
 
@@ -154,6 +156,7 @@ def baseline(
     base_url: BaseUrl = None,
     allow_unpriced: AllowUnpriced = False,
     orphan_minutes: OrphanMinutes = spec.ORPHAN_MINUTES,
+    unsafe: Unsafe = False,
 ) -> None:
     """Let an optimiser work on the task, under the same conditions as an agent."""
     bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
@@ -164,7 +167,7 @@ def baseline(
         retry_disturbed=retry_disturbed, pruner=pruner, storage=storage, study=study,
         model=model, provider=provider, inner=inner, ratio=ratio, first=first,
         as_published=as_published, rehearsal=rehearsal, record=record, base_url=base_url,
-        allow_unpriced=allow_unpriced, orphan_minutes=orphan_minutes,
+        allow_unpriced=allow_unpriced, orphan_minutes=orphan_minutes, unsafe=unsafe,
     )  # fmt: skip
     run_spec = options.baseline_run(sampler, asked, bounds, options.environment())
     _run_to_end(context.obj, run_spec)
@@ -179,10 +182,11 @@ def samplers_described() -> str:
     return "\n\n".join(f"{row.name}: {row.description}" for row in rows)
 
 
-def resume(context: typer.Context, run_id: RunId) -> None:
+def resume(context: typer.Context, run_id: RunId, unsafe: Unsafe = False) -> None:
     """Continue a run that is suspended or whose runner died; what it has spent stays spent."""
     folders: Folders = context.obj
     run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
+    run_spec = run_spec.model_copy(update={"unsafe": run_spec.unsafe or unsafe})
     with connected_engine() as engine, shown_live(folders, run_id) as show:
         result = lifecycle.resume(
             options.with_key(run_spec, options.environment()), engine, folders.runs, show
@@ -245,13 +249,15 @@ def demo(
     context: typer.Context,
     trials: Annotated[int, typer.Option(help="Trials of each contestant.")] = 6,
     trial_seconds: Annotated[float, typer.Option(help="Training seconds of a trial.")] = 5.0,
+    unsafe: Unsafe = False,
 ) -> None:
     """Run a rehearsed agent and an Optuna baseline on real text, and compare them."""
     folders: Folders = context.obj
     seed = free_seed(folders.runs, ("gpt", "tpe"))
     asked = options.RunOptions(
-        seed=seed, trial_seconds=trial_seconds, rehearsal=True, verify_seeds=DEMO_VERIFY_SEEDS
-    )
+        seed=seed, trial_seconds=trial_seconds, rehearsal=True, verify_seeds=DEMO_VERIFY_SEEDS,
+        unsafe=unsafe,
+    )  # fmt: skip
     bounds = spec.budget(hours=1.0, trials=trials)
     _demo_run(
         folders,

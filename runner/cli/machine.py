@@ -1,4 +1,4 @@
-"""The commands for this machine and its engine: doctor, clean-runs, images."""
+"""The commands for this machine and its engine: doctor, prove, clean-runs, images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from runner import clean, options, spec
 from runner.build import images
 from runner.cli import terminal
 from runner.cli.context import connected_engine
+from runner.errors import unknown_name
 from runner.preflight import checks
+from runner.proof import boxes, table
+from runner.proof.prove import prove
+from runner.records.containment import Part
 
 
 def doctor(context: typer.Context) -> None:
@@ -24,6 +28,34 @@ def doctor(context: typer.Context) -> None:
         table.add_row("ok" if finding.ok else "[red]no[/]", finding.subject, escape(finding.detail))
     terminal.print_table(table)
     if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def prove_lock(
+    part: Annotated[
+        Part, typer.Option("--part", help="quick: what each run tries before its first turn.")
+    ] = "all",
+    roles: Annotated[
+        list[str] | None, typer.Option("--role", help="Only this container; may be repeated.")
+    ] = None,
+) -> None:
+    """Try to break out of containers like those of a run, and print what came of each attack.
+
+    The findings of slow attacks are kept for the runs of this machine until its next boot.
+    """
+    names = boxes.roles()
+    for role in roles or ():
+        if role not in names:
+            raise unknown_name("container", role, names)
+    with connected_engine() as engine:
+        made = boxes.boxes_of_this_machine(engine)
+        asked = {name: box for name, box in made.items() if not roles or name in roles}
+        proof = prove(engine, asked, part)
+    terminal.print_table(table.attack_table(proof))
+    for line in table.failures(proof):
+        rich.print(f"[red]{escape(line)}[/]")
+    rich.print(table.summary(proof))
+    if proof.failed:
         raise typer.Exit(1)
 
 

@@ -19,6 +19,7 @@ from runner.referee.noise import NOISE_FILE, NoiseFloor
 from runner.results.rows import NOTHING, Row, short_duration
 from runner.spec import RunSpec
 
+UNSAFE = "its lock was not shown to hold, and it went on; see containment.json"
 ORDERLY_CAUSES = ("budget", "user")  # of a run's end; any other one makes the exit code 1
 
 
@@ -32,7 +33,8 @@ def print_result(runs: Path, result: RunResult) -> None:
     best, metric = result.best_measured, result.metric
     measured = f"{metric.name} {metric.shown(best.value)} (trial {best.trial})" if best else "none"
     marked = " [yellow](rehearsed: a scripted model, no money spent)[/]" if result.rehearsed else ""
-    rich.print(f"[bold]{result.run_id}[/] ended by [bold]{result.ended_by}[/]{marked}")
+    unsafe = f" [red](unsafe: {UNSAFE})[/]" if result.unsafe else ""
+    rich.print(f"[bold]{result.run_id}[/] ended by [bold]{result.ended_by}[/]{marked}{unsafe}")
     if result.cause not in ORDERLY_CAUSES:
         rich.print(f"  cause: {result.cause}: {escape(result.detail)}")
     rich.print(f"  best measured: {measured}; trials: {result.trials_by_status}")
@@ -65,6 +67,8 @@ def print_rows(rows: list[Row]) -> None:
             rich.print(escape(f"{Path(row.files).name}: proposed by {row.proposed_by}"))
     if any(row.compute_usd is not None for row in rows):
         rich.print("cost: of the model, if there is one, + of the devices")
+    if any(row.unsafe for row in rows):
+        rich.print(f"! unsafe: {UNSAFE}")
     if any(row.rehearsed and row.cost_usd is not None for row in rows):
         rich.print("* rehearsed: what a scripted model would have cost; no money was spent")
 
@@ -126,7 +130,7 @@ def _print_comparison(rows: list[Row]) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        Path(row.files).name,
+        Path(row.files).name + " !" * row.unsafe,
         row.trials,
         row.best_measured,
         row.best_claimed,

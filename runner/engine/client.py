@@ -92,6 +92,16 @@ class Engine(ImageStore):
         with translated("asking the engine for the address of its machine"):
             return machine_address(self._client.info(), self._api.inspect_network(lockdown.BRIDGE))
 
+    def network_addresses(self) -> list[str]:
+        """The IPv4 addresses of the engine's bridges and of the containers that run, once each."""
+        with translated("asking the engine for its networks"):
+            networks, running = self._api.networks(), self._api.containers()
+        found = [machine_address({}, body) for body in networks if body["IPAM"]["Config"]]
+        for body in running:
+            ends = (body.get("NetworkSettings") or {}).get("Networks") or {}
+            found += [end.get("IPAddress", "") for end in ends.values()]
+        return [address for address in dict.fromkeys(found) if address]
+
     # --- containers ---------------------------------------------------------------------------
 
     def create(self, spec: ContainerSpec) -> str:

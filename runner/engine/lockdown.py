@@ -6,8 +6,9 @@ container is a line below. There is no way around this page:
 no other module asks the engine for a container.
 
 The attack that this stops: code of an agent that wants to reach the network, the host, the key,
-another run, or more than its share of the machine. The engine's own seccomp and AppArmor profiles
-stay in force, because nothing here switches them off.
+another run, or more than its share of the machine. The system calls are those of a profile of ours
+(`seccomp.py`), stricter than the engine's. The engine's AppArmor profile stays in force, because
+nothing here switches it off.
 
 Where the sizes come from: `runner/limits.toml` has a table for each role, and `sizes` turns it
 into numbers for one machine. A container that a program of ours needs for a moment (to read one
@@ -21,6 +22,7 @@ from typing import Any, TypedDict
 
 import docker.types
 
+from runner.engine import seccomp
 from runner.engine.containers import ContainerSpec, EngineInfo, Mount
 from runner.errors import SandboxError
 from runner.limits import Limit
@@ -39,6 +41,12 @@ BRIDGE_ROLES: Mapping[str, str] = {
 
 # Docker's json-file driver keeps every byte unless it is told otherwise.
 LOG_OPTIONS = {"max-size": "20m", "max-file": "3"}
+
+ULIMITS = (
+    # No core file: on a host whose core pattern is a path, it would lie on a volume, with the
+    # memory of the process in it; where the pattern is a program, that runs as root on the host.
+    docker.types.Ulimit(name="core", soft=0, hard=0),
+)
 
 
 def host_config(spec: ContainerSpec) -> dict[str, Any]:
@@ -59,7 +67,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "shm_size": spec.shm_bytes,  # /dev/shm
         # Rights: no capability, and no program (setuid or other) can gain one.
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
+        "security_opt": ["no-new-privileges", f"seccomp={_system_calls()}"],
         # Shares of the machine. Equal bounds mean no swap: `memswap_limit` is memory plus swap.
         "pids_limit": spec.pids,
         "mem_limit": spec.memory_bytes,
@@ -67,6 +75,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "nano_cpus": int(spec.cpus * 1e9),
         "cpu_shares": spec.cpu_weight,
         "cpuset_cpus": spec.cpuset,  # the cores of a trial that has a set of them to itself
+        "ulimits": [*ULIMITS],
         # Log: 60 MB on the engine's disk, however much is printed.
         "log_config": docker.types.LogConfig(type="json-file", config=LOG_OPTIONS),
         # Devices: none but the GPU of a trial that was given one.
@@ -146,6 +155,11 @@ def _network(spec: ContainerSpec) -> str:
             hint="BRIDGE_ROLES in runner/engine/lockdown.py lists the roles that may have a bridge",
         )
     return spec.network
+
+
+def _system_calls() -> str:
+    """The seccomp profile as this engine takes it: its text."""
+    return seccomp.text()
 
 
 def _volume(mount: Mount) -> docker.types.Mount:

@@ -32,6 +32,7 @@ class RunOptions:
     record: bool = False
     base_url: str | None = None
     allow_unpriced: bool = False
+    unsafe: bool = False
     verify: str = "best"
     verify_seeds: int = spec.VERIFY_SEEDS
     retry_disturbed: bool = False

@@ -223,6 +223,7 @@ def _common(kind: str, name: str, asked: RunOptions, task: Task, budget: Budget)
             "verify": verify_texts(asked.verify),
             "verify_seeds": asked.verify_seeds,
             "retry_disturbed": asked.retry_disturbed,
+            "unsafe": asked.unsafe,
         }
     )
 

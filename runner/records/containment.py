@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from runner.records.layout import RunDir
 from runner.records.schema import Record
 
 Outcome = Literal["held", "broken", "unproven"]
 Part = Literal["quick", "all"]
+Standing = Literal["held", "unsafe", "refused", "not proved"]
 
 
 class Finding(BaseModel):
@@ -70,3 +72,24 @@ class Containment(Record):
     def failed(self) -> tuple[Finding, ...]:
         """What is not shown to hold."""
         return tuple(one for one in self.findings + self.slow if one.outcome != "held")
+
+    @property
+    def standing(self) -> Standing:
+        """What it comes to, in a word; `refused` where the run has not gone on."""
+        if self.unsafe:
+            return "unsafe"
+        return "refused" if self.failed else "held"
+
+
+def read_containment(run_dir: RunDir) -> Containment | None:
+    """The proof of a run's lock; None where there is none, or where it cannot be read."""
+    try:
+        return Containment.model_validate_json(run_dir.containment.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def is_unsafe(run_dir: RunDir) -> bool:
+    """Whether a person let the run go on although its lock was not shown to hold."""
+    found = read_containment(run_dir)
+    return found is not None and found.unsafe

@@ -303,6 +303,7 @@ class ModelUse(Record):
 class RunResult(Record):
     """`result.json`: how a run ended. `ended_by` names the budget, or the cause of an early end.
 
+    `unsafe` says that the run went on although its lock was not shown to hold.
     Of an agent's run, `since_last_trial` is what was spent after the last trial was asked for, and
     `in_turns_without_trial` what was spent in all turns (but the closing one) that asked for none.
     Of a baseline that uses a model, `proposals` counts its trials by who proposed them, `fallbacks`
@@ -317,6 +318,7 @@ class RunResult(Record):
     task: str
     metric: Metric
     rehearsed: bool
+    unsafe: bool = False
     ended_by: str
     cause: str
     detail: str = ""

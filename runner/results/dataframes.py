@@ -39,7 +39,8 @@ from runner.results.settings import settings
 RUN_DTYPES = {
     "run": "string", "contestant": "string", "kind": "string", "model": "string", "seed": "Int64",
     "task": "string", "metric": "string", "unit": "string", "direction": "string",
-    "comparison": "string", "judged": "boolean", "rehearsed": "boolean", "ended_by": "string",
+    "comparison": "string", "judged": "boolean", "rehearsed": "boolean", "unsafe": "boolean",
+    "ended_by": "string",
     "cause": "string", "began_at": "string", "trial_seconds": "float64", "budget": "string",
     "budget_share": "float64", "trials": "Int64", "wall_seconds": "float64",
     "train_seconds": "float64", "device_seconds": "float64", "compute_usd_per_hour": "float64",
@@ -153,7 +154,8 @@ class _Rows:
                 "task": run.task, "metric": run.metric.name, "unit": run.metric.unit,
                 "direction": run.metric.direction,
                 "comparison": f"{run.heading}, {run.metric.name} ({run.metric.lower} is better)",
-                "judged": run.judged, "rehearsed": run.rehearsed, "ended_by": run.ended_by,
+                "judged": run.judged, "rehearsed": run.rehearsed, "unsafe": run.unsafe,
+                "ended_by": run.ended_by,
                 "cause": result.cause if result else "",
                 "began_at": result.began_at if result else "",
                 "trial_seconds": run.trial_seconds, "budget": json.dumps(run.budget),
@@ -282,7 +284,7 @@ class _Rows:
                 "direction": run.metric.direction,
                 "comparison": f"{run.task or folder.name}, imported, {run.metric.name} "
                 f"({'lower' if sign > 0 else 'higher'} is better)",
-                "judged": False, "rehearsed": False, "ended_by": "", "cause": "",
+                "judged": False, "rehearsed": False, "unsafe": False, "ended_by": "", "cause": "",
                 "began_at": next((trial.at for trial in trials if trial.at), ""),
                 "budget": "{}", "trials": len(trials), "train_seconds": seconds or None,
                 "usd": usd or None, "first": values[0] if values else None,

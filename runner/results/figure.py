@@ -153,21 +153,29 @@ def _by_contestant(runs: Sequence[Run]) -> list[list[Run]]:
 def _labels(runs: Sequence[Run]) -> list[str]:
     """What the legend says of runs that have a task and a metric in common."""
     if len(runs) <= MANY_RUNS:
-        return [_label(run.run_id, rehearsed=run.rehearsed) for run in runs]
+        return [_label(run.run_id, [run]) for run in runs]
     return [
         _label(
             group[0].run_id if len(group) == 1 else f"{group[0].contestant}, {len(group)} runs",
-            rehearsed=any(run.rehearsed for run in group),
+            group,
         )
         for group in _by_contestant(runs)
     ]
 
 
-def _label(name: str, *, rehearsed: bool) -> str:
-    """The name, without its middle if it is long: its end tells seeds apart."""
+def _label(name: str, runs: Sequence[Run]) -> str:
+    """The name, without its middle if it is long: its end tells seeds apart.
+
+    It says of runs that any of them was rehearsed or is unsafe.
+    """
     half = LABEL_CHARS // 2
     short = plain(name if len(name) <= LABEL_CHARS else f"{name[:half]}...{name[3 - half :]}")
-    return f"{short} (rehearsed)" if rehearsed else short
+    marks = {
+        "rehearsed": any(run.rehearsed for run in runs),
+        "unsafe": any(run.unsafe for run in runs),
+    }
+    marked = ", ".join(mark for mark, is_true in marks.items() if is_true)
+    return f"{short} ({marked})" if marked else short
 
 
 def legend_inches(labels: Sequence[str]) -> float:

@@ -22,6 +22,7 @@ from runner.claims.claim import Claims
 from runner.claims.fidelity import Fidelity, reconcile
 from runner.metrics import VAL_BPB, Metric
 from runner.records.best import UNJUDGED, are_judged, best_trial, measured_value, own_trials
+from runner.records.containment import Containment, Standing
 from runner.records.layout import RunDir
 from runner.records.proposal import counts
 from runner.records.schema import Event, Record, RunResult, TrialRecord, UsageRecord
@@ -66,10 +67,16 @@ class Run:
     compute_usd_per_hour: float | None = None
     space: Any = None  # of its spec: the search space that a baseline was given
     searches: Searched = "given space"  # by its spec: what a baseline searches
+    containment: Standing = "not proved"  # what was found of its lock
 
     @property
     def run_id(self) -> str:
         return self.path.name
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether it went on although its lock was not shown to hold."""
+        return self.containment == "unsafe"
 
     @cached_property
     def judged(self) -> bool:
@@ -231,6 +238,7 @@ class _Reader:
     def run(self) -> Run:
         spec = self._read(self.files.spec, fields_of) or {}
         result = self._read(self.files.result, RunResult.model_validate_json)
+        proved = self._read(self.files.containment, Containment.model_validate_json)
         metric = self._metric(spec, result)
         usage = self._records(self.files.usage, UsageRecord)
         if result is not None:
@@ -257,6 +265,7 @@ class _Reader:
             compute_usd_per_hour=price_of(asked.get("budget"), self.price),
             space=asked.get("space"),
             searches=searched(asked.get("proposer")),
+            containment=_standing(proved, result),
             problems=tuple(self._complaints()),
         )
 
@@ -325,3 +334,10 @@ class _Reader:
             return (last - first).total_seconds()
         except (IndexError, ValueError, TypeError):
             return 0.0
+
+
+def _standing(proved: Containment | None, result: RunResult | None) -> Standing:
+    """What was found of a run's lock; the result repeats it where it was unsafe."""
+    if result is not None and result.unsafe:
+        return "unsafe"
+    return "not proved" if proved is None else proved.standing

@@ -41,6 +41,7 @@ class Row:
     cost_usd: float | None  # None if no model was asked
     compute_usd: float | None  # None where a device has no price
     rehearsed: bool
+    unsafe: bool
     task: str
     metric: str  # its name
     direction: str
@@ -80,7 +81,7 @@ def headings(metric: str) -> tuple[str, ...]:
 def to_row(run: Run, seen_from: Path) -> Row:
     """The run in words; `files` is its directory as reached from another directory."""
     return Row(
-        contestant=run.contestant,
+        contestant=run.contestant + " (unsafe)" * run.unsafe,
         seed=str(run.seed),
         trials=f"{len(run.own_trials)} ({run.count('ok')}/{run.count(*FAILURES)})",
         best_measured=_marked(run, value_shown(run.metric, run.best_value)),
@@ -100,6 +101,7 @@ def to_row(run: Run, seen_from: Path) -> Row:
         cost_usd=run.cost_usd if run.usage else None,
         compute_usd=run.compute_usd,
         rehearsed=run.rehearsed,
+        unsafe=run.unsafe,
         task=run.task,
         metric=run.metric.name,
         direction=run.metric.direction,

@@ -38,6 +38,13 @@ def write_summary(runs: Sequence[Run], folder: Path, *, figure: bool) -> None:
             "their dollars were never spent, and they say nothing about the model they stand for.",
             "",
         ]
+    if any(run.unsafe for run in runs):
+        lines += [
+            "Runs marked *unsafe* went on (`UNSAFE=1`) although their lock was not shown to hold: "
+            "what they measured may owe something to what is outside of it. Their "
+            "`containment.json` says which probes failed.",
+            "",
+        ]
     for _, compared in groupby(runs, key=lambda run: run.comparison):
         lines += _task_section(list(compared), folder)
     metrics = list({run.comparison[1:3]: run.metric for run in runs}.values())

@@ -28,7 +28,7 @@ STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 
 RUN_COLUMNS = (
     *("run_id", "contestant", "kind", "seed", "task", "trial_seconds", "budget", "rehearsed"),
-    *("began_at", "ended_at", "ended_by", "cause", "trials", *STATUSES, "proposals"),
+    *("containment", "began_at", "ended_at", "ended_by", "cause", "trials", *STATUSES, "proposals"),
     *("metric", "unit", "direction", "best_value", "best_trial", "best_claimed"),
     *(
         "judged",
@@ -54,6 +54,7 @@ TRIAL_COLUMNS = (
     *("judged", "judge_seed", "declared_seconds", "scoring_seconds", "disturbed"),
     *("ended_at", "peak_memory_bytes", "exit_code", "parent", "commit", "sha256", "hypothesis"),
     *("category", "knobs", "knobs_changed", "other_changes", "rehearsed", "proposed_by"),
+    *("containment",),
 )
 OF_THE_LEDGER = tuple(name for name in TRIAL_COLUMNS if name in TrialRecord.model_fields)
 EXPERIMENT_COLUMNS = (
@@ -109,6 +110,7 @@ def _run_row(run: Run) -> dict[str, Any]:
         "trial_seconds": "" if run.trial_seconds is None else run.trial_seconds,
         "budget": run.budget or "",
         "rehearsed": run.rehearsed,
+        "containment": run.containment,
         "began_at": result.began_at if result else "",
         "ended_at": result.ended_at if result else "",
         "ended_by": run.ended_by,
@@ -160,7 +162,8 @@ def _trial_row(run: Run, trial: TrialRecord) -> dict[str, Any]:
     fields = {name: getattr(trial, name) for name in OF_THE_LEDGER}
     named = {"run_id": run.run_id, "contestant": run.contestant, "seed": run.seed}
     proposed_by = trial.proposal.by if trial.proposal else ""
-    return named | {"metric": run.metric.name, "proposed_by": proposed_by} | fields
+    of_run = {"metric": run.metric.name, "containment": run.containment}
+    return named | of_run | {"proposed_by": proposed_by} | fields
 
 
 def _experiment_rows(run: Run) -> Iterator[dict[str, Any]]:

@@ -70,7 +70,7 @@ def provider_url(spec: RunSpec) -> str:
 
 def judge_of(context: RunContext) -> ContainerPlan:
     """The run's judge."""
-    machine, measured = context.engine.info(), Calibration.of(context.spec)
+    machine, measured = context.machine, Calibration.of(context.spec)
     reference = measured.key if measured else ""
     config = judge_config(context.task, machine, context.deadline_seconds, reference)
     data = {heldout_volume(context.data_volume): "/heldout"}

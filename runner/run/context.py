@@ -7,6 +7,7 @@ import queue
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from runner import __version__
@@ -14,6 +15,7 @@ from runner.agents import Agent, load_agent
 from runner.build import images, inventory
 from runner.build.images import image_tag
 from runner.engine.client import Engine
+from runner.engine.containers import EngineInfo
 from runner.errors import ImageError
 from runner.records.files import write_whole
 from runner.records.journal import Journal
@@ -63,6 +65,11 @@ class RunContext:
     token: str
     resumed: bool = False
     judging: Judging = field(default_factory=Judging)
+
+    @cached_property
+    def machine(self) -> EngineInfo:
+        """The engine's machine, as it is in this life of the run."""
+        return self.engine.info()
 
     def agent(self) -> Agent:
         """The agent that competes in this run."""

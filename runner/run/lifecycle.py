@@ -1,7 +1,7 @@
 """The steps of a run, in order. No step reads what a later step writes.
 
-    checks → images and data → the run's directory → sandbox → the loop → collect and settle →
-    result.json
+    checks → images and data → the run's directory → sandbox and the proof of its lock → the loop →
+    collect and settle → result.json
 
 `start` takes all of them. `resume` takes those from the sandbox on, with what the journal, the
 ledger and the usage say was spent; so does a run whose engine went away and came back, in the same
@@ -31,6 +31,7 @@ from runner.records.schema import RunResult, Spent
 from runner.run.container_plan import agent_plan, provider_url
 from runner.run.context import image_names, open_context, versions
 from runner.run.lives import journal_finish, see_through, was_opened, write_result
+from runner.run.lock_proof import Prove, prove_lock
 from runner.run.loop_parts import Ending
 from runner.run.proposal_costs import ProposalCosts
 from runner.run.settlement import UsageLog, settle_abandoned
@@ -43,8 +44,21 @@ from runner.tasks import Task, load_task, pristine_text
 from runner.trials.orders.pending import end_pending
 
 
-def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
+def start(
+    spec: RunSpec,
+    engine: Engine,
+    runs: Path,
+    show: Show,
+    prove: Prove = prove_lock,
+) -> RunResult:
     """Make a new run and see it through.
+
+    Args:
+        spec: the run.
+        engine: where its containers run.
+        runs: the folder of all runs.
+        show: is called with (role, line) of what the containers print for people.
+        prove: how its lock is proved, as in `see_through`.
 
     Raises:
         BakeoffError: the run could not start, or the engine or the disk failed under it. What was
@@ -62,7 +76,7 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
         write_whole(run_dir.spec, spec.model_dump_json(indent=2) + "\n")
         with held(run_dir):
             context = open_context(spec, engine, run_dir, task, volume, show)
-            return see_through(context, Spent())
+            return see_through(context, Spent(), prove)
     except BakeoffError as error:
         if was_opened(Journal(run_dir)):
             _say_how_to_continue(error, run_dir)
@@ -71,8 +85,12 @@ def start(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
         raise
 
 
-def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
+def resume(
+    spec: RunSpec, engine: Engine, runs: Path, show: Show, prove: Prove = prove_lock
+) -> RunResult:
     """Go on with a run whose runner died or was interrupted: same budgets, images, code and data.
+
+    The arguments are those of `start`.
 
     Raises:
         UserError: the run is finished, another runner has it, or its data is gone.
@@ -97,7 +115,7 @@ def resume(spec: RunSpec, engine: Engine, runs: Path, show: Show) -> RunResult:
         opened = was_opened(Journal(run_dir))
         context = open_context(spec, engine, run_dir, task, volume, show, resumed=opened)
         try:
-            return see_through(context, last_spent(run_dir))
+            return see_through(context, last_spent(run_dir), prove)
         except BakeoffError as error:
             _say_how_to_continue(error, run_dir)
             raise

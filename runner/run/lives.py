@@ -1,6 +1,6 @@
 """A run from its open sandbox to its result, in as many lives as the engine makes of it.
 
-    sandbox → the loop → collect and settle → result.json
+    sandbox, and the proof of its lock beside it → the loop → collect and settle → result.json
 
 A life ends with the run, with a suspension, or because the engine failed; then another one begins
 in the same process, once the engine answers.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import queue
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from runner.budget_clock import BudgetClock
@@ -25,19 +26,27 @@ from runner.recovery.engine_loss import EngineLoss
 from runner.recovery.wishes import Kind, Terminal, Wish, Wishes, taken_up
 from runner.run.container_plan import container_plans
 from runner.run.context import RunContext
+from runner.run.lock_proof import Prove, prove_lock
 from runner.run.loop_parts import Ending
 from runner.run.result import run_result
 from runner.run.settlement import UsageLog, settle
 from runner.run.wiring import build_loop
 from runner.sandbox.removal import remove_run
-from runner.sandbox.sandbox import Sandbox, new_token
+from runner.sandbox.sandbox import Beside, Sandbox, new_token
 from runner.trials.judging import Judging
 
 OPENED = "sandbox.opened"
 
 
-def see_through(context: RunContext, before: Spent) -> RunResult:
-    """See the run through, in as many lives as the engine makes of it."""
+def see_through(context: RunContext, before: Spent, prove: Prove = prove_lock) -> RunResult:
+    """See the run through, in as many lives as the engine makes of it.
+
+    Args:
+        context: the run.
+        before: what earlier lives spent.
+        prove: is called in each life, with the context and role → container, while the sandbox
+            opens; what it raises ends the life.
+    """
     run_dir, journal = context.run_dir, context.journal
     wishes, loss = Wishes(run_dir, Terminal()), EngineLoss(context.engine, journal)
     with run_log.kept(run_dir), taken_up(wishes):
@@ -48,7 +57,7 @@ def see_through(context: RunContext, before: Spent) -> RunResult:
                 if context.resumed:  # something may be left of an earlier life
                     remove_run(context.engine, context.spec.run_id, volumes=False)
                 clock = BudgetClock(context.spec.budget, before)
-                result = _live(context, clock, wishes)
+                result = _live(context, clock, wishes, partial(prove, context))
             except BakeoffError as error:
                 if not was_opened(journal) or run_dir.result.exists():
                     raise
@@ -97,18 +106,20 @@ def _next_life(
         raise
 
 
-def _live(context: RunContext, clock: BudgetClock, wishes: Wishes) -> RunResult:
+def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, beside: Beside) -> RunResult:
     """Open the sandbox, run the loop, collect, settle with the gateway, and write the result.
 
     Raises:
+        LockError: the sandbox is not shown to hold what is in it.
         SuspendedError: the run cannot or shall not go on now; its volumes are kept.
         BakeoffError: the engine or the disk failed.
     """
     usage = UsageLog(context.run_dir, context.journal, clock)
     context.journal.write("run.resumed" if context.resumed else "run.started", **_facts(context))
     sandbox = Sandbox(
-        context.engine, context.spec.run_id, container_plans(context), context.inbox, context.show
-    )
+        context.engine, context.spec.run_id, container_plans(context), context.inbox, context.show,
+        beside,
+    )  # fmt: skip
     sandbox.keep_volumes = context.resumed
     with sandbox:
         context.journal.write(OPENED)

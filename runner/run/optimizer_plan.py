@@ -40,7 +40,8 @@ def optimizer_plan(context: RunContext) -> ContainerPlan:
         volumes["storage"] = ("/run/storage", True)
     if asked is not None:
         volumes["gateway"] = ("/run/gateway", True)
-    return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
+    image = context.image("optimizer")
+    return ContainerPlan("optimizer", image, as_config(config), volumes, waits=True)
 
 
 def _model_config(context: RunContext, asked: Proposer) -> ModelConfig:

@@ -10,6 +10,7 @@ from typing import Any
 from runner.budget_clock import BudgetClock
 from runner.claims import reader as claims
 from runner.metrics import Metric
+from runner.records.containment import is_unsafe
 from runner.records.files import read_lines
 from runner.records.layout import RunDir
 from runner.records.proposal import FALLBACK, counts
@@ -47,6 +48,7 @@ def run_result(
         task=spec.task,
         metric=spec.metric,
         rehearsed=spec.rehearsed,
+        unsafe=is_unsafe(context.run_dir),
         ended_by=ending.ended_by,
         cause=ending.cause,
         detail=ending.detail,

@@ -138,7 +138,7 @@ def _executor(context: RunContext) -> Executor:
 
 def trainer_of(context: RunContext) -> Trainer:
     """What all trials of a run share."""
-    spec, machine, limit = context.spec, context.engine.info(), limits()["trial"]
+    spec, machine, limit = context.spec, context.machine, limits()["trial"]
     return Trainer(
         image=context.image("trainer"),
         data_volume=context.data_volume,
@@ -157,4 +157,4 @@ def trainer_of(context: RunContext) -> Trainer:
 def lease_of(context: RunContext) -> DeviceLease:
     """The lease of the devices that a run's trials train on."""
     spec = context.spec
-    return DeviceLease.of_trials(context.engine.info(), spec.all_gpus, spec.cpu_sets)
+    return DeviceLease.of_trials(context.machine, spec.all_gpus, spec.cpu_sets)

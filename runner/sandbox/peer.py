@@ -79,6 +79,7 @@ class Peer:
         files: folder → the files to put there before it starts.
         take: is given each message in the thread that reads it; what it takes (True) does not get
             into the inbox.
+        waits: its `ready` is answered by `admit` alone, however early it comes.
     """
 
     def __init__(
@@ -90,8 +91,11 @@ class Peer:
         show: Show,
         files: Mapping[str, Mapping[str, bytes]] | None = None,
         take: Take | None = None,
+        *,
+        waits: bool = False,
     ) -> None:
         self.spec = spec
+        self.waits = waits
         self.container = ""
         self._engine = engine
         self._start_line = _start_lines(config)
@@ -106,6 +110,9 @@ class Peer:
         self._log_lines = LogLines()
         self._started = threading.Event()
         self._exited = threading.Event()
+        self._news = threading.Event()  # it has started, it has ended, or it is not wanted
+        self._admitting = threading.Lock()
+        self._admitted, self._is_ready = not waits, False
         self._closing = False
         self._last_lines: list[str] = []
         self._started_at = ""
@@ -143,8 +150,8 @@ class Peer:
         self._life += 1
         if self._channel is not None:
             self._channel.close()
-        self._started.clear()
-        self._exited.clear()
+        for event in (self._started, self._exited, self._news):
+            event.clear()
         self.open()
         self.wait_started()
 
@@ -154,19 +161,26 @@ class Peer:
         Raises:
             SandboxError: it ended before that, or sent nothing within `STARTED_TIMEOUT_SECONDS`.
         """
-        deadline = time.monotonic() + STARTED_TIMEOUT_SECONDS
-        while not self._started.wait(0.05):
+        self._news.wait(STARTED_TIMEOUT_SECONDS)
+        if not self._started.is_set():
             exited = self._exited.is_set() or self._closing
-            if exited or time.monotonic() > deadline:
-                what = "it ended" if exited else f"no answer in {STARTED_TIMEOUT_SECONDS:.0f} s"
-                raise SandboxError(
-                    f"starting {self.spec.name}: {what}; its last lines: {self.last_lines()}",
-                    hint="`bakeoff --verbose` prints all that the containers say",
-                )
+            what = "it ended" if exited else f"no answer in {STARTED_TIMEOUT_SECONDS:.0f} s"
+            raise SandboxError(
+                f"starting {self.spec.name}: {what}; its last lines: {self.last_lines()}",
+                hint="`bakeoff --verbose` prints all that the containers say",
+            )
+
+    def admit(self) -> None:
+        """Let a container that waits begin: its `ready` is answered, now or when it comes."""
+        with self._admitting:
+            self._admitted = True
+            if self._is_ready:
+                self._answer_ready()
 
     def give_up(self) -> None:
         """Open it no further: whoever does gets an error, and what was made is removed."""
         self._closing = True
+        self._news.set()
 
     def has_exited(self) -> bool:
         """Whether the container has ended, as far as is known."""
@@ -254,6 +268,7 @@ class Peer:
         finally:
             if life == self._life:
                 self._exited.set()
+                self._news.set()
         exit_code = state.exit_code if state else None
         self._inbox.put(ContainerExited(self.spec.role, exit_code, self.last_lines()))
 
@@ -294,14 +309,21 @@ class Peer:
         if message is None:
             self._last_lines = [*self._last_lines, line[:MAX_LINE_CHARS]][-KEPT_LINES:]
             self._show(self.spec.role, line)
-        elif isinstance(message, Ready) and self._channel is not None:
-            self._version = message.version
-            with contextlib.suppress(EngineError):
-                self._channel.send(self._start_line(message.version))
+        elif isinstance(message, Ready):
+            with self._admitting:
+                self._version, self._is_ready = message.version, True
+                if self._admitted:
+                    self._answer_ready()
         elif isinstance(message, Started):
             self._started.set()
+            self._news.set()
         elif self._take is None or not self._take(message):
             self._inbox.put(MessageReceived(self.spec.role, message))
+
+    def _answer_ready(self) -> None:
+        if self._channel is not None:
+            with contextlib.suppress(EngineError):
+                self._channel.send(self._start_line(self._version))
 
 
 def _start_lines(config: Mapping[str, Any]) -> Callable[[int], bytes]:

@@ -1,4 +1,4 @@
-"""A run's containers and volumes, opened together and closed together.
+"""A run's containers and volumes, opened at once and closed together.
 
 The attack that this stops: an agent that tries to get out. Its container has no interface but
 loopback. The one thing that it shares with the gateway is a volume with a socket in it, mounted
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from runner.engine import lockdown
 from runner.engine.client import Engine
-from runner.engine.containers import ContainerSpec, Mount
+from runner.engine.containers import ContainerSpec, EngineInfo, Mount
 from runner.limits import limits
 from runner.records.layout import container_name, volume_name
 from runner.sandbox.heartbeats import Heartbeats
@@ -44,6 +44,7 @@ class ContainerPlan:
         data: a volume that outlives the run → the path inside, where it is read-only.
         writable_data: likewise, but writable.
         take: takes messages of the container past the run's inbox, as `Peer` says.
+        waits: it works as soon as it is told to, so it is told once everything else is open.
     """
 
     role: str
@@ -56,6 +57,10 @@ class ContainerPlan:
     data: Mapping[str, str] = field(default_factory=dict)
     writable_data: Mapping[str, str] = field(default_factory=dict)
     take: Take | None = None
+    waits: bool = False
+
+
+Beside = Callable[[Mapping[str, ContainerSpec]], None]
 
 
 class Sandbox:
@@ -64,17 +69,27 @@ class Sandbox:
     Args:
         engine: where they are.
         run_id: the run that they belong to.
-        plans: the containers to open, in order; the last one is the contestant.
+        plans: the containers to open; the last one is the contestant.
         inbox: gets the containers' messages.
         show: is called with (role, line) for each line that they print for people.
+        beside: is called with role → container while they open, in a thread of its own. The
+            sandbox is open once it has returned; what it raises closes the sandbox.
     """
 
     def __init__(
-        self, engine: Engine, run_id: str, plans: list[ContainerPlan], inbox: Inbox, show: Show
+        self,
+        engine: Engine,
+        run_id: str,
+        plans: list[ContainerPlan],
+        inbox: Inbox,
+        show: Show,
+        beside: Beside = lambda _: None,
     ) -> None:
         self._engine = engine
         self._run_id = run_id
-        self._peers = [self._peer(plan, inbox, show) for plan in plans]
+        machine = engine.info()
+        self._peers = [self._peer(plan, machine, inbox, show) for plan in plans]
+        self._beside = beside
         told = (plan.config.get("orphan_seconds") for plan in plans)
         self._heartbeats = Heartbeats(self._peers, [seconds for seconds in told if seconds])
         self._purposes = sorted({purpose for plan in plans for purpose in plan.volumes})
@@ -82,7 +97,7 @@ class Sandbox:
 
     @property
     def peers(self) -> list[Peer]:
-        """All containers of the run, in the order in which they were opened."""
+        """All containers of the run, the contestant last."""
         return list(self._peers)
 
     @property
@@ -99,15 +114,14 @@ class Sandbox:
         return next((peer for peer in self._peers if peer.spec.role == role), None)
 
     def __enter__(self) -> Sandbox:
-        """Open everything in order; each container answers `started` before the next one starts."""
+        """Open everything, and wait until each container has answered `started`.
+
+        Raises:
+            BakeoffError: the first of what failed; everything is closed then.
+        """
         self._heartbeats.begin()
         try:
-            for purpose in self._purposes:
-                name = volume_name(self._run_id, purpose)
-                self._engine.create_volume(name, run_id=self._run_id)
-            for peer in self._peers:
-                peer.open()
-                peer.wait_started()
+            self._open()
         except BaseException:
             self.close()
             raise
@@ -141,7 +155,30 @@ class Sandbox:
             stack.callback(self._heartbeats.end)
             self.end()
 
-    def _peer(self, plan: ContainerPlan, inbox: Inbox, show: Show) -> Peer:
+    def _open(self) -> None:
+        """Open all containers at once; those that wait begin when all others have started.
+
+        No other order is needed: whoever connects to another's socket does so when it is asked for
+        something, and no agent is asked for anything before the sandbox is open.
+        """
+        _together(partial(self._create_volume, purpose) for purpose in self._purposes)
+        specs = {peer.spec.role: peer.spec for peer in self._peers}
+        opening = [partial(_open, peer) for peer in self._peers]
+        _all_or_none([*opening, partial(self._beside, specs)], self._give_up)
+        waiting = [peer for peer in self._peers if peer.waits]
+        for peer in waiting:
+            peer.admit()
+        for peer in waiting:
+            peer.wait_started()
+
+    def _create_volume(self, purpose: str) -> None:
+        self._engine.create_volume(volume_name(self._run_id, purpose), run_id=self._run_id)
+
+    def _give_up(self) -> None:
+        for peer in self._peers:
+            peer.give_up()
+
+    def _peer(self, plan: ContainerPlan, machine: EngineInfo, inbox: Inbox, show: Show) -> Peer:
         mounts = tuple(
             Mount(volume_name(self._run_id, purpose), path, read_only)
             for purpose, (path, read_only) in plan.volumes.items()
@@ -156,9 +193,17 @@ class Sandbox:
             command=plan.command,
             mounts=mounts,
             network=plan.network,
-            **lockdown.sizes(limits()[plan.role], self._engine.info()),
+            **lockdown.sizes(limits()[plan.role], machine),
         )
-        return Peer(self._engine, spec, plan.config, inbox, show, plan.files, plan.take)
+        return Peer(
+            self._engine, spec, plan.config, inbox, show, plan.files, plan.take, waits=plan.waits
+        )
+
+
+def _open(peer: Peer) -> None:
+    peer.open()
+    if not peer.waits:
+        peer.wait_started()
 
 
 def _end(peer: Peer) -> None:
@@ -175,6 +220,24 @@ def _together(actions: Iterable[Callable[[], None]]) -> None:
         done = [pool.submit(action) for action in actions]
     for one in done:
         one.result()
+
+
+def _all_or_none(actions: Sequence[Callable[[], None]], give_up: Callable[[], None]) -> None:
+    """Do all of them at once; when one fails, the others are given up, and then waited for.
+
+    Raises:
+        BakeoffError: what the first of them that failed raised.
+    """
+    with ThreadPoolExecutor(len(actions), thread_name_prefix="opening") as pool:
+        running = [pool.submit(action) for action in actions]
+        try:
+            ended, _ = wait(running, return_when=FIRST_EXCEPTION)
+            for one in running:
+                if one in ended:
+                    one.result()
+        except BaseException:
+            give_up()
+            raise
 
 
 def new_token() -> str:

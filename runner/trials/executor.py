@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from runner.configs import as_config, known_config
-from runner.devices.names import cpuset_of, gpu_of
+from runner.devices.names import cpuset_of
 from runner.engine.channel import Channel
 from runner.engine.client import Engine
-from runner.engine.containers import ContainerSpec, Mount
 from runner.errors import EngineError, SandboxError
 from runner.records.files import explained, write_whole
-from runner.records.layout import RunDir, trial_container_name
+from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord, now
 from runner.referee import verdicts
 from runner.spec import RunSpec
@@ -33,9 +32,8 @@ from runner.trials.judging import Judging, Session
 from runner.trials.lease import DeviceLease, Held, Holder, LeaseAbandonedError, still_trains
 from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, record_fields, starved
-from runner.trials.terms import CONTESTANT, HAND_OUT_FOLDER, Trainer
+from runner.trials.terms import CONTESTANT, Trainer
 from runner.trials.timers import Timers
-from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
 from runner.wire.packed_text import pack_text
 from runner.wire.protocol import ProtocolError, decode, encode
@@ -239,24 +237,6 @@ class Executor:
         seen.wall_seconds = time.monotonic() - began
         return seen
 
-    def _container(self, order: TrialOrder, held: Held) -> ContainerSpec:
-        trainer = self._trainer
-        mounts = [Mount(trainer.data_volume, "/data", read_only=True)]
-        if trainer.judge_volume:
-            mounts.append(Mount(trainer.judge_volume, JUDGE_FOLDER, read_only=True))
-        if order.terms.hand_out:
-            mounts.append(Mount(order.terms.hand_out, HAND_OUT_FOLDER))
-        return ContainerSpec(
-            name=trial_container_name(self._spec.run_id, order.trial),
-            image=trainer.image,
-            run_id=self._spec.run_id,
-            role="trial",
-            mounts=tuple(mounts),
-            gpu=gpu_of(held.device),
-            cpuset=cpuset_of(held.device),
-            **trainer.sizes,
-        )
-
     def _config(self, order: TrialOrder, session: Session) -> TrialConfig:
         trainer = self._trainer.on(order.terms)
         return TrialConfig(
@@ -277,7 +257,9 @@ class Executor:
     def _started(
         self, order: TrialOrder, session: Session, held: Held
     ) -> Iterator[tuple[str, Channel]]:
-        spec = self._container(order, held)
+        spec = self._trainer.container(
+            self._spec.run_id, order.trial, held.device, order.terms.hand_out
+        )
         self._engine.remove(spec.name)  # an earlier life of this run may have left it
         container = self._engine.create(spec)
         self._running.add(container)

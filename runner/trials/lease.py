@@ -114,12 +114,16 @@ class DeviceLease:
         engine_id: which engine the device belongs to.
         device: its name; several of them, the most welcome first, where any will do.
         folder: where the queue lies, which all users of this machine share.
+
+    Attributes:
+        devices: their names, without the engine's.
     """
 
     def __init__(
         self, engine_id: str, device: str | tuple[str, ...], folder: Path | None = None
     ) -> None:
         devices = (device,) if isinstance(device, str) else device
+        self.devices = devices
         self._wants = tuple(f"{engine_id}/{name}" for name in devices)
         self.queue = QueueFolder(folder or shared_path(FOLDER))
 

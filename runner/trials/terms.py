@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from runner.devices.names import cpuset_of, gpu_of
 from runner.engine import lockdown
+from runner.engine.containers import ContainerSpec, Mount
 from runner.engine.lockdown import Sizes
+from runner.records.layout import trial_container_name
 from runner.timing.findings import Allowances
+from runner.wire.judge_terms import JUDGE_FOLDER
 
 HAND_OUT_FOLDER = "/handout"  # in a trial that hands out its model
 
@@ -85,6 +89,31 @@ class Trainer:
         part = CHECK_SECONDS / 3
         rest = part + self.allowances.start_seconds / 2
         return replace(self, train_seconds=part, limit_seconds=rest, estimate_at=())
+
+    def container(self, run_id: str, trial: int, device: str, hand_out: str = "") -> ContainerSpec:
+        """The container of a trial.
+
+        Args:
+            run_id: the run.
+            trial: its number.
+            device: the name of what it trains on (runner/devices/names.py).
+            hand_out: the volume that the trained model is saved to; empty for none.
+        """
+        mounts = [Mount(self.data_volume, "/data", read_only=True)]
+        if self.judge_volume:
+            mounts.append(Mount(self.judge_volume, JUDGE_FOLDER, read_only=True))
+        if hand_out:
+            mounts.append(Mount(hand_out, HAND_OUT_FOLDER))
+        return ContainerSpec(
+            name=trial_container_name(run_id, trial),
+            image=self.image,
+            run_id=run_id,
+            role="trial",
+            mounts=tuple(mounts),
+            gpu=gpu_of(device),
+            cpuset=cpuset_of(device),
+            **self.sizes,
+        )
 
     @property
     def threads(self) -> int:

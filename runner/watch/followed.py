@@ -18,6 +18,7 @@ from runner.errors import HostError
 from runner.metrics import VAL_BPB, Metric
 from runner.records.best import best_trial, measured_value, own_trials
 from runner.records.clock import kept_at
+from runner.records.containment import is_unsafe
 from runner.records.layout import RunDir
 from runner.records.schema import Event, Record, RunResult, Spent
 from runner.spec import RunSpec
@@ -101,6 +102,7 @@ class Followed:
         failures: how many of the provider's last answers in a row were errors.
         last_status: of the provider's last answer.
         seen_at: its last sign of life: an event, a trial, or a reading of its clock.
+        unsafe: it goes on although its lock was not shown to hold.
     """
 
     def __init__(self, run_dir: RunDir, *, is_ours: bool = False) -> None:
@@ -122,6 +124,7 @@ class Followed:
         self.last_status = 0
         self.seen_at: datetime | None = None
         self.training: Training | None = None
+        self.unsafe = False
         self._events = Growing(run_dir.events)
         self._ledger = Growing(run_dir.trials)
         self._usage = Growing(run_dir.usage)
@@ -196,6 +199,7 @@ class Followed:
             return
         self._state_at = now
         self.result = result_of(self.run_dir)
+        self.unsafe = is_unsafe(self.run_dir)
         lives = bool(self._life) and self._life[0].event in BEGUN
         is_fresh = self.seen_at is not None and abs(now - self.seen_at) < FRESH
         if self.result is None and (self._is_ours or (lives and is_fresh)):

@@ -18,6 +18,7 @@ from runner.errors import UserError
 from runner.metrics import VAL_BPB, Metric
 from runner.records.best import are_judged, best_trial, own_trials
 from runner.records.clock import kept_at
+from runner.records.containment import is_unsafe
 from runner.records.layout import RunDir, run_folders
 from runner.records.proposal import Proposal
 from runner.records.schema import Event, Record, RunResult, Spent
@@ -67,6 +68,7 @@ class Glance:
         spent: what is spent; None where no record says it.
         shares: the budgets, the one that is nearest to its end first.
         seen_at: its last sign of life: an event, a trial, or a reading of its clock.
+        unsafe: it went on although its lock was not shown to hold.
     """
 
     run_id: str
@@ -81,6 +83,7 @@ class Glance:
     spent: Spent | None
     shares: Sequence[Share]
     seen_at: datetime | None
+    unsafe: bool = False
 
     @property
     def usd(self) -> str:
@@ -130,6 +133,7 @@ def glance(run_dir: RunDir, now: datetime) -> Glance:
         spent=spent,
         shares=shares(budget_of(asked), spent) if asked and spent else (),
         seen_at=seen_at,
+        unsafe=is_unsafe(run_dir),
     )
 
 

@@ -101,7 +101,7 @@ def _head(run: Followed, now: datetime) -> list[Text]:
     state, _, what_to_do = run.state.partition(": ")
     first = Text.assemble(
         (plain(run.run_id), "bold"), f"  {plain(asked.task) if asked else '?'}  ",
-        (plain(state), STYLES[run.kind]), f"{_turn(run)}{seen}",
+        ("unsafe, " * run.unsafe, "red"), (plain(state), STYLES[run.kind]), f"{_turn(run)}{seen}",
     )  # fmt: skip
     advice = [Text(f"  {plain(what_to_do)}")] if what_to_do else []
     pruned = sum(trial.status == "pruned" for trial in run.trials)

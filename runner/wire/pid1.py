@@ -2,8 +2,13 @@
 
 Standard library only, and quick to import: this file is copied into every image and loaded before
 `ready` is said. The attacks that it stops: a process of the same user that traces PID 1, reads its
-memory for a key, or writes messages of its own to PID 1's stdout through /proc; a core dump that
-holds a key; a container that outlives its run because its host is gone.
+memory for a key, or writes messages of its own to PID 1's stdout through /proc; one that signals
+PID 1, so that it ends as if the runner or its deadline had ended it; a core dump that holds a key;
+a container that outlives its run because its host is gone.
+
+The kernel drops a signal from inside the container to PID 1, unless PID 1 handles or blocks it. So
+those have a check: SIGALRM of the time (`end_in`), SIGTERM of its sender (`is_from_outside`).
+Nothing else is handled but SIGCHLD, which makes PID 1 look for children, and no more.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ SHORTEST_SECONDS = 0.01  # an interval timer of zero never rings
 LAST_RESORT_SECONDS = 90.0
 MAX_SAID_CHARS = 2000
 PR_SET_DUMPABLE = 4  # linux/prctl.h
+MANY_SIGNALS = 1 << 15  # may wait for a user where there is no limit
+SI_USER = 0  # asm-generic/siginfo.h: a signal of kill(2)
 
 Action = Callable[[], None]
 
@@ -37,12 +44,34 @@ Action = Callable[[], None]
 def close_to_others() -> None:
     """Make this process opaque to others of its user: no ptrace, no /proc/1/fd, no core dump.
 
+    SIGINT does what the kernel does by default, which for PID 1 is nothing. Python would raise
+    KeyboardInterrupt, whoever sent it.
+
     Raises:
         OSError: the kernel refused.
     """
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def undo_in_child() -> None:
+    """Undo in a child, before its exec, what only PID 1 does with signals.
+
+    How many signals may wait is counted for all processes of a user, in all containers, and
+    compared with the limit of the one that is signalled. Beyond it the kernel drops who sent a
+    signal, and SIGTERM looks as if it came from outside. So a child has half of PID 1's limit:
+    whatever waits for children, there is room for the signals of PID 1.
+
+    Source: kernel/signal.c, __sigqueue_alloc and __send_signal_locked.
+    """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    limit = resource.getrlimit(resource.RLIMIT_SIGPENDING)[0]
+    half = MANY_SIGNALS if limit == resource.RLIM_INFINITY else limit // 2
+    resource.setrlimit(resource.RLIMIT_SIGPENDING, (half, half))
 
 
 def let_kernel_reap() -> None:
@@ -84,16 +113,43 @@ def kill_others() -> bool:
 
 
 def on_sigterm(action: Action) -> None:
-    """Call `action` in the main thread when SIGTERM comes; it may raise or exit."""
+    """Call `action` in the main thread when SIGTERM comes; it may raise or exit.
+
+    It is called whoever sent the signal, so this is for a container in which nothing of a
+    contestant's runs, or not yet. Others block SIGTERM and ask `is_from_outside`.
+    """
     signal.signal(signal.SIGTERM, _handler(action))
+
+
+def is_from_outside(received: signal.struct_siginfo) -> bool:
+    """Whether a SIGTERM that was waited for came from outside the container.
+
+    The kernel shows a sender outside the PID namespace as process 0. A sender inside may claim to
+    be process 0 (rt_sigqueueinfo, F_SETSIG), but not by a signal of kill(2): that code is the
+    kernel's own to give. `undo_in_child` says how the kernel could come to forget both.
+
+    Source: kernel/signal.c, do_rt_sigqueueinfo and __send_signal_locked; fs/fcntl.c,
+    send_sigio_to_task.
+    """
+    return received.si_pid == 0 and received.si_code == SI_USER
 
 
 def end_in(seconds: float, action: Action) -> None:
     """Call `action` in the main thread after `seconds`, in place of any action set before.
 
-    It interrupts whatever the main thread does, a read of stdin too, and may raise or exit.
+    It interrupts whatever the main thread does, a read of stdin too, and may raise or exit. A
+    SIGALRM that somebody in the container sends before that time changes nothing.
     """
-    signal.signal(signal.SIGALRM, _handler(action))
+    due = time.monotonic() + max(seconds, SHORTEST_SECONDS)
+
+    def ring() -> None:
+        left = due - time.monotonic()
+        if left > 0:
+            signal.setitimer(signal.ITIMER_REAL, left)
+        else:
+            action()
+
+    signal.signal(signal.SIGALRM, _handler(ring))
     signal.setitimer(signal.ITIMER_REAL, max(seconds, SHORTEST_SECONDS))
 
 

@@ -26,6 +26,7 @@ LONGEST = (
     "test_baseline",
     "test_executor", "test_executor_life", "test_trainer",
 )  # fmt: skip
+ATTACK_TABLE = "attack table"  # the section of a test's report that holds it
 LEAVING_SECONDS = 60.0  # for what is being removed at this moment
 SESSIONS = Path(tempfile.gettempdir()) / "bakeoff-test-sessions"
 
@@ -36,6 +37,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.docker)
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the attack table of the proof (test_proof.py), whatever the tests said."""
+    sections = [
+        text
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, text in getattr(report, "sections", ())
+        if ATTACK_TABLE in name
+    ]
+    for text in dict.fromkeys(sections):
+        terminalreporter.write_sep("-", ATTACK_TABLE)
+        terminalreporter.write_line(text)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from runner.build.images import image_tag
-from runner.engine import lockdown
+from runner.engine import lockdown, seccomp
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.errors import EngineError, SandboxError
@@ -82,13 +82,17 @@ HOST_RULES: dict[str, tuple[str, object]] = {
     ),
     "shm_size": ("ShmSize", 3 << 20),
     "cap_drop": ("CapDrop", ["ALL"]),
-    "security_opt": ("SecurityOpt", ["no-new-privileges"]),
+    "security_opt": ("SecurityOpt", ["no-new-privileges", f"seccomp={seccomp.text()}"]),
     "pids_limit": ("PidsLimit", 9),
     "mem_limit": ("Memory", MEMORY_BYTES),
     "memswap_limit": ("MemorySwap", MEMORY_BYTES),
     "nano_cpus": ("NanoCpus", 5 * 10**8),
     "cpu_shares": ("CpuShares", 77),
     "cpuset_cpus": ("CpusetCpus", "0"),
+    "ulimits": (
+        "Ulimits",
+        [{"Name": "core", "Soft": 0, "Hard": 0}],
+    ),
     "log_config": (
         "LogConfig", {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}},
     ),

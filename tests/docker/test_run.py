@@ -19,6 +19,7 @@ from runner.claims.claim import Claim
 from runner.engine.client import Engine
 from runner.metrics import VAL_BPB
 from runner.options import REHEARSAL_KEY, RunOptions
+from runner.records.containment import read_containment
 from runner.records.files import read_lines
 from runner.records.layout import RunDir
 from runner.records.schema import Event, RunResult, TrialRecord, UsageRecord
@@ -77,6 +78,18 @@ def test_the_result_names_the_budget_that_ended_the_run(finished: Finished) -> N
     assert finished.result.spent.trials == TRIALS
     written = RunResult.model_validate_json(finished.run_dir.result.read_text())
     assert written == finished.result
+
+
+def test_its_lock_was_proved_before_its_first_turn(finished: Finished) -> None:
+    """In containers like those of agent, trial and judge, every probe of which held."""
+    proved = read_containment(finished.run_dir)
+    assert proved is not None
+    assert (proved.standing, proved.failed) == ("held", ())
+    assert {one.role for one in proved.findings} == {"agent", "trial", "judge"}
+    order = [event.event for event in finished.events]
+    assert order.index("containment.proved") < order.index("sandbox.opened")
+    assert order.index("sandbox.opened") < order.index("turn.started")
+    assert not finished.result.unsafe
 
 
 def test_the_ledger_has_good_trials_and_a_crash(finished: Finished) -> None:

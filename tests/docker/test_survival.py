@@ -89,6 +89,7 @@ def test_a_killed_run_is_listed_and_can_be_resumed(bakeoff: Commands) -> None:
     assert result.spent.requests == len(usage)
     assert live.run_dir.artifacts.joinpath("STATUS.md").read_text()
     assert len(events(live.run_dir, "run.started")) == len(events(live.run_dir, "run.resumed")) == 1
+    assert len(events(live.run_dir, "containment.proved")) == 2, "each life proves its lock"
     assert bakeoff.left(live.run_id) == []
     over = bakeoff("resume", live.run_id)
     assert over.returncode == 2

@@ -94,12 +94,12 @@ def test_every_condition_reaches_the_command() -> None:
         "run", "AGENT=opus", "HOURS=2", "TRAIN_HOURS=1", "TRIALS=3", "USD=4.5", "TOKENS=6",
         "TASK=text", "DATA=d", "MODEL=m", "TRIAL_SECONDS=7", "GPU=0", "REHEARSAL=1", "RECORD=1",
         "BASE_URL=http://x", "ALLOW_UNPRICED=1", "RETRY_DISTURBED=1",
-        "ORPHAN_MINUTES=5",
+        "ORPHAN_MINUTES=5", "UNSAFE=1",
     )  # fmt: skip
     assert line == (
         ".venv/bin/bakeoff run 'opus' --hours '2' --train-hours '1' --trials '3' --usd '4.5' "
         "--tokens '6' --task 'text' --data 'd' --trial-seconds '7' --gpu '0' --retry-disturbed "
-        "--model 'm' --base-url 'http://x' --rehearsal --record --allow-unpriced "
+        "--unsafe --model 'm' --base-url 'http://x' --rehearsal --record --allow-unpriced "
         "--orphan-minutes '5'"
     )
 
@@ -111,7 +111,7 @@ def test_every_option_of_a_baseline_reaches_the_command() -> None:
         "GPUS=0,1", "CPU_SETS=2", "TOTAL_USD=3", "COMPUTE_USD_PER_HOUR=1", "STUDY=d",
         "STORAGE=postgresql://a@b/c", "VERIFY=none", "K=2", "MODEL=m", "PROVIDER=openai",
         "INNER=gp", "RATIO=0.3", "FIRST=5", "AS_PUBLISHED=automl-2026", "REHEARSAL=1", "RECORD=1",
-        "BASE_URL=http://x", "ALLOW_UNPRICED=1", "ORPHAN_MINUTES=5",
+        "BASE_URL=http://x", "ALLOW_UNPRICED=1", "ORPHAN_MINUTES=5", "UNSAFE=1",
     )  # fmt: skip
     for option in (
         "--space 's.toml'", "--pruner 'median'", "--workers '2'", "--no-ask-ahead",
@@ -119,7 +119,7 @@ def test_every_option_of_a_baseline_reaches_the_command() -> None:
         "--study 'd'", "--storage 'postgresql://a@b/c'", "--verify 'none'", "--verify-seeds '2'",
         "--model 'm'", "--provider 'openai'", "--inner 'gp'", "--ratio '0.3'", "--first '5'",
         "--as-published 'automl-2026'", "--rehearsal", "--record", "--base-url 'http://x'",
-        "--allow-unpriced", "--orphan-minutes '5'",
+        "--allow-unpriced", "--orphan-minutes '5'", "--unsafe",
     ):  # fmt: skip
         assert line.count(option) == 1, (option, line)
 

@@ -88,6 +88,14 @@ def _whose_values(context: Context) -> Iterator[Remark]:
             f"after, and their dollars were not spent: {_named(rehearsed['run'])}.",
             serious=True,
         )
+    unsafe = runs[runs["unsafe"].fillna(False)]
+    if len(unsafe):
+        yield Remark(
+            f"{len(unsafe)} of {_count(len(runs), 'run')} went on although their lock was not "
+            "shown to hold (UNSAFE=1), so their values may owe something to what is outside of "
+            f"it: {_named(unsafe['run'])}.",
+            serious=True,
+        )
     own = runs[~runs["judged"].fillna(False) & (runs["kind"] != "imported")]
     if len(own):
         yield Remark(

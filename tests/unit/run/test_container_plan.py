@@ -96,7 +96,7 @@ class ImagesEngine(Engine):
         return {}
 
 
-IMAGES = ("trainer", "optimizer", "relay", "gateway", "rehearsal")
+IMAGES = ("trainer", "optimizer", "relay", "gateway", "rehearsal", "agent-codex")
 
 
 @pytest.mark.parametrize("rehearsal", [False, True])

@@ -6,7 +6,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -14,9 +14,9 @@ import pytest
 from runner.engine.channel import Channel
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, ContainerState, EngineInfo, VolumeState
-from runner.errors import EngineError
+from runner.errors import EngineError, LockError, SandboxError
 from runner.sandbox.peer import ContainerExited, Inbox
-from runner.sandbox.sandbox import ContainerPlan, Sandbox
+from runner.sandbox.sandbox import Beside, ContainerPlan, Sandbox
 from runner.wire.messages import (
     MESSAGES,
     VERSION,
@@ -41,13 +41,16 @@ class ScriptedContainer:
         self.role = role
         self.version = version
         self.ends = threading.Event()
+        self.is_broken = False  # it ends before it has started
         ours, self.theirs = socket.socketpair()
         self.channel = Channel(ours, self._frames())
         self._read = b""
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
-        yield 1, encode(Ready(self.role, self.version)) + encode(Started())
-        self.ends.wait(SOON)
+        yield 1, encode(Ready(self.role, self.version))
+        if not self.is_broken:
+            yield 1, encode(Started())
+            self.ends.wait(SOON)
 
     def heard(self) -> Message:
         """The next message that it was sent."""
@@ -68,6 +71,8 @@ class ScriptedEngine(Engine):
         self.containers_by_name: dict[str, ScriptedContainer] = {}
         self.stubborn: Mapping[str, threading.Event] = {}
         self.stays: set[str] = set()
+        self.broken: set[str] = set()
+        self.starting: Callable[[str], object] = lambda _role: None
         self.version = VERSION
         self._lock = threading.Lock()
 
@@ -81,14 +86,16 @@ class ScriptedEngine(Engine):
         return EngineInfo("x", "27.0", 8, 10 << 30, gpus=False)
 
     def create(self, spec: ContainerSpec) -> str:
-        self.containers_by_name[spec.name] = ScriptedContainer(spec.role, self.version)
+        made = ScriptedContainer(spec.role, self.version)
+        made.is_broken = spec.role in self.broken
+        self.containers_by_name[spec.name] = made
         return spec.name
 
     def attach(self, container: str) -> Channel:
         return self.containers_by_name[container].channel
 
     def start(self, container: str) -> None:
-        pass
+        self.starting(self.containers_by_name[container].role)
 
     def inspect(self, container: str) -> ContainerState | None:
         role = self.containers_by_name[container].role
@@ -124,16 +131,23 @@ def engine() -> Iterator[ScriptedEngine]:
     made = ScriptedEngine()
     yield made
     for container in made.containers_by_name.values():
+        container.channel.close()  # one that was given up early was never attached to
         container.theirs.close()
 
 
 def sandbox_on(
-    engine: Engine, inbox: Inbox | None = None, config: Mapping[str, Any] | None = None
+    engine: Engine,
+    inbox: Inbox | None = None,
+    config: Mapping[str, Any] | None = None,
+    beside: Beside = lambda _: None,
+    waits: str = "",
 ) -> Sandbox:
     """A sandbox in which the gateway and the agent are told this config, and the others none."""
     told = {role: config or {} for role in ("gateway", "agent")}
-    plans = [ContainerPlan(role, "image", told.get(role, {}), {}) for role in ROLES]
-    return Sandbox(engine, "x", plans, inbox or queue.Queue(), lambda *_: None)
+    plans = [
+        ContainerPlan(role, "image", told.get(role, {}), {}, waits=role == waits) for role in ROLES
+    ]
+    return Sandbox(engine, "x", plans, inbox or queue.Queue(), lambda *_: None, beside)
 
 
 def order(engine: ScriptedEngine, what: str) -> list[str]:
@@ -245,3 +259,71 @@ def test_where_nobody_listens_there_is_no_heartbeat(engine: ScriptedEngine) -> N
     """A judge that stands alone needs no thread for that."""
     with sandbox_on(engine):
         assert beating() == []
+
+
+def test_all_containers_open_at_once(engine: ScriptedEngine) -> None:
+    """Each is started while the others are, and while what is beside them runs."""
+    together = threading.Barrier(len(ROLES) + 1)
+    engine.starting = lambda _role: together.wait(SOON)
+    seen: list[str] = []
+
+    def beside(specs: Mapping[str, ContainerSpec]) -> None:
+        together.wait(SOON)
+        seen.extend(specs)
+
+    with sandbox_on(engine, beside=beside):
+        assert seen == list(ROLES)
+
+
+def test_one_that_does_not_start_gives_up_the_others(engine: ScriptedEngine) -> None:
+    """Its own error is told, and all are removed; nobody waits for one that would take long."""
+    gateway_said = threading.Event()
+    engine.broken = {"gateway"}
+
+    def slowly(role: str) -> None:
+        if role == "agent":
+            assert gateway_said.wait(SOON)
+
+    engine.starting = slowly
+    sandbox = sandbox_on(engine)
+    give_up = sandbox.peers[-1].give_up
+
+    def given_up() -> None:
+        give_up()
+        gateway_said.set()
+
+    sandbox.peers[-1].give_up = given_up  # type: ignore[method-assign]
+    began = time.monotonic()
+    with pytest.raises(SandboxError, match="bakeoff-x-gateway: it ended"):
+        sandbox.__enter__()
+    assert time.monotonic() - began < SOON
+    assert set(order(engine, "remove")) == set(ROLES)
+
+
+def test_what_is_beside_can_refuse_the_sandbox(engine: ScriptedEngine) -> None:
+    """Its error is told, and every container is removed."""
+
+    def refuse(_specs: Mapping[str, ContainerSpec]) -> None:
+        raise LockError("it does not hold")
+
+    with pytest.raises(LockError, match="it does not hold"):
+        sandbox_on(engine, beside=refuse).__enter__()
+    assert set(order(engine, "remove")) == set(ROLES)
+
+
+def test_a_container_that_waits_is_told_last(engine: ScriptedEngine) -> None:
+    """Until all else has started and what is beside has returned, it hears nothing."""
+    heard: list[bool] = []
+
+    def beside(_specs: Mapping[str, ContainerSpec]) -> None:
+        while len(engine.containers_by_name) < len(ROLES):
+            time.sleep(0.001)
+        theirs = container(engine, "agent").theirs
+        theirs.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            theirs.recv(1)
+        heard.append(False)
+
+    with sandbox_on(engine, beside=beside, waits="agent"):
+        assert container(engine, "agent").heard() == Start({})
+        assert heard == [False]

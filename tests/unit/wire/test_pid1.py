@@ -93,6 +93,58 @@ list(pid1.messages())
         assert program.end()[0] == 7
 
 
+def test_an_alarm_that_comes_too_early_is_no_deadline() -> None:
+    """Whoever sends SIGALRM changes nothing: the action is called at its time, and once."""
+    text = """
+import os, pid1, signal, time
+began = time.monotonic()
+pid1.end_in(0.4, lambda: print(time.monotonic() - began >= 0.4, flush=True))
+for _ in range(3):
+    os.kill(os.getpid(), signal.SIGALRM)
+    time.sleep(0.01)
+time.sleep(0.6)
+"""
+    with Program(text) as program:
+        assert program.end()[:2] == (0, "True\n")
+
+
+def test_only_a_plain_signal_of_no_process_is_from_outside() -> None:
+    """A sender in the container has a number, or a code that is not that of kill(2)."""
+    text = """
+import os, pid1, signal
+class Received:
+    def __init__(self, si_pid, si_code):
+        self.si_pid, self.si_code = si_pid, si_code
+print([pid1.is_from_outside(Received(*it)) for it in ((0, 0), (7, 0), (0, -1), (0, -6), (0, 1))])
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+os.kill(os.getpid(), signal.SIGTERM)
+print(pid1.is_from_outside(signal.sigwaitinfo({signal.SIGTERM})))
+"""
+    with Program(text) as program:
+        assert program.end()[1] == "[True, False, False, False, False]\nFalse\n"
+
+
+def test_a_child_has_signals_as_everywhere() -> None:
+    """SIGTERM reaches it, SIGINT ends it, and the signals that may wait for it are bounded."""
+    text = """
+import pid1, resource, signal, subprocess, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+pid1.close_to_others()
+print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL, flush=True)
+shown = "import resource as r, signal as s\\n" \
+    "print(s.pthread_sigmask(s.SIG_BLOCK, ()), s.getsignal(s.SIGINT).__name__)\\n" \
+    "print(r.getrlimit(r.RLIMIT_SIGPENDING))\\n"
+own = resource.getrlimit(resource.RLIMIT_SIGPENDING)[0]
+half = pid1.MANY_SIGNALS if own == resource.RLIM_INFINITY else own // 2
+print((half, half), flush=True)
+subprocess.run([sys.executable, "-c", shown], preexec_fn=pid1.undo_in_child, check=True)
+"""
+    with Program(text) as program:
+        default, expected, signals, limits = program.end()[1].splitlines()
+    assert (default, signals) == ("True", "set() default_int_handler")
+    assert limits == expected
+
+
 def test_sigterm_is_answered_while_it_reads() -> None:
     """The action runs in the main thread, in the middle of a read, and may end the process."""
     text = """

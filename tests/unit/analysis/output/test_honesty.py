@@ -54,6 +54,7 @@ def test_serious_remarks_come_first() -> None:
     ("one", "other", "words"),
     [
         ({"rehearsed": True}, {}, "1 of 2 runs rehearsed"),
+        ({"unsafe": True}, {}, "1 of 2 runs went on although their lock was not shown to hold"),
         ({"judged": False}, {}, "The values of 1 run are unjudged"),
         ({"trial_seconds": 5.0}, {}, "The training time of a trial differs: 5, 60 seconds"),
         ({"budget": '{"usd": 2.0}'}, {}, "The budgets differ: 2 usd; 3 trials"),
