@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import steady_clock
+from aiohttp.abc import AbstractResolver
 
 from ..dialects.base import Dialect
 from ..dialects.sse import FAILURE_MARKS
@@ -217,8 +218,15 @@ class Upstream:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
-    """Opens an HTTP session with the provider that uses no environment variables or cookies."""
+async def open_session(
+    settings: Settings, lookup: AbstractResolver | None = None
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Opens an HTTP session with the provider that uses no environment variables or cookies.
+
+    Args:
+        settings: the run's.
+        lookup: asks the name server; by default as the container's own programs do.
+    """
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=CONNECT_SECONDS, sock_read=settings.limits.silence_seconds
     )
@@ -226,7 +234,7 @@ async def open_session(settings: Settings) -> AsyncIterator[aiohttp.ClientSessio
     if settings.base_url.startswith("unix://"):
         connector = aiohttp.UnixConnector(settings.base_url.removeprefix("unix://"), limit=0)
     else:
-        resolver = CheckedResolver(settings)
+        resolver = CheckedResolver(settings, lookup)
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, resolver=resolver)
     async with aiohttp.ClientSession(
         connector=connector,
