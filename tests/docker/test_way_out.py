@@ -224,6 +224,12 @@ def test_a_container_that_cannot_be_made_leaves_no_network(
     assert engine.networks(run_id) == {}
 
 
+def networks(client: docker.DockerClient, run_id: str) -> Iterator[Any]:
+    """New networks of no run, for as long as the engine makes them."""
+    while True:
+        yield client.networks.create(f"bakeoff-{run_id}-{uuid.uuid4().hex[:6]}")
+
+
 @pytest.mark.alone
 def test_networks_that_no_container_needs_make_room(
     engine: Engine, make: Callable[..., ContainerSpec], client: docker.DockerClient, run_id: str
@@ -232,11 +238,10 @@ def test_networks_that_no_container_needs_make_room(
     spec = make("import time; time.sleep(600)")
     container = engine.create(spec)
     engine.start(container)
-    fillers = []
+    fillers: list[Any] = []
     try:
         with pytest.raises(docker.errors.APIError):
-            while True:
-                fillers.append(client.networks.create(f"bakeoff-{run_id}-{uuid.uuid4().hex[:6]}"))
+            fillers.extend(networks(client, run_id))
         with pytest.raises(EngineError, match="creating network") as caught:
             engine.make_network(f"bakeoff-{run_id}-more-way-out", run_id)
         assert "default-address-pools" in caught.value.hint
