@@ -81,12 +81,10 @@ INSIDE = {
     "metadata.example": "169.254.169.254",
     "loopback.example": "127.0.0.1",
     "mapped.example": "::ffff:169.254.169.254",
-    "metadata6.example": "fd00:ec2::254",
-    "private.example": "10.11.12.13",
-    "shared.example": "100.64.1.1",
     "multicast.example": "224.0.0.1",
     "nowhere.example": "0.0.0.0",
 }
+IN_PRIVATE = {"private.example": "10.11.12.13", "shared.example": "100.64.1.1"}
 
 
 @pytest.fixture
@@ -122,40 +120,50 @@ def printed(engine: Engine, spec: ContainerSpec) -> Any:
     return json.loads(said)
 
 
-def asked_inside(
-    client: docker.DockerClient, run_id: str, names: dict[str, str], asked: list[Any]
-) -> list[str]:
+@pytest.fixture
+def network(client: docker.DockerClient, run_id: str) -> Iterator[Any]:
+    """A network like that of a gateway."""
+    made = client.networks.create(f"bakeoff-{run_id}-asked", labels={"bakeoff.run": run_id})
+    made.reload()
+    yield made
+    made.remove()
+
+
+def asked_inside(network: Any, names: dict[str, str], asked: list[tuple[str, bool]]) -> list[str]:
     """How requests end in a container of the gateway's image whose names lead to these addresses.
 
     The engine writes the names into the container's /etc/hosts, which only a test asks it for.
+
+    Args:
+        network: the container's.
+        names: name → address.
+        asked: `base_url` and `private_ok` of each request.
     """
-    said = client.containers.run(
-        image_tag("gateway"), name=f"bakeoff-{run_id}-gateway", remove=True, cap_drop=["ALL"],
+    said = network.client.containers.run(
+        image_tag("gateway"), remove=True, cap_drop=["ALL"], read_only=True, extra_hosts=names,
         entrypoint=["/opt/venv/bin/python", "-c", ASK, json.dumps(asked)],
-        working_dir="/opt/bakeoff", read_only=True, extra_hosts=names,
+        working_dir="/opt/bakeoff", network=network.name,
     )  # fmt: skip
     answers: list[str] = json.loads(said)
     return answers
 
 
-def test_no_name_leads_the_gateway_inside(
-    engine: Engine, client: docker.DockerClient, run_id: str
-) -> None:
-    """Each special address is refused by its kind; the same server under its address is called."""
-    asked = [(f"http://{name}", private_ok) for private_ok in (False, True) for name in INSIDE]
+def test_no_name_leads_the_gateway_inside(engine: Engine, network: Any) -> None:
+    """Whoever named it; a private address is called if the user named the server."""
     with program(engine, ANSWER_404) as (host, port):
-        names = INSIDE | {"server.example": host}
-        asked += [(f"http://server.example:{port}", False), (f"http://{host}:{port}", False)]
-        *inside, by_name, by_address = asked_inside(client, run_id, names, asked)
-    allowed = {"private.example", "shared.example"}
-    for (url, private_ok), answer in zip(asked, inside, strict=False):
-        name = url.removeprefix("http://")
-        if private_ok and name in allowed:
-            assert answer.startswith("failed: no"), (url, answer)  # it was tried; nobody is there
-        else:
-            assert answer.startswith(f"refused: the provider is not called: {name} has no"), answer
-    assert by_name.startswith("refused")
-    assert by_address == "status 404"
+        own = network.attrs["IPAM"]["Config"][0]["Gateway"]
+        names = INSIDE | IN_PRIVATE | {"server.example": host, "own.example": own}
+        refused = [
+            (f"http://{name}", private_ok) for private_ok in (False, True) for name in INSIDE
+        ]
+        refused += [(f"http://{name}", False) for name in IN_PRIVATE]
+        refused += [(f"http://own.example:{port}", True), (f"http://server.example:{port}", False)]
+        called = [(f"http://server.example:{port}", True), (f"http://{host}:{port}", False)]
+        answers = asked_inside(network, names, refused + called)
+    for (url, _), answer in zip(refused, answers, strict=False):
+        name = url.removeprefix("http://").partition(":")[0]
+        assert answer.startswith(f"refused: the provider is not called: {name} has no address but")
+    assert answers[len(refused) :] == ["status 404", "status 404"]
 
 
 def test_each_container_with_a_network_has_it_to_itself(
