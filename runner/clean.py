@@ -31,6 +31,7 @@ def clean(engine: Engine, runs: Path, run_id: str | None, *, data: bool) -> Iter
         UserError: the named run is under way, or nothing has that name.
     """
     names = {s.run_id for s in engine.containers()} | {v.run_id for v in engine.volumes()} - {""}
+    names |= set(engine.networks().values())
     if run_id is not None:
         yield from _clean_named(engine, runs, run_id, known=run_id in names)
         return

@@ -29,7 +29,7 @@ BAR_CELLS = 4  # so that the table fits 80 columns
 
 
 def engine_tables(engine: Engine) -> list[Table]:
-    """Tables of all containers and all volumes."""
+    """Tables of all containers, all volumes and, if there are any, all networks."""
     containers = Table(
         "container", "run", "role", "status", title="containers", title_justify="left"
     )
@@ -38,7 +38,10 @@ def engine_tables(engine: Engine) -> list[Table]:
     volumes = Table("volume", "of", title="volumes", title_justify="left")
     for volume in engine.volumes():
         volumes.add_row(volume.name, volume.run_id or task_data.meaning(volume.name, volume.data))
-    return [containers, volumes]
+    networks = Table("network", "run", title="networks", title_justify="left")
+    for name, run_id in engine.networks().items():
+        networks.add_row(name, run_id)
+    return [containers, volumes, *([networks] if networks.row_count else [])]
 
 
 def runs_table(runs: Path, now: datetime | None = None) -> Table:

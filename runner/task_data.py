@@ -251,7 +251,7 @@ def _prepare(
         role=ROLE,
         command=[*command, "--input", "/input"] if files else command,
         mounts=tuple(mounts),
-        network=lockdown.BRIDGE if task.network else lockdown.NO_NETWORK,
+        network=lockdown.OWN_NETWORK if task.network else lockdown.NO_NETWORK,
         **lockdown.sizes(limits()[ROLE], engine.info()),
     )
     try:

@@ -29,14 +29,16 @@ from runner.engine.api import (
 from runner.engine.channel import Channel
 from runner.engine.containers import ContainerSpec, ContainerState, EngineInfo, VolumeState
 from runner.engine.images import ImageStore
+from runner.engine.networks import NetworkStore
 from runner.errors import EngineError, PathError
 from runner.records.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
 
 STOP_GRACE_SECONDS = 5  # between SIGTERM and SIGKILL; every PID 1 of ours needs less
 ARCHIVE_CHUNK_BYTES = 1 << 16
+DEFAULT_BRIDGE = "bridge"
 
 
-class Engine(ImageStore):
+class Engine(ImageStore, NetworkStore):
     """One connection to one Docker engine. Make it with `Engine.connect`.
 
     Args:
@@ -88,9 +90,12 @@ class Engine(ImageStore):
         )
 
     def host_address(self) -> str:
-        """How a container on the bridge calls the engine's own machine; "" when it cannot."""
+        """How a container with a network calls the engine's own machine; "" when it cannot.
+
+        It is the address of the engine's own bridge, which containers of all networks reach.
+        """
         with translated("asking the engine for the address of its machine"):
-            return machine_address(self._client.info(), self._api.inspect_network(lockdown.BRIDGE))
+            return machine_address(self._client.info(), self._api.inspect_network(DEFAULT_BRIDGE))
 
     def network_addresses(self) -> list[str]:
         """The IPv4 addresses of the engine's bridges and of the containers that run, once each."""
@@ -107,22 +112,29 @@ class Engine(ImageStore):
     def create(self, spec: ContainerSpec) -> str:
         """Create the container, locked as `lockdown.py` says but not started; returns its id.
 
+        A network of its own, if it has one, is created with it.
+
         Raises:
             SandboxError: the container asks for a network that its role may not have.
             ImageError: the image does not exist.
             EngineError: the engine refused.
         """
         granted = lockdown.host_config(spec)
-        with translated(f"creating container {spec.name}"):
-            created = self._api.create_container(
-                image=spec.image,
-                command=spec.command,
-                entrypoint=spec.entrypoint,
-                name=spec.name,
-                labels={LABEL_RUN: spec.run_id, LABEL_ROLE: spec.role},
-                host_config=self._api.create_host_config(**granted),
-                **lockdown.process_config(spec),
-            )
+        with contextlib.ExitStack() as undo:
+            if (network := granted["network_mode"]) != lockdown.NO_NETWORK:
+                self.make_network(network, spec.run_id)
+                undo.callback(self.remove_network, network)
+            with translated(f"creating container {spec.name}"):
+                created = self._api.create_container(
+                    image=spec.image,
+                    command=spec.command,
+                    entrypoint=spec.entrypoint,
+                    name=spec.name,
+                    labels={LABEL_RUN: spec.run_id, LABEL_ROLE: spec.role},
+                    host_config=self._api.create_host_config(**granted),
+                    **lockdown.process_config(spec),
+                )
+            undo.pop_all()
         return str(created["Id"])
 
     def attach(self, container: str) -> Channel:
@@ -223,7 +235,11 @@ class Engine(ImageStore):
             do(container)
 
     def remove(self, container: str) -> None:
-        """Remove the container, running or not; one that is gone or going already is no error."""
+        """Remove the container, running or not, and its own network.
+
+        One that is gone or going already is no error.
+        """
+        state = self.inspect(container)
         with (
             translated(f"removing container {container[:12]}"),
             contextlib.suppress(docker.errors.NotFound),
@@ -233,6 +249,9 @@ class Engine(ImageStore):
             except docker.errors.APIError as error:
                 if error.status_code != requests.codes.conflict:
                     raise
+                return
+        if state is None or state.role in lockdown.NETWORK_ROLES:
+            self.remove_network(lockdown.own_network(container if state is None else state.name))
 
     def logs(self, container: str, *, follow: bool = False) -> Iterator[bytes]:
         """The container's stdout and stderr in their order, as far as the engine kept them."""

@@ -39,7 +39,7 @@ class ContainerSpec:
         entrypoint: the image's own where it is None.
         mounts: the named volumes in it.
         tmpfs: path → size in bytes.
-        network: "none", or "bridge" for a role that may have one.
+        network: "none", or "own" for a role that may have one (`lockdown.py`).
         memory_bytes: its memory; it has no swap.
         cpus: how many CPUs it may keep busy.
         cpu_weight: its share of a contended CPU against others' (1024 is the engine's default).

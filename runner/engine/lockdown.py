@@ -29,10 +29,11 @@ from runner.limits import Limit
 
 UID = 1000  # the user `bakeoff` of every image; nothing of ours runs as root
 
-NO_NETWORK = "none"
-BRIDGE = "bridge"
-# The only roles that may have a network, and why. All others see their own loopback alone.
-BRIDGE_ROLES: Mapping[str, str] = {
+NO_NETWORK, OWN_NETWORK = "none", "own"
+NETWORK_SUFFIX = "-way-out"
+# The only roles that may have a network, and why. All others see their own loopback alone. It is a
+# network of the container's own: no other container is in it, and nobody uses the engine's bridge.
+NETWORK_ROLES: Mapping[str, str] = {
     "gateway": "calls the provider's API; holds the key and runs no code of a contestant",
     "reach": "opens and closes one connection to the provider before a run; holds no key",
     "relay": "passes a baseline's bytes to the one database of its study; holds no password",
@@ -56,7 +57,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         SandboxError: the container asks for a network that its role may not have.
     """
     return {
-        # Network: no interface but loopback; `BRIDGE_ROLES` has the exceptions. No port is
+        # Network: no interface but loopback; `NETWORK_ROLES` has the exceptions. No port is
         # published, because no line here asks for one.
         "network_mode": _network(spec),
         # Files: the root is read-only. Writable are named volumes and tmpfs; a folder of the host
@@ -145,16 +146,21 @@ def threads(granted: Sizes) -> int:
     return max(1, int(granted["cpus"]))
 
 
+def own_network(container: str) -> str:
+    """The name of the network of a container: `networks.py` makes and removes it."""
+    return container + NETWORK_SUFFIX
+
+
 def _network(spec: ContainerSpec) -> str:
-    """The container's network, which is `none` or, for a role that may have it, `bridge`."""
-    allowed = (NO_NETWORK, BRIDGE) if spec.role in BRIDGE_ROLES else (NO_NETWORK,)
+    """The container's network, which is `none` or, for a role that may have one, its own."""
+    allowed = (NO_NETWORK, OWN_NETWORK) if spec.role in NETWORK_ROLES else (NO_NETWORK,)
     if spec.network not in allowed:
         raise SandboxError(
             f"creating container {spec.name}: the role {spec.role!r} may not have the network "
             f"{spec.network!r}, only {' or '.join(allowed)}",
-            hint="BRIDGE_ROLES in runner/engine/lockdown.py lists the roles that may have a bridge",
+            hint="NETWORK_ROLES in runner/engine/lockdown.py lists those that may have a network",
         )
-    return spec.network
+    return NO_NETWORK if spec.network == NO_NETWORK else own_network(spec.name)
 
 
 def _system_calls() -> str:

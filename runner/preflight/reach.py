@@ -1,8 +1,8 @@
 """Checks before a run whether its provider can be reached at all.
 
-The check runs where the calls will come from: in a container of the gateway's image, on the
-gateway's network. It opens a connection (with TLS for https) and closes it: it sends no request
-and has no key.
+The check runs where the calls will come from: in a container of the gateway's image, with a
+network of its own, and it leaves the same addresses uncalled (`runner/wire/addresses.py`). It opens
+a connection (with TLS for https) and closes it: it sends no request and has no key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from runner.engine import lockdown, one_off
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
 from runner.errors import HostError, SandboxError, UserError
-from runner.preflight import dial
 from runner.records.layout import container_name
 from runner.spec import RunSpec
 
@@ -24,6 +23,8 @@ ROLE = "reach"
 TIMEOUT_SECONDS = 50.0  # three tries of a host that does not answer, and the container's start
 MEMORY_BYTES = 128 << 20
 PORTS = {"http": 80, "https": 443}
+DIAL = "/opt/bakeoff/dial.py"  # runner/wire/dial.py, which is in every image
+NOT_CALLED = "not called: "  # how it begins when no address may be called
 
 
 def check_not_itself(spec: RunSpec, engine: Engine) -> None:
@@ -58,12 +59,18 @@ def check(engine: Engine, image: str, spec: RunSpec, url: str) -> None:
     """
     parts = urlsplit(url)
     port = parts.port or PORTS[parts.scheme]
-    reason = failure(
-        engine, image, spec.run_id, parts.hostname or "", port, tls=parts.scheme == "https"
-    )
+    options = ["tls"] if parts.scheme == "https" else []
+    options.append("public" if spec.base_url is None else "private")
+    reason = failure(engine, image, spec.run_id, parts.hostname or "", port, *options)
     if not reason:
         return
     if spec.base_url is None:
+        if reason.startswith(NOT_CALLED):
+            raise HostError(
+                f"calling {url} from the gateway's container: {reason}",
+                hint="somebody answers in the provider's place: check the name server of the "
+                "engine's machine and its /etc/hosts",
+            )
         raise HostError(
             f"calling {url} from the gateway's container: {reason}",
             hint="check that the engine's machine is online (the gateway uses no proxy), or set "
@@ -113,13 +120,16 @@ def _remedy(reason: str, host: str) -> str:
         return "to trust a certificate of your own, run `SSL_CERT_FILE=FILE make images`"
     if reason.startswith("no TLS"):
         return "check whether the server uses http:// instead of https://"
+    if reason.startswith(NOT_CALLED):
+        return (
+            "the gateway calls addresses of the internet and of private networks; any other has to "
+            "stand in BASE_URL itself, in the place of the name"
+        )
     machine = f"; the gateway reaches the engine's machine at {host}" if host else ""
     return f"check that the server runs and listens on more than localhost{machine}"
 
 
-def failure(
-    engine: Engine, image: str, run_id: str, host: str, port: int, *, tls: bool = False
-) -> str:
+def failure(engine: Engine, image: str, run_id: str, host: str, port: int, *options: str) -> str:
     """Why no connection can be opened from a container with a network; "" when one can.
 
     Args:
@@ -128,22 +138,22 @@ def failure(
         run_id: the run that will make them.
         host: who is called.
         port: at which TCP port.
-        tls: speak TLS, and verify who answers.
+        options: those of `runner/wire/dial.py`: speak TLS, and which addresses may be called.
 
     Raises:
         SandboxError: the check itself failed.
     """
-    arguments = [host, str(port), *(["tls"] if tls else [])]
     spec = ContainerSpec(
         # The name is unique: the same run may be started a second time meanwhile.
         name=container_name(run_id, f"{ROLE}-{secrets.token_hex(4)}"),
         image=image,
         run_id=run_id,
         role=ROLE,
-        network=lockdown.BRIDGE,
+        entrypoint=["python3", DIAL, host, str(port), *options],
+        network=lockdown.OWN_NETWORK,
         memory_bytes=MEMORY_BYTES,
     )
-    tried = one_off.run_module(engine, spec, dial, *arguments, timeout_seconds=TIMEOUT_SECONDS)
+    tried = one_off.run(engine, spec, one_off.Bounds(TIMEOUT_SECONDS))
     if tried.exit_code is None:
         return f"no connection within {TIMEOUT_SECONDS:.0f} s"
     if tried.exit_code not in (0, 1):

@@ -12,7 +12,7 @@ from functools import partial
 from runner.agents import Agent, instructions, model_of
 from runner.calibration import Calibration
 from runner.configs import as_config
-from runner.engine.lockdown import BRIDGE, NO_NETWORK
+from runner.engine.lockdown import NO_NETWORK, OWN_NETWORK
 from runner.errors import HostError
 from runner.metrics import Metric
 from runner.prices import prices
@@ -106,7 +106,7 @@ def _relay(context: RunContext) -> ContainerPlan:
     )
     volumes = {"storage": ("/run/storage", False)}
     image = context.image("relay")
-    return ContainerPlan("relay", image, as_config(config), volumes, network=BRIDGE)
+    return ContainerPlan("relay", image, as_config(config), volumes, network=OWN_NETWORK)
 
 
 def _rehearsal(context: RunContext) -> ContainerPlan:
@@ -139,11 +139,12 @@ def _gateway(context: RunContext) -> ContainerPlan:
         rehearsed=spec.rehearsed,
         record=spec.record,
         orphan_seconds=spec.orphan_seconds,
+        private_ok=spec.base_url is not None,
     )
     volumes = {"gateway": ("/run/gateway", False), "ledger": ("/state", False)}
     if spec.rehearsed:
         volumes["upstream"] = ("/run/upstream", True)
-    network = NO_NETWORK if spec.rehearsed else BRIDGE
+    network = NO_NETWORK if spec.rehearsed else OWN_NETWORK
     image = context.image("gateway")
     return ContainerPlan("gateway", image, as_config(config), volumes, network=network)
 

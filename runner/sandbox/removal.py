@@ -14,7 +14,7 @@ EMPTYING_SECONDS = 600.0
 
 
 def remove_run(engine: Engine, run_id: str, *, volumes: bool = True) -> int:
-    """Remove every container of a run, and its volumes unless told otherwise.
+    """Remove every container of a run, its networks, and its volumes unless told otherwise.
 
     Returns:
         How many containers and volumes there were.
@@ -25,6 +25,8 @@ def remove_run(engine: Engine, run_id: str, *, volumes: bool = True) -> int:
     containers = engine.containers(run_id)
     for state in containers:
         engine.remove(state.id)
+    for network in engine.networks(run_id):  # made for a container that never was
+        engine.remove_network(network)
     present = engine.volumes(run_id) if volumes else []
     for volume in present:
         try:

@@ -39,7 +39,7 @@ class ContainerPlan:
         config: what `start` tells its PID 1.
         volumes: the purpose of a volume → (path inside, whether it is read-only).
         files: folder → the files to put there before it starts, relative path → content.
-        network: "none", or "bridge" for a role that may have one (`lockdown.py`).
+        network: "none", or "own" for a role that may have one (`lockdown.py`).
         command: what PID 1 is; the image's own where it is None.
         data: a volume that outlives the run → the path inside, where it is read-only.
         writable_data: likewise, but writable.

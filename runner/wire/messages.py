@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-VERSION = 4  # since 2 `Heartbeat` is known; 3 `TrialEstimated`, conditions, caps; 4 `proposal`
+VERSION = 5  # 2 `Heartbeat`; 3 `TrialEstimated`, conditions, caps; 4 `proposal`; 5 `private_ok`
 MAX_TRAIN_PY_BYTES = 1024 * 1024
 MAX_HYPOTHESIS_CHARS = 2000
 CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")

@@ -259,6 +259,7 @@ class GatewayConfig:
         record: keep the bodies of requests and answers in /state/records.
         limits: bounds on requests.
         orphan_seconds: no request is admitted when the runner is silent for so long; None: all are.
+        private_ok: `base_url` is the user's word, and may lead to a private address (addresses.py).
     """
 
     provider: Provider
@@ -274,6 +275,7 @@ class GatewayConfig:
     record: bool = False
     limits: Limits = Limits()
     orphan_seconds: Seconds | None = None
+    private_ok: bool = False
 
 
 @dataclass(frozen=True)
@@ -287,8 +289,7 @@ class RehearsalConfig:
         deadline_seconds: the rehearsal ends itself then.
         tools: how the agent's CLI is used, the `[[tools]]` of images/agent/<cli>/cli.toml;
             images/rehearsal/scripted_model/tools.py checks them.
-        trial_plan: the first experiments and hardships, in order, in the words of
-            images/rehearsal/scripted_model/plan.py; empty for its default plan.
+        trial_plan: the first experiments and hardships (scripted_model/plan.py); empty: its own.
     """
 
     provider: Provider
@@ -314,8 +315,7 @@ class TrialConfig:
         seed: another training seed than the task's, set by the referee.
         max_steps: train.py is asked to end after so many steps; None for no such bound.
         hand_out: train.py's model is saved to /handout/model.pt before it is scored.
-        estimate_at: the shares of its training at which train.py is asked to be estimated; none
-            for those of its own.
+        estimate_at: the shares of its training at which it is estimated; none: its own.
     """
 
     train_py_gz: str = field(repr=False)

@@ -72,9 +72,10 @@ class Commands:
         return RunResult.model_validate_json(self.run_dir(run_id).result.read_text())
 
     def left(self, run_id: str) -> list[str]:
-        """Names of what the run has on the engine."""
+        """Names of the containers, volumes and networks that the run has on the engine."""
         containers = [state.name for state in self.engine.containers(run_id)]
-        return containers + [volume.name for volume in self.engine.volumes(run_id)]
+        volumes = [volume.name for volume in self.engine.volumes(run_id)]
+        return [*containers, *volumes, *self.engine.networks(run_id)]
 
     def clear(self) -> None:
         """End what still runs and remove what it left."""

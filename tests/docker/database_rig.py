@@ -17,6 +17,7 @@ from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 
 from .container_log import container_log
+from .on_this_machine import forwarded
 
 IMAGE = "postgres-test"
 USER, DATABASE, PORT = "bakeoff", "postgres", 5432
@@ -30,19 +31,20 @@ class Database:
     Attributes:
         engine: where it runs.
         container: its container.
-        host: its address on the relay's network.
+        host, port: where the relay reaches it: on this machine, which passes bytes on to it.
         password: the user's.
     """
 
     engine: Engine
     container: str
     host: str
+    port: int
     password: str
 
     @property
     def url(self) -> str:
         """The address as STORAGE gives it."""
-        return f"postgresql://{USER}@{self.host}:{PORT}/{DATABASE}"
+        return f"postgresql://{USER}@{self.host}:{self.port}/{DATABASE}"
 
     def fail_for_a_while(self) -> None:
         """End the server in the middle of what it does; it answers again after some seconds."""
@@ -64,7 +66,8 @@ def database(engine: Engine) -> Iterator[Database]:
     volume, password = f"bakeoff-{run_id}-data", f"secret-{uuid.uuid4().hex}"
     spec = ContainerSpec(
         # Of the roles that may have a network, this is the one that runs for long.
-        f"bakeoff-{run_id}-gateway", image_tag(IMAGE), run_id, "gateway", network=lockdown.BRIDGE,
+        f"bakeoff-{run_id}-gateway", image_tag(IMAGE), run_id, "gateway",
+        network=lockdown.OWN_NETWORK,
         mounts=(Mount(volume, "/data"),), tmpfs={"/tmp": 64 << 20}, memory_bytes=512 << 20,
         pids=128,
     )  # fmt: skip
@@ -74,15 +77,17 @@ def database(engine: Engine) -> Iterator[Database]:
         engine.put_files(container, "/data", {"password": password.encode()})
         engine.start(container)
         container_log(engine, container, READY)
-        yield Database(engine, container, address(container), password)
+        with forwarded(engine, address(container), PORT) as (host, port):
+            yield Database(engine, container, host, port, password)
     finally:
         engine.remove(container)
         engine.remove_volume(volume)
 
 
 def address(container: str) -> str:
-    """A container's address on the engine's bridge."""
-    return str(inspected(container)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
+    """A container's address on its one network."""
+    (network,) = inspected(container)["NetworkSettings"]["Networks"].values()
+    return str(network["IPAddress"])
 
 
 def inspected(container: str) -> dict[str, Any]:

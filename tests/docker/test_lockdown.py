@@ -137,22 +137,25 @@ def test_every_rule_about_pid_1_is_in_force(
 
 
 @pytest.mark.parametrize("role", ["agent", "optimizer", "trial", "rehearsal", "cleanup", "nobody"])
-def test_a_role_that_is_not_in_the_table_gets_no_bridge(
+def test_a_role_that_is_not_in_the_table_gets_no_network(
     engine: Engine, spec: Callable[..., ContainerSpec], run_id: str, role: str
 ) -> None:
     """The engine is not even asked for such a container."""
     with pytest.raises(SandboxError, match=role):
-        engine.create(spec(role=role, network="bridge"))
-    assert engine.containers(run_id) == []
+        engine.create(spec(role=role, network=lockdown.OWN_NETWORK))
+    assert (engine.containers(run_id), engine.networks(run_id)) == ([], {})
 
 
-@pytest.mark.parametrize("role", sorted(lockdown.BRIDGE_ROLES))
-def test_a_role_of_the_table_has_a_bridge_when_it_asks_for_one(
-    engine: Engine, spec: Callable[..., ContainerSpec], role: str
+@pytest.mark.parametrize("role", sorted(lockdown.NETWORK_ROLES))
+def test_a_role_of_the_table_has_a_network_when_it_asks_for_one(
+    engine: Engine, spec: Callable[..., ContainerSpec], run_id: str, role: str
 ) -> None:
     """From inside there is another interface than loopback, and without asking there is none."""
-    assert len(printed(engine, spec(INTERFACES, role=role, network="bridge"))) > 1
+    asking = spec(INTERFACES, role=role, network=lockdown.OWN_NETWORK)
+    assert len(printed(engine, asking)) > 1
+    assert engine.networks(run_id) == {lockdown.own_network(asking.name): run_id}
     engine.remove(spec().name)
+    assert engine.networks(run_id) == {}
     assert printed(engine, spec(INTERFACES, role=role)) == ["lo"]
 
 

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import docker
 import pytest
 
-from runner.build.images import image_tag
 from runner.engine.client import Engine
-from runner.engine.containers import ContainerSpec
 
 from .commands import LONG_SECONDS, Commands, a_seed, commands, events, wait_for
+from .on_this_machine import program
 
 PORT = 8000
-LISTEN = f"""
-import socket
-server = socket.create_server(("", {PORT}))
-print("listening", flush=True)
+LISTEN = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 0))
+print(server.getsockname()[1])
 while True:
     server.accept()
 """
-ANSWER_404 = f"""
+ANSWER_404 = """
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
@@ -34,8 +30,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(404)
         self.send_header("Content-Length", "0")
         self.end_headers()
-server = ThreadingHTTPServer(("", {PORT}), Handler)
-print("listening", flush=True)
+server = ThreadingHTTPServer((sys.argv[1], 0), Handler)
+print(server.server_port)
 server.serve_forever()
 """
 SOON_SECONDS = 60.0
@@ -49,31 +45,11 @@ def bakeoff(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         yield made
 
 
-@contextlib.contextmanager
-def listening(engine: Engine, program: str) -> Iterator[str]:
-    """The address, on the gateway's network, of a container that listens on `PORT`."""
-    name = f"bakeoff-test-{uuid.uuid4().hex[:8]}"
-    command = ["python3", "-uc", program]
-    spec = ContainerSpec(name, image_tag("base"), name, "gateway", command, network="bridge")
-    client = docker.from_env()
-    try:
-        container = engine.create(spec)
-        channel = engine.attach(container)
-        engine.start(container)
-        assert next(channel.lines()) == (True, "listening")
-        channel.close()
-        body: dict[str, Any] = client.api.inspect_container(container)
-        yield body["NetworkSettings"]["IPAddress"]
-    finally:
-        engine.remove(name)
-        client.close()
-
-
 @pytest.fixture
-def server(engine: Engine) -> Iterator[str]:
-    """The address of a container that takes connections and says nothing."""
-    with listening(engine, LISTEN) as address:
-        yield address
+def server(engine: Engine) -> Iterator[tuple[str, int]]:
+    """The address and port of a server that takes connections and says nothing."""
+    with program(engine, LISTEN) as place:
+        yield place
 
 
 def run(bakeoff: Commands, url: str) -> tuple[str, subprocess.Popen[str]]:
@@ -106,10 +82,12 @@ def test_localhost_is_refused_with_the_address_that_will_do(
     assert f"BASE_URL=http://{engine.host_address()}:{PORT}/v1" in said
 
 
-def test_an_address_where_nothing_listens_is_refused(bakeoff: Commands, server: str) -> None:
+def test_an_address_where_nothing_listens_is_refused(bakeoff: Commands, engine: Engine) -> None:
     """The run ends before it begins, with the address and the reason."""
-    said = refused(bakeoff, f"http://{server}:{PORT + 1}")
-    assert f"{server}:{PORT + 1}" in said
+    with program(engine, LISTEN) as (host, port):
+        pass
+    said = refused(bakeoff, f"http://{host}:{port}")
+    assert f"{host}:{port}" in said
     assert "Connection refused" in said
 
 
@@ -120,16 +98,20 @@ def test_an_unknown_name_is_refused(bakeoff: Commands) -> None:
     assert "name" in said
 
 
-def test_a_server_without_tls_is_refused_as_https(bakeoff: Commands, server: str) -> None:
+def test_a_server_without_tls_is_refused_as_https(
+    bakeoff: Commands, server: tuple[str, int]
+) -> None:
     """The error says that the server does not use TLS."""
-    said = refused(bakeoff, f"https://{server}:{PORT}")
-    assert f"{server}:{PORT}" in said
+    host, port = server
+    said = refused(bakeoff, f"https://{host}:{port}")
+    assert f"{host}:{port}" in said
     assert "TLS" in said
 
 
-def test_an_address_with_a_listener_passes(bakeoff: Commands, server: str) -> None:
+def test_an_address_with_a_listener_passes(bakeoff: Commands, server: tuple[str, int]) -> None:
     """The run opens its sandbox."""
-    run_id, process = run(bakeoff, f"http://{server}:{PORT}")
+    host, port = server
+    run_id, process = run(bakeoff, f"http://{host}:{port}")
     journal = bakeoff.run_dir(run_id).events
     wait_for(
         lambda: journal.exists() and "sandbox.opened" in journal.read_text(),
@@ -141,13 +123,13 @@ def test_a_wrong_path_suspends_the_run_with_its_first_turn(
     bakeoff: Commands, engine: Engine
 ) -> None:
     """A server that answers 404 to everything is not a provider; the reason names its address."""
-    with listening(engine, ANSWER_404) as address:
-        run_id, process = run(bakeoff, f"http://{address}:{PORT}/wrong")
+    with program(engine, ANSWER_404) as (host, port):
+        run_id, process = run(bakeoff, f"http://{host}:{port}/wrong")
         assert process.wait(LONG_SECONDS) == 1
     (suspended,) = events(bakeoff.run_dir(run_id), "run.suspended")
     assert (suspended.fields["why"], suspended.fields["cause"]) == ("gave_up", "provider")
     detail = suspended.fields["detail"]
-    assert f"BASE_URL=http://{address}:{PORT}/wrong" in detail
+    assert f"BASE_URL=http://{host}:{port}/wrong" in detail
     assert "404" in detail
     assert detail in (bakeoff.here / "command-0.log").read_text()
     assert bakeoff("stop", run_id).returncode == 0

@@ -30,7 +30,7 @@ from runner.wire.messages import (
 from runner.wire.protocol import decode
 
 from .commands import Commands, a_seed, commands, events, trials, wait_for
-from .database_rig import DATABASE, PORT, USER, Database, database, shown
+from .database_rig import DATABASE, USER, Database, database, shown
 from .optimizer_rig import DEFAULTS, SPACE, loss
 from .program_end import ProgramEnd
 
@@ -59,9 +59,9 @@ class Sharing:
     def relay(self, sslmode: str = "prefer", host: str | None = None) -> ProgramEnd:
         """A relay that has started."""
         mounts = (Mount(self._storage, SOCKET_FOLDER),)
-        end = self._program("relay", mounts, lockdown.BRIDGE)
+        end = self._program("relay", mounts, lockdown.OWN_NETWORK)
         end.start(
-            {"host": host or self.server.host, "port": PORT, "sslmode": sslmode,
+            {"host": host or self.server.host, "port": self.server.port, "sslmode": sslmode,
              "deadline_seconds": 300}
         )  # fmt: skip
         end.next(Started)

@@ -25,6 +25,7 @@ class Reason(enum.StrEnum):
     QUOTA = "quota"
     LEDGER = "ledger"
     PROVIDER = "provider"
+    ADDRESS = "address"
     UNCOUNTED = "uncounted"
     ORPHANED = "orphaned"
 

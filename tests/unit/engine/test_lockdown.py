@@ -17,19 +17,19 @@ MACHINE = EngineInfo(id="x", version="27.0", cpus=8, memory_bytes=10 << 30, gpus
 SPEC = ContainerSpec(name="bakeoff-x", image="bakeoff/base:0", run_id="x", role="agent")
 
 
-def test_three_roles_may_have_a_bridge_and_each_has_its_reason() -> None:
+def test_four_roles_may_have_a_network_and_each_has_its_reason() -> None:
     """Nothing that runs a contestant's code is among them."""
-    assert set(lockdown.BRIDGE_ROLES) == {"gateway", "reach", "relay", "prepare"}
-    assert all(lockdown.BRIDGE_ROLES.values())
+    assert set(lockdown.NETWORK_ROLES) == {"gateway", "reach", "relay", "prepare"}
+    assert all(lockdown.NETWORK_ROLES.values())
 
 
 @pytest.mark.parametrize("role", sorted({*limits(), "cleanup", "nobody", ""}))
-def test_a_bridge_is_for_the_roles_of_the_table_alone(role: str) -> None:
+def test_a_network_is_for_the_roles_of_the_table_alone(role: str) -> None:
     """Every role may be without a network; one that is not in the table cannot get any."""
     assert lockdown.host_config(replace(SPEC, role=role))["network_mode"] == "none"
-    asking = replace(SPEC, role=role, network="bridge")
-    if role in lockdown.BRIDGE_ROLES:
-        assert lockdown.host_config(asking)["network_mode"] == "bridge"
+    asking = replace(SPEC, role=role, network="own")
+    if role in lockdown.NETWORK_ROLES:
+        assert lockdown.host_config(asking)["network_mode"] == "bakeoff-x-way-out"
         return
     with pytest.raises(SandboxError, match="bakeoff-x") as caught:
         lockdown.host_config(asking)
@@ -37,7 +37,9 @@ def test_a_bridge_is_for_the_roles_of_the_table_alone(role: str) -> None:
     assert "lockdown.py" in caught.value.hint
 
 
-@pytest.mark.parametrize("network", ["host", "container:other", "default", "mine", ""])
+@pytest.mark.parametrize(
+    "network", ["host", "bridge", "container:other", "bakeoff-y-way-out", "mine", ""]
+)
 @pytest.mark.parametrize("role", ["agent", "gateway"])
 def test_no_role_may_have_another_network(role: str, network: str) -> None:
     """Neither the host's, nor another container's, nor one that somebody made."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner.preflight import dial, reach
+from runner.preflight import reach
+from runner.wire import dial
 
 
 @pytest.fixture
@@ -58,3 +59,23 @@ def test_a_port_where_nobody_listens_is_tried_and_named(
 def test_a_name_that_leads_nowhere_is_named_as_the_reason(host: str) -> None:
     """It is unknown, or not a valid name at all."""
     assert "the name is" in dial.failure(host, 80, tls=False)
+
+
+@pytest.mark.parametrize("option", ["public", "private"])
+def test_an_address_that_must_not_be_called_is_not_tried(
+    capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """Here a name of this machine's leads to it, and the user did not name an address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert dial.main("127.1", str(server.getsockname()[1]), option) == 1
+        server.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    said = capsys.readouterr().out
+    assert said.startswith(reach.NOT_CALLED)
+    assert "127.0.0.1 (of the container itself)" in said
+
+
+def test_an_address_that_the_user_names_is_tried(port: int) -> None:
+    """BASE_URL has the last word about an address that stands in it."""
+    assert dial.main("127.0.0.1", str(port), "private") == 0

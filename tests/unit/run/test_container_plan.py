@@ -12,7 +12,7 @@ from runner import options, samplers
 from runner.build import inventory
 from runner.engine.client import Engine
 from runner.engine.containers import EngineInfo
-from runner.engine.lockdown import BRIDGE, NO_NETWORK
+from runner.engine.lockdown import NO_NETWORK, OWN_NETWORK
 from runner.metrics import VAL_BPB
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
@@ -112,7 +112,9 @@ def test_an_optimizer_reaches_its_model_through_the_gateway_alone(
     plans = {plan.role: plan for plan in container_plans(context)}
     assert list(plans) == ["judge", *(["rehearsal"] if rehearsal else []), "gateway", "optimizer"]
     gateway, optimizer = plans["gateway"], plans["optimizer"]
-    assert (gateway.network, optimizer.network) == (NO_NETWORK if rehearsal else BRIDGE, NO_NETWORK)
+    assert gateway.network == (NO_NETWORK if rehearsal else OWN_NETWORK)
+    assert optimizer.network == NO_NETWORK
+    assert not gateway.config["private_ok"]
     assert optimizer.volumes == {"study": ("/state", False), "gateway": ("/run/gateway", True)}
     told = {name: gateway.config[name] for name in ("provider", "models", "token", "record")}
     assert told == {
@@ -193,7 +195,7 @@ def test_an_optimizer_has_no_network_whatever_its_study_is_in(
         assert optimizer.config["shared"] is None
         assert "storage" not in optimizer.volumes
         return
-    assert plans["relay"].network == BRIDGE
+    assert plans["relay"].network == OWN_NETWORK
     told = {name: plans["relay"].config[name] for name in ("host", "port", "sslmode")}
     assert told == {"host": "192.0.2.1", "port": 6432, "sslmode": "prefer"}
     assert "a-secret" not in str(plans["relay"].config)

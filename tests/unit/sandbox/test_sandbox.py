@@ -125,6 +125,9 @@ class ScriptedEngine(Engine):
             self.did.append(("list", "volumes"))
         return []
 
+    def networks(self, run_id: str | None = None) -> dict[str, str]:  # noqa: ARG002
+        return {}
+
 
 @pytest.fixture
 def engine() -> Iterator[ScriptedEngine]:

@@ -248,6 +248,12 @@ def test_an_earlier_container_is_not_told_of_a_model() -> None:
     assert KEY not in repr(asked)
 
 
+def test_an_earlier_gateway_is_not_told_which_addresses_it_may_call() -> None:
+    """It calls any, and would refuse the field."""
+    assert "private_ok" not in known_config({"private_ok": True, "provider": "openai"}, 4)
+    assert known_config({"private_ok": True}, 5) == {"private_ok": True}
+
+
 def test_an_earlier_container_is_not_told_of_conditions() -> None:
     """Nor does a run that it belongs to have any: the field is left out of each knob."""
     earlier = known_config(as_config(OPTIMIZER), 2)["space"]

@@ -73,6 +73,7 @@ ERRORS: dict[Reason, tuple[int, str]] = {
     Reason.QUOTA: (402, "billing_error"),
     Reason.LEDGER: (529, "overloaded_error"),
     Reason.PROVIDER: (529, "overloaded_error"),
+    Reason.ADDRESS: (403, "permission_error"),
     Reason.UNCOUNTED: (404, "not_found_error"),
     Reason.ORPHANED: (529, "overloaded_error"),
 }

@@ -70,6 +70,7 @@ ERRORS: dict[Reason, tuple[int, str]] = {
     Reason.QUOTA: (402, "FAILED_PRECONDITION"),
     Reason.LEDGER: (503, "UNAVAILABLE"),
     Reason.PROVIDER: (503, "UNAVAILABLE"),
+    Reason.ADDRESS: (403, "PERMISSION_DENIED"),
     Reason.UNCOUNTED: (404, "NOT_FOUND"),
     Reason.ORPHANED: (503, "UNAVAILABLE"),
 }

@@ -29,6 +29,7 @@ ERRORS: dict[Reason, tuple[int, str, str]] = {
     Reason.QUOTA: (402, "insufficient_quota", "insufficient_quota"),
     Reason.LEDGER: (503, "server_error", "rate_limit_exceeded"),
     Reason.PROVIDER: (503, "server_error", "rate_limit_exceeded"),
+    Reason.ADDRESS: (400, "invalid_request_error", "address"),
     Reason.UNCOUNTED: (404, "invalid_request_error", "not_found"),
     Reason.ORPHANED: (503, "server_error", "rate_limit_exceeded"),
 }

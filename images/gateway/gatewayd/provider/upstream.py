@@ -2,7 +2,8 @@
 
 Invariant: the request to the provider is built here from its parts (address from the settings, path
 from the allow-list, headers from the dialect), so no byte of the sandbox's framing can reach the
-provider. Redirects are not followed, so none carries the key to another host.
+provider. Redirects are not followed, so none carries the key to another host. A connection is made
+to an address that `way_out.py` has checked.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import steady_clock
+from aiohttp.abc import AbstractResolver
 
 from ..dialects.base import Dialect
 from ..dialects.sse import FAILURE_MARKS
@@ -22,6 +24,7 @@ from ..refusal import Reason, Refusal
 from ..settings import Settings
 from .errors import is_account_empty, wait_seconds
 from .meter import StreamMeter
+from .way_out import CheckedResolver, ForbiddenAddressError
 
 CONNECT_SECONDS = 15.0
 ACCOUNT_EMPTY_MESSAGE = (
@@ -114,7 +117,9 @@ class Upstream:
 
         Raises:
             UpstreamError: there is no response that the client can use.
-            Refusal: the provider's account is empty (QUOTA), so another attempt is useless.
+            Refusal: the provider's account is empty (QUOTA), or its name leads to an address that
+                may not be called (ADDRESS); so another attempt is useless. The second is no
+                outage, which would give time back: the provider did not fail, it was not called.
         """
         headers = dialect.request_headers(client_headers, self._key)
         headers |= {"Content-Type": "application/json", "Accept-Encoding": "identity"}
@@ -125,6 +130,9 @@ class Upstream:
                 self._address(path), data=_sendable(body), headers=headers, allow_redirects=False
             )
         except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, ForbiddenAddressError):
+                detail = f"the provider is not called: {error.os_error}"
+                raise Refusal(Reason.ADDRESS, detail) from None
             raise UpstreamError(f"no connection: {self._clean(str(error.os_error))}") from None
         except TimeoutError:
             raise UpstreamError("no answer in time", charged=True) from None
@@ -210,14 +218,24 @@ class Upstream:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
-    """Opens an HTTP session with the provider that uses no environment variables or cookies."""
+async def open_session(
+    settings: Settings, lookup: AbstractResolver | None = None
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Opens an HTTP session with the provider that uses no environment variables or cookies.
+
+    Args:
+        settings: the run's.
+        lookup: asks the name server; by default as the container's own programs do.
+    """
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=CONNECT_SECONDS, sock_read=settings.limits.silence_seconds
     )
-    connector: aiohttp.BaseConnector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
+    connector: aiohttp.BaseConnector
     if settings.base_url.startswith("unix://"):
         connector = aiohttp.UnixConnector(settings.base_url.removeprefix("unix://"), limit=0)
+    else:
+        resolver = CheckedResolver(settings, lookup)
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, resolver=resolver)
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
