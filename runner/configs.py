@@ -37,6 +37,7 @@ KNOWN_SINCE = {
     "when": 3,
     "shared": 3,
     "language_model": 4,
+    "disk": 5,
 }
 
 

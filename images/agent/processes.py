@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import IO
 
 import pid1
+from disk_use import limit_files
 
 KILL_ROUNDS = 250
 KILL_ROUND_SECONDS = 0.02
@@ -47,16 +48,25 @@ class Reaper:
         self._children: dict[int, tuple[subprocess.Popen[bytes], asyncio.Future[int]]] = {}
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
-    def spawn(self, argv: list[str], *, cwd: str, env: Mapping[str, str]) -> Process:
+    def spawn(
+        self, argv: list[str], *, cwd: str, env: Mapping[str, str], file_bytes: int | None = None
+    ) -> Process:
         """Start `argv` with empty standard input and piped output.
 
-        The caller owns the two pipe ends in the result and closes them.
+        The caller owns the two pipe ends in the result and closes them. No file that it writes gets
+        larger than `file_bytes`.
 
         Raises:
             OSError: the program is not there or cannot be executed.
         """
+
+        def prepare() -> None:
+            _accept_sigterm()
+            if file_bytes is not None:
+                limit_files(file_bytes)
+
         popen = subprocess.Popen(
-            argv, cwd=cwd, env=dict(env), start_new_session=True, preexec_fn=_accept_sigterm,
+            argv, cwd=cwd, env=dict(env), start_new_session=True, preexec_fn=prepare,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         exit_code: asyncio.Future[int] = self._loop.create_future()

@@ -19,7 +19,7 @@ from typing import Any
 from runner.engine import lockdown
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
-from runner.limits import limits
+from runner.limits import limits, volume_bytes
 from runner.records.layout import container_name, volume_name
 from runner.sandbox.heartbeats import Heartbeats
 from runner.sandbox.peer import Inbox, Peer, Show, Take
@@ -104,7 +104,9 @@ class Sandbox:
         try:
             for purpose in self._purposes:
                 name = volume_name(self._run_id, purpose)
-                self._engine.create_volume(name, run_id=self._run_id)
+                self._engine.create_volume(
+                    name, run_id=self._run_id, size_bytes=volume_bytes(purpose)
+                )
             for peer in self._peers:
                 peer.open()
                 peer.wait_started()
