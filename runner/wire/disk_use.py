@@ -159,12 +159,13 @@ class _Total:
         return complete
 
     def use(self, *, whole: bool) -> DiskUse:
-        path = max(self.by_path, key=self._share_of, default="")
+        path = max(self.by_path, key=self._size_of, default="")
         return DiskUse(self.bytes, self.files, path, whole)
 
-    def _share_of(self, path: str) -> float:
+    def _size_of(self, path: str) -> int:
+        """What counts of a path: its files where these are too many, else its bytes."""
         in_bytes, in_files = self.by_path[path]
-        return max(in_bytes / self.bound.max_bytes, in_files / self.bound.max_files)
+        return in_files if self.files > self.bound.max_files else in_bytes
 
     def _has_room_after(self, found: os.stat_result) -> bool:
         self.names += 1
