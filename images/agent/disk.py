@@ -1,9 +1,8 @@
 """Ends a turn that takes too much of the disk, and says what lies on the agent's volumes then.
 
-Invariant: while a turn runs, the volumes grow little past their bound (as much as is written in half
-a second and one walk), whatever the agent does with its files. Nothing of them is removed: they are
-the agent's work. The attack that this stops: an agent that fills the disk of the engine, on which
-other runs and the host may live.
+Invariant: while a turn runs, the volumes grow little past their bound: by what is written in half a
+second and one walk. Nothing of them is removed, because it is the agent's work. The attack that
+this stops: an agent that fills the disk of the engine, on which other runs and the host may live.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import pid1
 import workspace
@@ -92,7 +91,7 @@ def largest() -> list[str]:
     folders: collections.Counter[str] = collections.Counter()
     for place in (WORKSPACE, HOME):
         for entry in workspace.walked(place):
-            folders[os.path.dirname(entry.path)] += 1
+            folders[str(PurePosixPath(entry.path).parent)] += 1
             with contextlib.suppress(OSError):
                 found = entry.stat(follow_symlinks=False)
                 sizes.append((found.st_blocks * BLOCK_BYTES, entry.path))

@@ -35,7 +35,7 @@ from start_config import TrialConfig
 TRAINER = Path("/opt/trainer")
 TRIAL = Path("/trial")
 HAND_OUT = Path("/handout/model.pt")  # on a volume, which outlives this container
-# train.py writes to tmpfs alone, which is bounded, and to the volume of the model that it hands out.
+# train.py writes to tmpfs, which is bounded, and to the volume of the model that it hands out.
 HANDED_OUT = DiskBound(max_bytes=1 << 30, max_files=256)
 LOOK_SECONDS = 1.0  # from one look at that volume to the next
 POLL_SECONDS = 0.2

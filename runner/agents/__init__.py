@@ -2,7 +2,14 @@
 
 from runner.agents.base import Turn, TurnOutcome
 from runner.agents.models import RunModel, model_of, model_of_agent, model_of_baseline
-from runner.agents.prompts import PromptName, instructions, phrases, remarks, render_prompt, together
+from runner.agents.prompts import (
+    PromptName,
+    instructions,
+    phrases,
+    remarks,
+    render_prompt,
+    together,
+)
 from runner.agents.table import MODEL_NAME, Agent, AgentSpec, agent_names, load_agent
 
 __all__ = [

@@ -17,6 +17,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 BLOCK_BYTES = 512  # the unit of `st_blocks`; stat(2)
@@ -132,7 +133,7 @@ def measure(
     devices = set()
     for place in places:
         with contextlib.suppress(OSError):
-            devices.add(os.stat(place).st_dev)
+            devices.add(Path(place).stat().st_dev)
         if not total.take(place, walk(place)):
             return total.use(whole=False)
     whole = total.take(STILL_OPEN, deleted_files(devices, processes))
@@ -298,7 +299,7 @@ def deleted_files(devices: set[int], processes: str = PROCESSES) -> Iterator[os.
     links = itertools.islice(_descriptors(processes), MAX_DESCRIPTORS)
     for link in links:
         with contextlib.suppress(OSError):
-            found = os.stat(link)
+            found = Path(link).stat()
             if found.st_nlink == 0 and found.st_dev in devices:
                 yield found
 

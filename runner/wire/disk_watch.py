@@ -12,14 +12,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from disk_use import NAMES_PER_FILE, DiskBound, DiskUse, measure
 
 LOOK_SECONDS = 0.5
 WALK_SECONDS = 3.0  # from one walk to the next, when little happens
 WALKS_SHARE = 20.0  # a walk comes after at least so many times the seconds that the last one took
-LEAST_STEP_BYTES, LEAST_STEP_FILES = 32 << 20, 2_000
+LEAST_STEP = DiskBound(max_bytes=32 << 20, max_files=2_000)  # lost between two walks
 # Who begins over the bound may still write this share of it, so that there is room to clear up.
 SPARE_SHARE = 1 / 16
 # Less free than this share of its file system: what is lost there without a trace is held against
@@ -36,6 +36,9 @@ class Room:
     bytes: int
     files: int
     all_bytes: int
+
+
+NO_ROOM = Room(0, 0, 0)
 
 
 def room_of(place: str) -> Room:
@@ -58,17 +61,17 @@ class Pace:
     """
 
     bound: DiskBound
-    _room: Room = Room(0, 0, 0)
-    _step: DiskBound = DiskBound(1, 1)
-    _earliest: float = 0.0
-    _latest: float = 0.0
+    _room: Room = field(default=NO_ROOM, init=False)
+    _step: DiskBound = field(default=LEAST_STEP, init=False)
+    _earliest: float = field(default=0.0, init=False)
+    _latest: float = field(default=0.0, init=False)
 
     def walked(self, use: DiskUse, room: Room, began: float, ended: float) -> None:
         """Learn what a walk found, what was free then, and its two moments in seconds."""
         left_bytes, left_files = self.bound.max_bytes - use.bytes, self.bound.max_files - use.files
         self._room = room
         self._step = DiskBound(
-            max(LEAST_STEP_BYTES, left_bytes // 2), max(LEAST_STEP_FILES, left_files // 2)
+            max(LEAST_STEP.max_bytes, left_bytes // 2), max(LEAST_STEP.max_files, left_files // 2)
         )
         self._earliest = ended + (ended - began)
         self._latest = ended + max(WALK_SECONDS, WALKS_SHARE * (ended - began))
@@ -123,7 +126,7 @@ class DiskWatch:
         self._thread: threading.Thread | None = None
         self._may_take = bound
         self._pace = Pace(bound)
-        self._began = (DiskUse(), Room(0, 0, 0))
+        self._began = (DiskUse(), NO_ROOM)
 
     @property
     def armed(self) -> bool:

@@ -339,7 +339,7 @@ class ScoreClose(Message):
 
 @dataclass(frozen=True)
 class ReferenceKeep(Message):
-    """Write a reference session's losses and `facts` to /heldout; answered by `Problem`/`Stopped`."""
+    """Write a session's losses and `facts` to /heldout; `Problem` or else `Stopped` answers."""
 
     event: ClassVar[str] = "reference.keep"
     session: str

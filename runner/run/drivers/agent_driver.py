@@ -300,9 +300,12 @@ class AgentDriver:
             "reason": end.reason if end else "",
             "grace_seconds": max(0, int(end.turns_until - now)) if end else "",
             "remarks": remarks(
-                self._policy.without_trial, MAX_TURNS_WITHOUT_TRIAL, self._damage, self._restored,
+                self._policy.without_trial,
+                MAX_TURNS_WITHOUT_TRIAL,
+                self._damage,
+                self._restored,
                 self._disk.remark(),
-            ),  # fmt: skip
+            ),
         }
 
     def _learn_from(self, finished: TurnFinished) -> None:

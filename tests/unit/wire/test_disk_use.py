@@ -101,8 +101,8 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
 
 def test_other_file_systems_are_left_out(tmp_path: Path) -> None:
     """What is mounted within a folder is not the folder's."""
-    proc = os.stat("/proc").st_dev
-    assert os.stat(tmp_path).st_dev != proc
+    proc = Path("/proc").stat().st_dev
+    assert tmp_path.stat().st_dev != proc
     roots = {found.st_dev for found in walk("/proc/self/fd")}
     assert roots <= {proc}
 
@@ -123,7 +123,7 @@ def test_a_folder_that_is_shut_hides_nothing(tmp_path: Path) -> None:
 def test_deep_folders_are_walked_to_their_end(nest: Path) -> None:
     """With few descriptors, and past the longest path that the kernel takes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    few = len(os.listdir("/proc/self/fd")) + 10
+    few = len(list(Path("/proc/self/fd").iterdir())) + 10
     resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
     try:
         found = took(nest)
@@ -185,7 +185,7 @@ def test_processes_that_show_nothing_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "2").write_text("no folder")
     (tmp_path / "self").mkdir()
-    assert list(deleted_files({os.stat(tmp_path).st_dev}, str(tmp_path))) == []
+    assert list(deleted_files({tmp_path.stat().st_dev}, str(tmp_path))) == []
 
 
 def test_folders_that_move_meanwhile_end_no_walk(tmp_path: Path) -> None:
@@ -217,18 +217,18 @@ def test_folders_that_move_meanwhile_end_no_walk(tmp_path: Path) -> None:
 )
 def test_any_name_is_counted(tmp_path: Path, names: set[bytes]) -> None:
     """Names that are no UTF-8, and such that hold line feeds."""
-    top = os.path.join(os.fsencode(tmp_path), os.urandom(8).hex().encode())
-    os.mkdir(top)
+    top = tmp_path / os.urandom(8).hex()
+    top.mkdir()
     for name in names:
-        os.mkdir(os.path.join(top, name))
-    assert took(Path(os.fsdecode(top))).files == 1 + len(names)
+        (top / os.fsdecode(name)).mkdir()
+    assert took(top).files == 1 + len(names)
 
 
 def test_a_large_file_is_refused_to_a_child() -> None:
     """Its write fails at the bound, and what it has written stays."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import disk_use, tempfile\n"
-        "disk_use.limit_files(1 << 30); disk_use.limit_files(1 << 20); disk_use.limit_files(2 << 20)\n"
+        "for bound in (1 << 30, 1 << 20, 2 << 20): disk_use.limit_files(bound)\n"
         "with tempfile.TemporaryFile() as file:\n"
         "    file.write(bytes(1 << 20)); file.flush()\n"
         "    try:\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import disk_watch
 from disk_use import DiskBound, DiskUse
 from disk_watch import (
-    LEAST_STEP_BYTES,
+    LEAST_STEP,
     SPARE_SHARE,
     WALK_SECONDS,
     WALKS_SHARE,
@@ -50,8 +50,8 @@ def test_a_disk_that_fills_is_walked_at_once() -> None:
     assert not paced(DiskUse(0, 5)).is_due(room(46.1), 100.5)
     assert paced(DiskUse(0, 5)).is_due(room(46), 100.5)
     near = paced(DiskUse(8 * GB - 1, 5))
-    assert near.is_due(Room(50 * GB - LEAST_STEP_BYTES, MANY_FILES, 100 * GB), 100.5)
-    assert not near.is_due(Room(50 * GB - LEAST_STEP_BYTES + 1, MANY_FILES, 100 * GB), 100.5)
+    assert near.is_due(Room(50 * GB - LEAST_STEP.max_bytes, MANY_FILES, 100 * GB), 100.5)
+    assert not near.is_due(Room(50 * GB - LEAST_STEP.max_bytes + 1, MANY_FILES, 100 * GB), 100.5)
     assert paced(DiskUse(0, 999)).is_due(room(50, MANY_FILES - 2000), 100.5)
 
 
@@ -71,7 +71,7 @@ def test_who_begins_over_the_bound_may_write_a_little() -> None:
 
 
 def test_what_no_walk_shows_counts_only_where_little_is_free() -> None:
-    """Others write to the same file system, so it must be scarce, and more than the bound be lost."""
+    """Others write there too, so little must be free, and more than the bound be lost."""
     assert unseen(BOUND, room(20), room(4), grown_bytes=0) == 16 * GB
     assert unseen(BOUND, room(20), room(6), grown_bytes=0) == 0
     assert unseen(BOUND, room(11), room(4), grown_bytes=0) == 0
@@ -89,7 +89,6 @@ def test_a_folder_that_grows_is_told_of_once(tmp_path: Path) -> None:
     """By the thread that watches, and again only after the next `arm`."""
     watch, told = watch_of(tmp_path)
     watch.arm()
-    assert watch.armed
     (tmp_path / "large").write_bytes(bytes(2 << 20))
     use = told.get(timeout=SOON_SECONDS)
     assert use.bytes > 1 << 20
