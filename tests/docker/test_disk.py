@@ -39,8 +39,6 @@ UNLINKED = WRITE.format(
     ),
 )
 ONE_FILE = "cat /dev/zero > large; echo ended $?; ls -s --block-size=M large"
-# What it started outlives its group, and would go on after the CLI's end.
-DAEMON = "setsid python3 -c {program!r} & sleep 600"
 
 
 @pytest.fixture(scope="module")
