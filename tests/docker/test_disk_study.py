@@ -39,11 +39,12 @@ def Filling(seed):
     return optuna.samplers.RandomSampler(seed=seed)
 """
 HANDS_OUT_TOO_MUCH = """
+import os
 import time
-from pathlib import Path
-for number in range(1_000_000):
-    Path(f"/handout/part-{number}").write_bytes(bytes(64 << 20))
-    time.sleep(0.2)
+for number in range(200):
+    with open(f"/handout/part-{number}", "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 64 << 20)
+time.sleep(600)
 """
 ONE_LARGE_FILE = """
 with open("/handout/model.pt", "wb") as file:
