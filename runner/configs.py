@@ -38,6 +38,7 @@ KNOWN_SINCE = {
     "shared": 3,
     "language_model": 4,
     "private_ok": 5,
+    "disk": 5,
 }
 
 

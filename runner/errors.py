@@ -12,7 +12,7 @@
 
 A message says what was being done and what is the case; the hint says what to do about it. `cause`
 says who has to act: user, host or sandbox. `result.json` uses the same words for how a run ended,
-and three more for ends that are no errors here: budget, agent and provider.
+and four more for ends that are no errors here: budget, agent, provider and disk.
 
 Some exceptions are not in the tree, because their callers catch them and no command ends by them:
 `LeaseAbandonedError` and `LeaseLostError` (a trial stops waiting for its device, or has lost it),
@@ -77,7 +77,8 @@ class SuspendedError(BakeoffError):
     Args:
         message: what suspended it.
         why: the same in one word, for the journal.
-        by: who has to act: user, agent, provider, sandbox or host.
+        by: who has to act: user, agent, provider, sandbox or host; or disk, where a contestant's
+            volumes passed their bound.
     """
 
     def __init__(self, message: str, *, why: str, by: str, hint: str = "") -> None:

@@ -24,6 +24,8 @@ import protocol
 import relay
 import workspace
 from config_reader import ConfigError, read_config
+from disk import TurnDisk
+from disk_use import DiskBound
 from messages import (
     Heartbeat,
     Message,
@@ -72,6 +74,7 @@ class Agentd:
         self._describe = load_describe()
         self._upkeep: Upkeep | None = None
         self._runner = RunnerWatch(None)
+        self._disk = TurnDisk(loop, None, say)
         self._trial_server = TrialServer(send, say, SafeFolder(TRIAL_LOGS, HOME))
 
     async def run(self) -> int:
@@ -86,10 +89,12 @@ class Agentd:
         if self._start.done():
             try:
                 config = read_config(AgentConfig, self._start.result().config)
+                bound = None if config.disk is None else read_config(DiskBound, config.disk)
             except ConfigError as error:
                 send(Problem("reading the start message", str(error)))
                 send(Stopped("the start message cannot be used"))
                 return EXIT_BAD_CONFIG
+            self._disk = TurnDisk(self._loop, bound, say)
             await self._work(config)
         await self._say_goodbye()
         return EXIT_DONE
@@ -194,10 +199,13 @@ class Agentd:
         """Run a turn; a turn that began after `stop` is the last."""
         last = self._closing
         unshut(WORKSPACE, HOME)
+        await self._disk.begin()
         try:
             finished = await turn.run(self._reaper)
         except OSError as error:
             finished = messages.TurnFinished(turn.order.turn, 1, 0.0, "", f"agentd: {error}")
+        if (exceeded := await self._disk.end(turn.order.turn)) is not None:
+            send(exceeded)
         if self._upkeep is not None and not last and not self._end.done():
             found = await self._upkeep.run()
             for phrase in (*found.wrong, *found.restored):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pid1
+from disk_use import limit_files
 
 KILL_ROUNDS = 250
 KILL_ROUND_SECONDS = 0.02
@@ -47,16 +48,25 @@ class Reaper:
         self._children: dict[int, tuple[subprocess.Popen[bytes], asyncio.Future[int]]] = {}
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
-    def spawn(self, argv: list[str], *, cwd: str, env: Mapping[str, str]) -> Process:
+    def spawn(
+        self, argv: list[str], *, cwd: str, env: Mapping[str, str], file_bytes: int | None = None
+    ) -> Process:
         """Start `argv` with empty standard input, its output in two sockets.
 
         A pipe can be opened again by every process of the user, as /proc/<pid>/fd/1; a socket
         cannot (ENXIO, fs/open.c and net/socket.c: `sock_no_open`). The caller owns the two
-        descriptors in the result and closes them.
+        descriptors in the result and closes them. No file that it writes gets larger than
+        `file_bytes`.
 
         Raises:
             OSError: the program is not there or cannot be executed.
         """
+
+        def prepare() -> None:
+            pid1.undo_in_child()
+            if file_bytes is not None:
+                limit_files(file_bytes)
+
         with contextlib.ExitStack() as stack:
             outputs = [socket.socketpair() for _ in range(2)]
             for end in (end for pair in outputs for end in pair):
@@ -64,7 +74,7 @@ class Reaper:
             (stdout, its_stdout), (stderr, its_stderr) = outputs
             popen = subprocess.Popen(
                 argv, cwd=cwd, env=dict(env), start_new_session=True,
-                preexec_fn=pid1.undo_in_child,
+                preexec_fn=prepare,
                 stdin=subprocess.DEVNULL, stdout=its_stdout.fileno(), stderr=its_stderr.fileno(),
             )  # fmt: skip
             exit_code: asyncio.Future[int] = self._loop.create_future()

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +23,7 @@ GIT = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-
 GIT_SECONDS = 20.0  # for the first commit; the runner waits 60 s for `started`
 COMMAND_SECONDS = 8.0  # for any other command
 MOST_LOCKS, MOST_WALKED = 100, 20_000
+MAX_BUNDLE_BYTES = 256 << 20  # as much as the runner fetches
 
 
 class GitError(Exception):
@@ -168,11 +170,17 @@ async def write_bundle(reaper: processes.Reaper, seconds: float) -> None:
     """Pack every branch of the agent's repository into one file for the runner to fetch.
 
     Raises:
-        GitError: the repository is broken or empty, or takes longer than `seconds`.
+        GitError: the repository is broken or empty, takes longer than `seconds`, or is larger than
+            `MAX_BUNDLE_BYTES`: a volume that is full already must not grow by as much again.
         OSError: the volume is full.
     """
     _clear_way(BUNDLE)
-    await _git(reaper, "bundle", "create", "--quiet", BUNDLE, "--all", seconds=seconds)
+    command = [*GIT, "bundle", "create", "--quiet", BUNDLE, "--all"]
+    code, said = await run(reaper, command, seconds, MAX_BUNDLE_BYTES)
+    if code == -signal.SIGXFSZ:
+        raise GitError(f"the repository takes more than {MAX_BUNDLE_BYTES >> 20} MB")
+    if code != 0:
+        raise GitError(f"git bundle: {said or f'exit code {code}'}")
 
 
 def _clear_way(path: str) -> None:
@@ -197,7 +205,10 @@ async def _git(reaper: processes.Reaper, *arguments: str, seconds: float = COMMA
 
 
 async def run(
-    reaper: processes.Reaper, command: list[str], seconds: float = COMMAND_SECONDS
+    reaper: processes.Reaper,
+    command: list[str],
+    seconds: float = COMMAND_SECONDS,
+    file_bytes: int | None = None,
 ) -> tuple[int, str]:
     """Run a command in /workspace; returns its exit code and output (stderr if it failed).
 
@@ -207,7 +218,7 @@ async def run(
         GitError: it took too long, and was killed.
     """
     env = {**BASE_ENV, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    process = reaper.spawn(command, cwd=WORKSPACE, env=env)
+    process = reaper.spawn(command, cwd=WORKSPACE, env=env, file_bytes=file_bytes)
     try:
         exit_code = await asyncio.wait_for(process.exit, seconds)
     except TimeoutError:

@@ -19,7 +19,9 @@ from typing import NoReturn
 
 import pid1
 from config_reader import read_config
-from messages import Message, Problem, Ready, Start, Stop, Stopped
+from disk_use import DiskBound, DiskUse, Exceeded, limit_files
+from disk_watch import DiskWatch
+from messages import DiskExceeded, Message, Problem, Ready, Start, Stop, Stopped
 from model_config import GAVE_UP, ModelConfig
 from pid1 import say, send
 from space import Knob, parse_space
@@ -38,6 +40,7 @@ class Told:
     config: OptimizerConfig
     guide: ModelConfig | None
     space: tuple[Knob, ...]
+    disk: DiskBound | None
 
 
 def main() -> None:
@@ -50,6 +53,8 @@ def main() -> None:
     pid1.end_in(pid1.WAIT_FOR_START_SECONDS, lambda: _end("no start came", EXIT_DONE))
     told = _wait_for_start(arriving)
     pid1.end_in(told.config.deadline_seconds, lambda: _end("deadline", EXIT_DONE))
+    if told.disk is not None:
+        _watch_disk(told.disk)
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_work, args=(told, inbox), daemon=True).start()
     for message in arriving:
@@ -68,10 +73,27 @@ def _wait_for_start(arriving: Iterator[Message]) -> Told:
                 config = read_config(OptimizerConfig, message.config)
                 model = config.language_model
                 guide = None if model is None else read_config(ModelConfig, model)
-                return Told(config, guide, parse_space(config.space))
+                disk = None if config.disk is None else read_config(DiskBound, config.disk)
+                return Told(config, guide, parse_space(config.space), disk)
             except ValueError as error:
                 _break("reading start.config", error, EXIT_BAD_CONFIG)
     raise AssertionError("messages() has no end")
+
+
+def _watch_disk(bound: DiskBound) -> None:
+    """End when the study takes more than this.
+
+    A sampler of the user's own runs in this very process, so this holds against its accidents and
+    not against its will.
+    """
+
+    def passed(use: DiskUse) -> None:
+        found = Exceeded(use.path, use.bytes, use.files, bound.max_bytes, bound.max_files)
+        send(DiskExceeded(vars(found)))
+        _end(f"the study takes {use.bytes >> 20} MB in {use.files} files", EXIT_BROKEN)
+
+    limit_files(bound.max_bytes)
+    DiskWatch([str(STATE)], bound, passed).arm()
 
 
 def _end_soon(stop: Stop) -> None:

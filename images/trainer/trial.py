@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -22,6 +23,7 @@ import pid1
 import steady_clock
 from config_reader import read_config
 from counters import Counters, open_io
+from disk_use import DiskBound, limit_files, measure
 from forward import Forwarder
 from judge_terms import JUDGE_SOCKET
 from messages import MAX_TRAIN_PY_BYTES, Problem, Ready, Start, Started, TrialExited
@@ -33,6 +35,9 @@ from start_config import TrialConfig
 TRAINER = Path("/opt/trainer")
 TRIAL = Path("/trial")
 HAND_OUT = Path("/handout/model.pt")  # on a volume, which outlives this container
+# train.py writes to tmpfs, which is bounded, and to the volume of the model that it hands out.
+HANDED_OUT = DiskBound(max_bytes=1 << 30, max_files=256)
+LOOK_SECONDS = 1.0  # from one look at that volume to the next
 POLL_SECONDS = 0.2
 REAP_SECONDS = 3.0
 OPENING_SECONDS = 5.0  # an exec takes microseconds, but it may wait on a busy machine
@@ -60,7 +65,7 @@ class TerminatedError(Exception):
 
 @dataclass
 class Ending:
-    """How train.py ended: exited, timeout, output, signal or stopped."""
+    """How train.py ended: exited, timeout, output, disk, signal or stopped."""
 
     cause: str
     exit_code: int
@@ -98,7 +103,9 @@ def run(config: TrialConfig, text: bytes, io: BinaryIO | None) -> None:
     send(Started({"bytes": len(text), **at}))
     say(f"training for {config.train_seconds:g} s, {config.limit_seconds:g} s at most")
     forwarder = Forwarder(config.output_bytes)
-    ending = watch(spawn(config, forwarder), forwarder, began + config.limit_seconds, counters)
+    volume = [str(HAND_OUT.parent)] if config.hand_out else []
+    limit = began + config.limit_seconds
+    ending = watch(spawn(config, forwarder), forwarder, limit, counters, volume)
     end_all()
     forwarder.drain()
     seconds = time.monotonic() - began
@@ -134,7 +141,7 @@ def spawn(config: TrialConfig, forwarder: Forwarder) -> subprocess.Popen[bytes]:
         stdout=forwarder.writer,
         stderr=forwarder.writer,
         start_new_session=True,
-        preexec_fn=pid1.undo_in_child,
+        preexec_fn=_become_trial,
     )
     forwarder.close_writer()
     offer_to_oom_killer(child)
@@ -175,9 +182,14 @@ def offer_to_oom_killer(child: subprocess.Popen[bytes]) -> None:
 
 
 def watch(
-    child: subprocess.Popen[bytes], forwarder: Forwarder, limit: float, counters: Counters
+    child: subprocess.Popen[bytes],
+    forwarder: Forwarder,
+    limit: float,
+    counters: Counters,
+    volumes: Sequence[str] = (),
 ) -> Ending:
     """Forward the output, and count, until train.py ends or must end."""
+    next_look = time.monotonic()
     while True:
         left = limit - time.monotonic()
         if left <= 0:
@@ -186,6 +198,10 @@ def watch(
         counters.look()
         if forwarder.overflowed:
             return Ending("output", 128 + signal.SIGKILL)
+        if volumes and time.monotonic() >= next_look:
+            if measure(volumes, HANDED_OUT).passes(HANDED_OUT):
+                return Ending("disk", 128 + signal.SIGKILL)
+            next_look = time.monotonic() + LOOK_SECONDS
         if _told_to_end():
             return Ending("stopped", 128 + signal.SIGTERM)
         if (status := child.poll()) is not None:
@@ -201,6 +217,12 @@ def _told_to_end() -> bool:
     """
     found = signal.sigtimedwait({signal.SIGTERM}, 0)
     return found is not None and pid1.is_from_outside(found)
+
+
+def _become_trial() -> None:
+    """Undo what only PID 1 does with signals, and bound each file of train.py's own."""
+    pid1.undo_in_child()
+    limit_files(HANDED_OUT.max_bytes)
 
 
 def end_all() -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from runner.errors import HostError
 from runner.records.layout import ROOT
+from runner.wire.messages import MAX_PHRASE_CHARS, MAX_PHRASES
 
 PROMPTS = ROOT / "setup_prompts"
 PromptName = Literal["first", "fresh", "nudge", "closing"]
@@ -45,7 +46,11 @@ def _filled(path: Path, values: Mapping[str, object]) -> str:
 
 
 def remarks(
-    turns_without_trial: int, turns_allowed: int, wrong: Sequence[str], restored: Sequence[str]
+    turns_without_trial: int,
+    turns_allowed: int,
+    wrong: Sequence[str],
+    restored: Sequence[str],
+    disk: str = "",
 ) -> str:
     """What the next turn must know: what is broken in its sandbox, and that trials are missing.
 
@@ -54,8 +59,9 @@ def remarks(
         turns_allowed: how many of them end the run.
         wrong: what was broken after the last turn, in the container's phrases.
         restored: which of it was repaired.
+        disk: what is to be said of a volume that is too full, as a paragraph.
     """
-    paragraphs = []
+    paragraphs = [disk] if disk else []
     if wrong:
         paragraphs.append("Your sandbox was damaged after the last turn:\n" + _listed(wrong))
     if restored:
@@ -78,6 +84,12 @@ def together(devices: int) -> str:
         f" Up to {devices} trials run at a time: `trial --detach` starts one and does not wait, "
         "and `trial wait ID` gives its result."
     )
+
+
+def phrases(lines: Sequence[str]) -> list[str]:
+    """A container's phrases as they can stand in a prompt: bounded, each on one line."""
+    bounded = [str(line)[:MAX_PHRASE_CHARS] for line in lines[:MAX_PHRASES]]
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in bounded]
 
 
 def _listed(phrases: Sequence[str]) -> str:

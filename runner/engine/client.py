@@ -17,7 +17,7 @@ import docker.errors
 import requests
 from docker.utils.socket import frames_iter
 
-from runner.engine import archives, lockdown
+from runner.engine import archives, lockdown, quotas
 from runner.engine.address import check_version, engine_address, machine_address, unreachable
 from runner.engine.api import (
     API_TIMEOUT_SECONDS,
@@ -51,6 +51,7 @@ class Engine(ImageStore, NetworkStore):
         super().__init__(client.api)
         self._client = client
         self._quick = quick or client.api
+        self._quotas = quotas.Quotas(client.api)
 
     @classmethod
     def connect(cls) -> Engine:
@@ -268,11 +269,19 @@ class Engine(ImageStore, NetworkStore):
 
     # --- volumes and files --------------------------------------------------------------------
 
-    def create_volume(self, name: str, *, run_id: str = "", data: str = "") -> None:
-        """Create the volume of a run, or of the data of the task `data`; labelled accordingly."""
+    def create_volume(
+        self, name: str, *, run_id: str = "", data: str = "", size_bytes: int | None = None
+    ) -> None:
+        """Create the volume of a run, or of the data of the task `data`; labelled accordingly.
+
+        It has a quota of `size_bytes` where the engine has quotas, and else no bound.
+        """
         labels = {LABEL_RUN: run_id} if run_id else {LABEL_DATA: data}
-        with translated(f"creating volume {name}"):
-            self._api.create_volume(name, labels=labels)
+        self._quotas.create(name, labels, size_bytes)
+
+    def volume_quotas(self) -> quotas.Found:
+        """Whether the engine can bound its volumes, and on which file system they lie."""
+        return self._quotas.found()
 
     def remove_volume(self, name: str) -> None:
         """Remove the volume; a missing one is no error.

@@ -12,6 +12,7 @@ from runner.build.images import load_table
 from runner.devices.names import core_sets, cores_left
 from runner.engine.client import Engine
 from runner.errors import BakeoffError, HostError, UserError
+from runner.limits import limits
 from runner.records.layout import RunDir
 from runner.spec import RunSpec
 
@@ -125,6 +126,7 @@ def _engine_rows(engine: Engine) -> list[Finding]:
     rows = [
         Finding("engine", True, f"Docker {info.version}, {size}"),
         Finding("GPU", True, "the engine has a GPU runtime" if info.gpus else "none: CPU training"),
+        _finding("volumes", lambda: _volumes(engine)),
     ]
     for name, image in load_table().items():
         if image.for_tests:
@@ -144,6 +146,13 @@ def _key_rows(env: Mapping[str, str]) -> list[Finding]:
         Finding(name, True, "is set" if env.get(name) else "is not set (REHEARSAL=1 needs none)")
         for name in names
     ]
+
+
+def _volumes(engine: Engine) -> str:
+    """Who bounds what contestants write."""
+    found, agent = engine.volume_quotas(), limits()["agent"]
+    who = "quota by the engine" if found.quota else "measured by the containers"
+    return f"{who} ({found.file_system}); an agent may take {agent.disk_mb or 0} MB"
 
 
 def _disk(folder: Path) -> str:

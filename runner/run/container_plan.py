@@ -14,6 +14,7 @@ from runner.calibration import Calibration
 from runner.configs import as_config
 from runner.engine.lockdown import NO_NETWORK, OWN_NETWORK
 from runner.errors import HostError
+from runner.limits import disk_table
 from runner.metrics import Metric
 from runner.prices import prices
 from runner.records.journal import Journal
@@ -165,6 +166,7 @@ def agent_plan(context: RunContext, agent: Agent) -> ContainerPlan:
         metric=spec.metric.name,
         direction=spec.metric.direction,
         orphan_seconds=spec.orphan_seconds,
+        disk=disk_table("agent"),
     )
     volumes = {
         "workspace": ("/workspace", False),

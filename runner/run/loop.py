@@ -211,7 +211,7 @@ class RunLoop:
             raise SuspendedError(detail, why="gave_up", by="provider")
         if (gave_up := self._parts.driver.gave_up()) is not None:
             gave_up = gave_up.explained(self._last_status)
-            raise SuspendedError(gave_up.reason, why="gave_up", by=gave_up.by)
+            raise SuspendedError(gave_up.reason, why=gave_up.why, by=gave_up.by)
 
     def _end(self, ending: Ending, *, may_think: bool = True) -> None:
         self._ending = ending

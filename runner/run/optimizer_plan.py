@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from runner.configs import as_config
+from runner.limits import disk_table
 from runner.run.context import TRAINS_ON, RunContext, trains_on
 from runner.samplers import load_methods
 from runner.sandbox.sandbox import ContainerPlan
@@ -34,6 +35,7 @@ def optimizer_plan(context: RunContext) -> ContainerPlan:
         pruner=context.spec.pruner,
         shared=_shared_study(context),
         language_model=None if asked is None else asdict(_model_config(context, asked)),
+        disk=disk_table("optimizer"),
     )
     volumes = {"study": ("/state", False)}
     if context.spec.storage is not None:

@@ -21,6 +21,7 @@ from runner.run.container_plan import instruction_files
 from runner.run.context import RunContext
 from runner.run.drivers.agent_driver import AgentDriver, TurnMaker
 from runner.run.drivers.baseline_driver import OptimizerDriver
+from runner.run.drivers.disk_policy import DiskPolicy
 from runner.run.drivers.driver import Driver
 from runner.run.drivers.turn_policy import TurnTimeouts
 from runner.run.loop import RunLoop
@@ -96,7 +97,8 @@ def _driver(
 ) -> Driver:
     spec = context.spec
     if spec.kind == "baseline":
-        return OptimizerDriver(contestant, clock.now, trials.prune)
+        disk = DiskPolicy(context.journal, "optimizer", times=1)
+        return OptimizerDriver(contestant, clock.now, trials.prune, disk)
 
     def prompt_values() -> dict[str, object]:
         return {

@@ -19,7 +19,7 @@ from typing import Any
 from runner.engine import lockdown
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, EngineInfo, Mount
-from runner.limits import limits
+from runner.limits import limits, volume_bytes
 from runner.records.layout import container_name, volume_name
 from runner.sandbox.heartbeats import Heartbeats
 from runner.sandbox.peer import Inbox, Peer, Show, Take
@@ -172,7 +172,8 @@ class Sandbox:
             peer.wait_started()
 
     def _create_volume(self, purpose: str) -> None:
-        self._engine.create_volume(volume_name(self._run_id, purpose), run_id=self._run_id)
+        name = volume_name(self._run_id, purpose)
+        self._engine.create_volume(name, run_id=self._run_id, size_bytes=volume_bytes(purpose))
 
     def _give_up(self) -> None:
         for peer in self._peers:

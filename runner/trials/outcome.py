@@ -204,6 +204,8 @@ def _status(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -> tupl
         return "timeout", late
     if exited and exited.cause == "output":
         return "killed", f"wrote more than {trainer.output_bytes >> 20} MB of output"
+    if exited and exited.cause == "disk":
+        return "killed", "disk: wrote more to its volume than a model may take"
     if starved(seen, trainer):
         return "oom", "the machine's memory ran out under it twice"
     if _out_of_memory(seen):

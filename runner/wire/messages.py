@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-VERSION = 5  # 2 `Heartbeat`; 3 `TrialEstimated`, conditions, caps; 4 `proposal`; 5 `private_ok`
+VERSION = 5  # 2 `Heartbeat`; 3 `TrialEstimated`, caps; 4 `proposal`; 5 `private_ok`, `disk`
 MAX_TRAIN_PY_BYTES = 1024 * 1024
 MAX_HYPOTHESIS_CHARS = 2000
 CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")
@@ -45,10 +45,7 @@ class Started(Message):
 
 @dataclass(frozen=True)
 class TurnFinished(Message):
-    """A CLI invocation ended. `transcript` is the path of its raw stdout inside the container.
-
-    `wrong` has what the agent had broken of its sandbox, and `restored` what of it is well again.
-    """
+    """A CLI invocation ended. `transcript` is the path of its raw stdout inside the container."""
 
     event: ClassVar[str] = "turn.finished"
     turn: int
@@ -56,8 +53,8 @@ class TurnFinished(Message):
     seconds: float
     transcript: str
     stderr_tail: str = ""
-    wrong: list[str] = field(default_factory=list)
-    restored: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)  # what the agent had broken of its sandbox
+    restored: list[str] = field(default_factory=list)  # what of that is well again
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class TrialRequested(Message):
 class TrialExited(Message):
     """The trainer's PID 1 saw `train.py` end.
 
-    `cause` is exited, timeout, output, signal, or stopped (PID 1 was told to end from outside).
+    `cause` is exited, timeout, output, disk, signal, or stopped (PID 1 was told to from outside).
     `seconds` is how long its process lived, from `began_at` in `Started.details` (since 1970) on.
     `measured` is what the kernel counted meanwhile (`Measured` in runner/records/schema.py).
     """
@@ -174,6 +171,14 @@ class CapReached(Message):
     event: ClassVar[str] = "cap.reached"
     budget: str
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class DiskExceeded(Message):
+    """A container's volumes passed their bound; what `found` holds is in disk_use.py."""
+
+    event: ClassVar[str] = "disk.exceeded"
+    found: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -334,10 +339,7 @@ class ScoreClose(Message):
 
 @dataclass(frozen=True)
 class ReferenceKeep(Message):
-    """Write the losses of the reference session, and `facts` about its trial, to /heldout.
-
-    The judge answers with `Problem` if it cannot, else with `Stopped` once both are there.
-    """
+    """Write a session's losses and `facts` to /heldout; `Problem` or else `Stopped` answers."""
 
     event: ClassVar[str] = "reference.keep"
     session: str

@@ -1,7 +1,6 @@
 """The `config` of every `start` message: one frozen dataclass for each image.
 
-The runner builds it (`as_config`), and PID 1 of the image reads it (`read_config`). This file needs
-the standard library only. No `repr` and no error shows a secret value.
+`as_config` builds it, `read_config` reads it. Standard library only; no `repr` shows a secret.
 """
 
 from __future__ import annotations
@@ -54,6 +53,7 @@ class AgentConfig:
         metric: the name of what the task measures, for the help of `trial`.
         direction: whether the task is to minimise or to maximise it.
         orphan_seconds: the turn is interrupted when the runner is silent for so long; None: never.
+        disk: a `DiskBound` (disk_use.py) as a table; None: the volumes are not watched.
     """
 
     run_id: str
@@ -62,6 +62,7 @@ class AgentConfig:
     metric: str
     direction: Direction
     orphan_seconds: Seconds | None = None
+    disk: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ class OptimizerConfig:
         pruner: the pruner's name in images/optimizer/pruners.py.
         shared: the study in a database; None for one in a journal of the run's own.
         language_model: a `ModelConfig` (model_config.py) as a table; None without a model.
+        disk: as in `AgentConfig`, for the volume of the study.
     """
 
     sampler: str
@@ -182,6 +184,7 @@ class OptimizerConfig:
     pruner: str = "none"
     shared: SharedStudy | None = None
     language_model: Mapping[str, Any] | None = field(default=None, repr=False)  # has the token
+    disk: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -192,8 +195,7 @@ class PriceOverride:
         input: input tokens that no cache served.
         output: generated tokens, reasoning included.
         cached_read: input tokens from the cache; None: as `input`.
-        cache_write_5m: input tokens written to a cache for 5 minutes; None: a multiple of `input`.
-        cache_write_1h: input tokens written to a cache for an hour; None: a multiple of `input`.
+        cache_write_5m, cache_write_1h: those written to a cache; None: a multiple of `input`.
     """
 
     input: UsdPerMillionTokens
@@ -286,9 +288,8 @@ class RehearsalConfig:
         provider: whose API it serves.
         seed: chooses the experiments that the plan does not name.
         api_key: the key that the gateway must present.
-        deadline_seconds: the rehearsal ends itself then.
-        tools: how the agent's CLI is used, the `[[tools]]` of images/agent/<cli>/cli.toml;
-            images/rehearsal/scripted_model/tools.py checks them.
+        deadline_seconds: it ends itself then.
+        tools: how the agent's CLI is used: the `[[tools]]` of images/agent/<cli>/cli.toml.
         trial_plan: the first experiments and hardships (scripted_model/plan.py); empty: its own.
     """
 
@@ -315,7 +316,7 @@ class TrialConfig:
         seed: another training seed than the task's, set by the referee.
         max_steps: train.py is asked to end after so many steps; None for no such bound.
         hand_out: train.py's model is saved to /handout/model.pt before it is scored.
-        estimate_at: the shares of its training at which it is estimated; none: its own.
+        estimate_at: the shares of its training at which it is estimated; none for its own.
     """
 
     train_py_gz: str = field(repr=False)

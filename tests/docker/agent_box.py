@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import docker
 
@@ -68,7 +68,7 @@ class AgentBox:
         self.channel = self._attach()
         engine.start(self.container)
 
-    def start(self, deadline_seconds: float = 300, **more: float) -> Started:
+    def start(self, deadline_seconds: float = 300, **more: Any) -> Started:
         """Bring agentd to work, with more fields of its config; its answer."""
         self.wait_for(Ready)
         config = {

@@ -23,6 +23,7 @@ from runner.records.layout import ROOT, RunDir
 from runner.records.schema import RunResult, TrialRecord, UsageRecord
 from runner.sandbox.removal import remove_run
 from tests.docker.commands import KEYS, a_seed
+from tests.docker.whole_runs import copy_checkout
 
 TOY = Path(__file__).with_name("toy_agent")
 ADDED = ("runner/agents/toy.py", "images/agent/toy")
@@ -42,11 +43,7 @@ class ToyRun:
 
 def copy_with_toy(checkout: Path) -> None:
     """Copy the files that git holds, and add the three things that a new CLI is."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, checkout / name)
+    copy_checkout(checkout)
     shutil.copy(TOY / ADDED[0], checkout / ADDED[0])
     shutil.copytree(TOY / ADDED[1], checkout / ADDED[1])
     with (checkout / TABLE).open("a") as table:

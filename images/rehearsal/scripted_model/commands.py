@@ -71,6 +71,15 @@ with path.open("a", newline="") as file:
 print("logged:", row["experiment"], row["status"])
 """
 
+_FILL_DISK = """\
+import itertools, time
+name = f"ballast-{time.time_ns()}"
+for number in itertools.count():
+    with open(f"{name}-{number}", "wb") as file:
+        file.write(bytes(8 << 20))
+    time.sleep(0.05)
+"""
+
 
 def change_knob(knob: str, change: str) -> str:
     """Give a constant of train.py a new value; prints `changed: NAME OLD -> NEW`."""
@@ -115,6 +124,16 @@ def write_status(text: str) -> str:
 def python(program: str) -> str:
     """Run a Python program."""
     return f"python3 - <<'END_OF_PROGRAM'\n{program}END_OF_PROGRAM"
+
+
+def fill_disk() -> str:
+    """Write files of 8 MB, up to 160 MB a second, until the turn is ended for it."""
+    return python(_FILL_DISK)
+
+
+def empty_disk() -> str:
+    """Delete what `fill_disk` wrote."""
+    return "rm -f ballast-*; ls"
 
 
 def _with_exit_code(words: list[str]) -> str:

@@ -23,7 +23,7 @@ from .materials import (
     PICTURES,
     TEXT,
 )
-from .steps import TurnCut, Work, output, repeat_until_seen
+from .steps import TurnCut, Work, output, repeat_until_seen, take
 
 SUBTASK = "Sub-task of a rehearsal: count the lines of program.md and say how many there are."
 THINKING_TOKENS = 30_000
@@ -85,6 +85,17 @@ def think_hard() -> Work:
         )
 
 
+def flood() -> Work:
+    """Write to the disk until the turn is ended for it."""
+    with suppress(TurnCut):
+        yield from take(Shell(commands.fill_disk(), "keep everything"))
+
+
+def tidy() -> Work:
+    """Delete what a flood has left."""
+    yield from repeat_until_seen(Shell(commands.empty_disk(), "delete what is not needed"))
+
+
 def subtask() -> Work:
     """What the sub-agent does."""
     yield Shell("wc -l program.md", "count the lines")
@@ -102,6 +113,8 @@ HARDSHIPS: dict[str, Callable[[], Work]] = {
     "delegate": delegate,
     "delegate-down": delegate_down,
     "think": think_hard,
+    "flood": flood,
+    "tidy": tidy,
 }
 
 

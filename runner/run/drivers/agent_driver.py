@@ -11,10 +11,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runner.agents import Agent, PromptName, Turn, TurnOutcome, remarks, render_prompt
+from runner.agents import Agent, PromptName, Turn, TurnOutcome, phrases, remarks, render_prompt
 from runner.budget_clock import BudgetClock
 from runner.records.journal import Journal
 from runner.run.drivers.agent_states import TRANSITIONS, TURN_RUNS, Event, State
+from runner.run.drivers.disk_policy import DiskPolicy
 from runner.run.drivers.driver import Closing, GaveUp
 from runner.run.drivers.turn_policy import (
     MAX_TURNS_WITHOUT_TRIAL,
@@ -23,8 +24,7 @@ from runner.run.drivers.turn_policy import (
 )
 from runner.sandbox.peer import Peer
 from runner.wire.messages import (
-    MAX_PHRASE_CHARS,
-    MAX_PHRASES,
+    DiskExceeded,
     Message,
     Stop,
     Stopped,
@@ -131,6 +131,7 @@ class AgentDriver:
         self._clock = clock
         self._timeouts = timeouts
         self._policy = TurnPolicy(resume=resumed, worked=resumed)
+        self._disk = DiskPolicy(journal, "agent", resumed=resumed)
         self._state = State.WAITING
         self._turn = _Turn(alive_at=clock.now())
         self._next_turn_at = clock.now()
@@ -154,6 +155,8 @@ class AgentDriver:
             self._exits_until = self._clock.now() + EXIT_SECONDS
         elif isinstance(message, Stopped):
             self._change(Event.STOPPED)
+        elif isinstance(message, DiskExceeded):
+            self._disk.exceeded(message)
 
     def handle_trial_accepted(self) -> None:
         self._turn.trials_asked += 1
@@ -223,8 +226,10 @@ class AgentDriver:
             return (
                 GaveUp("its PID 1 stopped unasked, and its container still runs") if late else None
             )
-        reason = None if self._state in TURN_RUNS else self._policy.gave_up()
-        return None if reason is None else GaveUp(reason)
+        if self._state in TURN_RUNS:
+            return None
+        reason = self._policy.gave_up()
+        return self._disk.gave_up() if reason is None else GaveUp(reason)
 
     def interrupted(self, *, answers_come: bool) -> bool:  # noqa: ARG002 # its turn is cut anyway
         return self._state not in TURN_RUNS
@@ -295,13 +300,18 @@ class AgentDriver:
             "reason": end.reason if end else "",
             "grace_seconds": max(0, int(end.turns_until - now)) if end else "",
             "remarks": remarks(
-                self._policy.without_trial, MAX_TURNS_WITHOUT_TRIAL, self._damage, self._restored
+                self._policy.without_trial,
+                MAX_TURNS_WITHOUT_TRIAL,
+                self._damage,
+                self._restored,
+                self._disk.remark(),
             ),
         }
 
     def _learn_from(self, finished: TurnFinished) -> None:
         """Judge a turn that has finished, and set when the next one may begin."""
-        self._damage, self._restored = _phrases(finished.wrong), _phrases(finished.restored)
+        self._damage, self._restored = phrases(finished.wrong), phrases(finished.restored)
+        self._disk.turn_ended()
         outcome = self._turns.outcome(finished)
         asked = self._turn.trials_asked
         pause_seconds = self._policy.take(outcome, asked, provider_down=self._provider_down)
@@ -330,12 +340,6 @@ class AgentDriver:
         spent = self._clock.spent()
         usage = {"usd": spent.usd, "tokens": spent.tokens, "requests": spent.requests}
         self._journal.write(event, turn=spent.turns, **usage, **fields)
-
-
-def _phrases(lines: list[str]) -> list[str]:
-    """A container's phrases as they can stand in a prompt: bounded, each on one line."""
-    bounded = [str(line)[:MAX_PHRASE_CHARS] for line in lines[:MAX_PHRASES]]
-    return ["".join(c if c.isprintable() else "?" for c in line) for line in bounded]
 
 
 def _failure(outcome: TurnOutcome, pause_seconds: float) -> dict[str, object]:

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Callable
 
+from runner.run.drivers.disk_policy import DiskPolicy
 from runner.run.drivers.driver import Closing, GaveUp
 from runner.sandbox.peer import Peer
-from runner.wire.messages import Message, Stop, Stopped, TrialEstimated
+from runner.wire.messages import DiskExceeded, Message, Stop, Stopped, TrialEstimated
 from runner.wire.model_config import GAVE_UP
 
 OPTIMIZER_GRACE_SECONDS = 10.0
@@ -23,6 +24,7 @@ class OptimizerDriver:
         peer: the optimiser's container.
         now: seconds on a clock that never goes back.
         prune: ends the trial of a request, by the estimate at a percent of its training.
+        disk: is told when the study passes its bound.
     """
 
     def __init__(
@@ -30,9 +32,11 @@ class OptimizerDriver:
         peer: Peer,
         now: Callable[[], float] = time.monotonic,
         prune: Callable[[str, int], object] = lambda _request, _step: None,
+        disk: DiskPolicy | None = None,
     ) -> None:
         self._peer = peer
         self._prune = prune
+        self._disk = disk
         self._now = now
         self._reason = ""
         self._stopped = False
@@ -45,6 +49,8 @@ class OptimizerDriver:
     def handle_message(self, message: Message) -> None:
         if isinstance(message, TrialEstimated):
             self._prune(message.request, message.step)
+        if isinstance(message, DiskExceeded) and self._disk is not None:
+            self._disk.exceeded(message)
         if not isinstance(message, Stopped):
             return
         if self._end_at < math.inf:
@@ -66,6 +72,8 @@ class OptimizerDriver:
         pass
 
     def gave_up(self) -> GaveUp | None:
+        if self._disk is not None and (full := self._disk.gave_up()) is not None:
+            return full
         if self._reason.startswith(GAVE_UP):  # its own word that its model is of no use
             return GaveUp(self._reason.removeprefix(GAVE_UP)[:MAX_REASON_CHARS], by="provider")
         if self._now() < self._exits_until:

@@ -14,10 +14,14 @@ from runner.wire.messages import Message
 
 @dataclass(frozen=True)
 class GaveUp:
-    """Why a contestant does not get on, and who has to act: agent, provider or sandbox."""
+    """Why a contestant does not get on: who or what is to blame, and the journal's word for it.
+
+    It is the agent, the provider, the sandbox, or the disk that its volumes take.
+    """
 
     reason: str
     by: str = "agent"
+    why: str = "gave_up"
 
     def explained(self, last_status: int) -> GaveUp:
         """The provider's fault where its last answer to an agent was this HTTP status of an error.

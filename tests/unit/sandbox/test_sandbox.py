@@ -114,7 +114,9 @@ class ScriptedEngine(Engine):
         if found is not None and found.role in self.stays:
             raise EngineError(f"removing {container}: refused")
 
-    def create_volume(self, name: str, *, run_id: str = "", data: str = "") -> None:
+    def create_volume(
+        self, name: str, *, run_id: str = "", data: str = "", size_bytes: int | None = None
+    ) -> None:
         pass
 
     def containers(self, run_id: str | None = None) -> list[ContainerState]:  # noqa: ARG002

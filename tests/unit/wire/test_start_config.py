@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.configs import StartConfig, as_config, known_config
 from runner.wire.config_reader import ConfigError, read_config
-from runner.wire.messages import MESSAGES, Start
+from runner.wire.messages import MESSAGES, VERSION, Start
 from runner.wire.model_config import ModelConfig
 from runner.wire.packed_text import pack_text, unpack_text
 from runner.wire.protocol import MAX_LINE_BYTES, decode, encode
@@ -258,7 +258,7 @@ def test_an_earlier_container_is_not_told_of_conditions() -> None:
     """Nor does a run that it belongs to have any: the field is left out of each knob."""
     earlier = known_config(as_config(OPTIMIZER), 2)["space"]
     assert all("when" not in knob for knob in earlier.values())
-    assert known_config(as_config(OPTIMIZER), 4) == as_config(OPTIMIZER)
+    assert known_config(as_config(OPTIMIZER), VERSION) == as_config(OPTIMIZER)
 
 
 def test_an_earlier_optimizer_is_told_what_it_knew() -> None:
