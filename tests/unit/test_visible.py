@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner.cli.terminal import shown
 from runner.results.markdown import harmless
-from runner.results.visible import visible
+from runner.visible import visible
 
 
 def test_control_characters_show_as_a_sign() -> None:
