@@ -13,7 +13,7 @@ END = bytes(2 * BLOCK)
 CONTENT = b"the content of a file"
 RECORD = "records/000001.request.json.gz"  # a name that a gateway's recorder uses
 PLAIN = "file"
-KINDS = "0\0" "1234567" "xgLKSDMNVXAZ9"  # of POSIX, of GNU tar, of others, of nobody
+KINDS = "0\01234567xgLKSDMNVXAZ9"  # of POSIX, of GNU tar, of others, of nobody
 NAMES = (
     RECORD, PLAIN, "/etc/passwd", "../../etc/passwd", "records/../../x", f"records//{RECORD}",
     f"./{RECORD}", f"{RECORD}/", f"{RECORD}\n", "records/000001.request.json.gz/../../x", "", ".",
