@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 
-from benchmarks.hostile.readers import CASES, WEIGHTS, Escaped
+from benchmarks.hostile.readers import CASES, WEIGHTS, EscapedError
 
 RESULTS = Path(__file__).parents[1] / "results" / "hostile.json"
 MOST_FAILURES = 20  # that are told one by one
@@ -55,16 +55,17 @@ def run(count: int, seed: int, first: int = 0) -> Found:
     with tempfile.TemporaryDirectory(prefix="bakeoff-hostile-") as scratch:
         outside = Path(scratch, "outside")
         outside.mkdir()
-        (outside / "canary").write_text("untouched")
+        canary = outside / "canary"
+        canary.write_text("untouched")
         for number in range(first, first + count):
             folder = Path(scratch, "inside")
             folder.mkdir()
             _see(number, seed, folder, found)
-            if sorted(os.listdir(scratch)) != ["inside", "outside"]:
+            if sorted(each.name for each in Path(scratch).iterdir()) != ["inside", "outside"]:
                 found.escaped += 1
                 found.failures.append(f"{number}: it wrote beside its folder")
             shutil.rmtree(folder)
-        if os.listdir(outside) != ["canary"] or (outside / "canary").read_text() != "untouched":
+        if [*outside.iterdir()] != [canary] or canary.read_text() != "untouched":
             found.escaped += 1
             found.failures.append("a file outside was changed")
     found.seconds, found.memory_mb = time.monotonic() - began, _memory_mb() - before
@@ -77,7 +78,7 @@ def _see(number: int, seed: int, folder: Path, found: Found) -> None:
     began = time.process_time()
     try:
         CASES[kind](random, folder)
-    except Escaped as error:
+    except EscapedError as error:
         found.escaped += 1
         found.failures.append(f"{kind}, {number}: {error}")
     except Exception as error:  # noqa: BLE001 # that is what is counted
@@ -102,8 +103,8 @@ def table(found: Found) -> str:
     lines += [
         f"| all | {total:,} | {slowest * 1000:.0f} |", "",
         f"exceptions that are not ours: {found.raised}; files written elsewhere, or more taken "
-        f"than was asked for: {found.escaped}; {found.seconds:.0f} s, {found.memory_mb:.0f} MB more "
-        "memory than at the start",
+        f"than was asked for: {found.escaped}; {found.seconds:.0f} s, {found.memory_mb:.0f} MB "
+        "more memory than at the start",
     ]  # fmt: skip
     return "\n".join([*lines, *found.failures[:MOST_FAILURES]])
 

@@ -40,7 +40,7 @@ BOUNDS = RecordBounds(files=1000, file_bytes=1 << 16, total_bytes=1 << 20)
 PRISTINE = (ROOT / "trainer/train.py").read_text(encoding="utf-8")
 
 
-class Escaped(AssertionError):
+class EscapedError(AssertionError):
     """A reader did what it must not; the text says what."""
 
 
@@ -53,14 +53,14 @@ def read_archive(random: Random, folder: Path, kind: str) -> None:
         kind: of `archives.MAKERS`.
 
     Raises:
-        Escaped: more came out than was asked for, or a file lies where none was named.
+        EscapedError: more came out than was asked for, or a file lies where none was named.
     """
     whole = archives.MAKERS[kind](random)
     content = reading.first_file(archives.in_chunks(whole, random), LIMIT)
     if content is not None and len(content) > LIMIT:
-        raise Escaped(f"{len(content)} bytes came out, and {LIMIT} were asked for")
+        raise EscapedError(f"{len(content)} bytes came out, and {LIMIT} were asked for")
     if kind == "honest" and content != archives.CONTENT:
-        raise Escaped("an honest archive was not read")
+        raise EscapedError("an honest archive was not read")
     with contextlib.suppress(BakeoffError):
         keep_records(folder / "records", archives.in_chunks(whole, random), BOUNDS)
     check(folder)
@@ -70,24 +70,24 @@ def check(folder: Path) -> None:
     """See that only records lie in a folder.
 
     Raises:
-        Escaped: something else does.
+        EscapedError: something else does.
     """
     for path in folder.rglob("*"):
         name = str(path.relative_to(folder))
         if path.is_symlink() or (name != "records" and not RECORD_NAME.fullmatch(name)):
-            raise Escaped(f"{name!r} was written")
+            raise EscapedError(f"{name!r} was written")
 
 
 def read_name(random: Random) -> None:
     """Show a name or a text of a contestant everywhere where such are shown.
 
     Raises:
-        Escaped: a terminal, a page or a spreadsheet would obey it.
+        EscapedError: a terminal, a page or a spreadsheet would obey it.
     """
     name = texts.text(random)
     for shown in (visible(name), visible_line(name).replace("\t", ""), harmless(name)):
         if not shown.isprintable():
-            raise Escaped(f"{shown!r} is shown")
+            raise EscapedError(f"{shown!r} is shown")
     cell = safe(name)
     if str(cell).lstrip()[:1] in tuple("=+-@") and cell not in ("+", "-"):
         float(cell)  # a number, or else a formula

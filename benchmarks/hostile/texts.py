@@ -1,4 +1,4 @@
-"""Names and files that a hostile contestant writes: the pieces that readers trip over, by chance."""
+"""Names and files that a hostile contestant writes, of pieces that readers trip over."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ PIECES = (
     ",", ";", "|", "\t", "\n", "\r", "\r\n", '"', "'", "`", "\\", "#", "(", ")", "[", "]", "{", "}",
     ":", "=", "+", "-", "@", "\0", "\x1b[2J", "\x1b]0;x\x07", "\x7f", "\x85", "\u2028", "\u202e",
     "\u2066", "\u200b", "\u200e", "\u061c", "\ufeff", "\uff1d1+1", "\u0301", "\u3164", "\ud800",
-    "e\u0301\u0301\u0301\u0301\u0301\u0301", "keep", "crash", "val_bpb", "1.5", "1e999", "-0", "nan",
+    "e\u0301\u0301\u0301\u0301\u0301\u0301", "keep", "crash", "val_bpb", "1.5", "1e999", "-0",
+    "nan",
     "9" * 400, "1_0", "2026-01-01T00:00:00Z", "abcdef0", "|---|", "```", "<script>", "&lt;", "]( ",
     "https://x.y", "@name", "#1", "www.x.y", "=HYPERLINK(1)", "progress: step=1 loss=2", "FAIL",
     "training_seconds: 1", '{"event":"started"}', '{"val_bpb": 1}', '{"a":' * 30, "[" * 300,
-    "import os", "def f(", "X = 2**19", "lambda:", "\\N{", "f'{x!r:{y}}'", "async", "\x0c", " " * 50,
+    "import os", "def f(", "X = 2**19", "lambda:", "\\N{", "f'{x!r:{y}}'", "async", "\x0c",
+    " " * 50,
     "a" * 300, "None", "true", "../", "/etc/passwd", "%s%n", "$(id)", "${x}", "\u0661\u0662",
 )  # fmt: skip
 

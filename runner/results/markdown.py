@@ -17,7 +17,7 @@ _INSTEAD = (
 )  # fmt: skip
 # A forge looks for these once the Markdown is HTML, where no escape is left: a blank parts them.
 _CALLS = re.compile(r"([@#])(?=[^\s@#])")
-_ADDRESS = re.compile(r"\bwww\.", re.IGNORECASE)  # GFM, 6.9: what is linked without a scheme
+_ADDRESS = re.compile(r"www\.", re.IGNORECASE)  # GFM, 6.9: what is linked without a scheme
 
 
 def harmless(text: str) -> str:

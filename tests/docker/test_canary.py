@@ -130,7 +130,7 @@ def test_a_killed_runner_leaves_the_key_nowhere(
 
 
 def test_a_provider_that_repeats_the_key_tells_it_to_nobody(engine: Engine, sweep: Sweep) -> None:
-    """In the bodies and the headers of errors of every kind; the client, log and records lack it."""
+    """In bodies and headers of errors of every kind; the client, log and records lack it."""
     rig = Rig(engine)
     try:
         standin = rig.standin()

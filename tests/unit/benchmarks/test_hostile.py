@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.hostile import archives
 from benchmarks.hostile.__main__ import Found, run, table
-from benchmarks.hostile.readers import CASES, Escaped, check
+from benchmarks.hostile.readers import CASES, EscapedError, check
 from runner.collect import gateway_state
 
 CASES_OF_THE_SUITE = 2000
@@ -46,12 +46,12 @@ def test_a_file_that_nobody_named_is_found(tmp_path: Path, name: str) -> None:
     """The control: what a reader must not write would be seen, and so would a link."""
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("x")
-    with pytest.raises(Escaped, match="was written"):
+    with pytest.raises(EscapedError, match="was written"):
         check(tmp_path)
     (tmp_path / name).unlink()
     (tmp_path / archives.RECORD).parent.mkdir(exist_ok=True)
     (tmp_path / archives.RECORD).symlink_to("/etc/passwd")
-    with pytest.raises(Escaped, match="was written"):
+    with pytest.raises(EscapedError, match="was written"):
         check(tmp_path)
 
 
