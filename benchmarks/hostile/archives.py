@@ -108,8 +108,8 @@ def extended(random: Random) -> bytes:
             (b"path", random.choice(NAMES).encode()), (b"size", b"-512"), (b"size", b"9" * 4400),
             (b"size", b"1e9"), (b"size", str(random.randrange(1 << 40)).encode()),
             (b"size", "\u0661".encode()), (b"linkpath", b"/etc/passwd"),
-            (b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.map", b"0,1," * 2000),
-            (b"GNU.sparse.realsize", b"-1"), (b"hdrcharset", b"BINARY"), (b"", b""),
+            (b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"),
+            (b"GNU.sparse.map", b"0,1," * 2000), (b"GNU.sparse.realsize", b"-1"), (b"hdrcharset", b"BINARY"), (b"", b""),
             (b"path", b"x" * 10_000), (b"mtime", b"9" * 5000), (b"path", b"a\0b"),
         ),
         k=random.randrange(1, 5),
@@ -121,7 +121,8 @@ def broken_record(random: Random) -> bytes:
     """An extended header whose lengths do not add up, or whose digits do not end."""
     content = random.choice((
         b"9999 path=x\n", b"0 path=x\n", b"-1 path=x\n", b"12 path=x", b"path=x\n", b"1 \n",
-        b"3 \n", b"11 path=" + b"x" * 9000, b"1" * 30_000, b"1 " * 30_000, b"12 path=x\n\0" * 500, b"",
+        b"3 \n", b"11 path=" + b"x" * 9000, b"1" * 30_000, b"1 " * 30_000, b"12 path=x\n\0" * 500,
+        b"",
     ))  # fmt: skip
     return header(b"pax", len(content), "x") + padded(content) + member() + END
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -44,13 +45,13 @@ class EscapedError(AssertionError):
     """A reader did what it must not; the text says what."""
 
 
-def read_archive(random: Random, folder: Path, kind: str) -> None:
+def read_archive(kind: str, random: Random, folder: Path) -> None:
     """Read an archive of this kind as a file and as a folder of records.
 
     Args:
+        kind: of `archives.MAKERS`.
         random: makes it.
         folder: an empty folder; records go to `records` in it.
-        kind: of `archives.MAKERS`.
 
     Raises:
         EscapedError: more came out than was asked for, or a file lies where none was named.
@@ -78,7 +79,7 @@ def check(folder: Path) -> None:
             raise EscapedError(f"{name!r} was written")
 
 
-def read_name(random: Random) -> None:
+def read_name(random: Random, _: Path) -> None:
     """Show a name or a text of a contestant everywhere where such are shown.
 
     Raises:
@@ -93,7 +94,7 @@ def read_name(random: Random) -> None:
         float(cell)  # a number, or else a formula
 
 
-def read_file(random: Random) -> None:
+def read_file(random: Random, _: Path) -> None:
     """Read a file as the log, the text, the transcript, the output, … of a contestant.
 
     Raises:
@@ -121,9 +122,8 @@ def read_file(random: Random) -> None:
 
 Case = Callable[[Random, Path], None]
 CASES: dict[str, Case] = {
-    **{f"archive: {kind}": lambda random, folder, kind=kind: read_archive(random, folder, kind)
-       for kind in archives.MAKERS},
-    "name": lambda random, _: read_name(random),
-    "file": lambda random, _: read_file(random),
-}  # fmt: skip
+    **{f"archive: {kind}": partial(read_archive, kind) for kind in archives.MAKERS},
+    "name": read_name,
+    "file": read_file,
+}
 WEIGHTS = [1.0] * len(archives.MAKERS) + [len(archives.MAKERS) / 2, len(archives.MAKERS) / 2]

@@ -177,7 +177,7 @@ def _text(raw: bytes) -> str:
 
 
 def _records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The records of an extended header: `LENGTH KEY=VALUE` and a line feed; LENGTH is that of all."""
+    """The records of an extended header: the length of all of it, a blank, `KEY=VALUE`, an end."""
     at = 0
     while at < len(content):
         blank = content.find(b" ", at, at + 21)

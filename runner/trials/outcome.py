@@ -203,7 +203,8 @@ def _status(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -> tupl
     if late:
         return "timeout", late
     if exited and exited.cause == "output":
-        return "killed", f"wrote more than {trainer.output_bytes >> 20} MB of output, or too many lines"
+        most = f"{trainer.output_bytes >> 20} MB of output"
+        return "killed", f"wrote more than {most}, or too many lines"
     if starved(seen, trainer):
         return "oom", "the machine's memory ran out under it twice"
     if _out_of_memory(seen):

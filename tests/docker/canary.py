@@ -78,7 +78,7 @@ class Sweep:
         self._engine = engine
         self._needles = [(name, form) for key in keys for name, form in forms(key).items()]
         self._longest = max(len(form) for _, form in self._needles)
-        self._api = docker.APIClient(**docker.utils.kwargs_from_env())
+        self._api: Any = docker.APIClient(**docker.utils.kwargs_from_env())
 
     def close(self) -> None:
         self._api.close()

@@ -111,8 +111,24 @@ def test_a_cell_calls_nobody_and_links_nothing(text: str) -> None:
 
 @pytest.mark.parametrize("sign", "=+-@\uff1d\uff0b\uff0d\uff20")
 @pytest.mark.parametrize(
-    "before", ["", " ", "\t", "\r", "\n", '"', "'", "\u202e", "\ufeff", "\u200b", "\xa0", "“", "\0", '" \ufeff\''],
-)  # fmt: skip
+    "before",
+    [
+        "",
+        " ",
+        "\t",
+        "\r",
+        "\n",
+        '"',
+        "'",
+        "\u202e",
+        "\ufeff",
+        "\u200b",
+        "\xa0",
+        "“",
+        "\0",
+        '" \ufeff',
+    ],
+)
 def test_a_formula_is_text_whatever_hides_before_it(sign: str, before: str) -> None:
     """Full-width signs too; the apostrophe comes first, and the text stays whole."""
     cell = f"{before}{sign}cmd|' /C calc'!A0"
