@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import itertools
 import json
 import secrets
 import threading
@@ -21,10 +22,11 @@ from typing import Any
 import docker
 import docker.utils
 
-from runner.engine.client import Engine
+from runner.engine.client import LABEL_RUN, Engine
 from runner.errors import EngineError
 
-POLL_SECONDS = 0.4
+POLL_SECONDS = 0.5
+VOLUMES_EVERY = 8  # looks; a look into all volumes takes longest
 PROC = Path("/proc")
 OF_A_PROCESS = ("cmdline", "environ")
 
@@ -134,8 +136,9 @@ class Sweep:
         self.look("docker logs", name, b"".join(self._engine.logs(container)))
         with contextlib.suppress(docker.errors.APIError):  # it has just ended
             self.look("docker top", name, json.dumps(self._api.top(container)).encode())
+        run_id = described["Config"]["Labels"][LABEL_RUN]
         for mount in described["Mounts"] if volumes else ():
-            if "-data-" not in mount["Name"]:  # training data, which no run writes
+            if mount["Name"].startswith(f"bakeoff-{run_id}-"):  # not the data, which no run writes
                 path = mount["Destination"]
                 where = f"volumes, {path}"
                 self.stream(where, name, self._engine.get_archive(container, path))
@@ -154,10 +157,11 @@ def watched(sweep: Sweep, run_id: str) -> Iterator[None]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.is_set():
+        for look in itertools.count(1):
             sweep.processes()
-            sweep.containers(run_id)
-            over.wait(POLL_SECONDS)
+            sweep.containers(run_id, volumes=look % VOLUMES_EVERY == 0)
+            if over.wait(POLL_SECONDS):
+                return
 
     watcher = threading.Thread(target=watch, name="watcher")
     watcher.start()

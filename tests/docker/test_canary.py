@@ -137,10 +137,10 @@ def test_a_provider_that_repeats_the_key_tells_it_to_nobody(engine: Engine, swee
         gateway = rig.gateway()
         gateway.begin(rig.config("anthropic", record=True))
         client = Client(rig)
-        for number, status in enumerate((400, 401, 403, 404, 429, 500, 529)):
-            client.ask(id=str(number), faults=[{"status": status, "echo": True}] * 9)
+        for number, status in enumerate((400, 401, 403, 404, 500)):
+            client.ask(id=str(number), faults=[{"status": status, "echo": True}])
             sweep.containers(rig.run_id)
-        assert len([line for line in standin.text if "POST" in line]) >= 7
+        assert len([line for line in standin.text if "POST" in line]) == 6  # once again after 500
         gateway.say(Stop("the run is over", 5))
         gateway.end()
         sweep.containers(rig.run_id)
