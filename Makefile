@@ -39,7 +39,7 @@ SHARED = $(call option,STORAGE,--storage) $(call option,STUDY,--study)
 	stop resume resume-all doctor prove clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
 	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines \
-	bench-start
+	bench-start bench-hostile
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -228,3 +228,7 @@ bench-start: ready ## measure the time from a run's start to its first request o
 bench-analysis: ## measure the tables and the whole analysis of 10,469 made-up trials in 60 runs
 	@scripts/setup analysis
 	@.venv/bin/python -m benchmarks.analysis
+
+bench-hostile: ## read 100,000 hostile archives, names and files
+	@scripts/setup dev
+	@.venv/bin/python -m benchmarks.hostile

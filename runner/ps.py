@@ -18,6 +18,7 @@ from runner.records.best import UNJUDGED
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import Event
+from runner.visible import visible_line
 from runner.watch import ages
 from runner.watch.glance import glances
 from runner.watch.words import CONTESTANTS, readable
@@ -139,7 +140,7 @@ def _container_of(states: list[ContainerState], role: str) -> ContainerState | N
 
 def printable(line: str) -> str:
     """The line without control characters: an agent's text must not control a terminal."""
-    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
+    return visible_line(line)
 
 
 def event_line(event: Event) -> str:

@@ -19,6 +19,7 @@ from runner.claims.sheet import (
     MAX_CELLS,
     OF_AN_AGENT,
     Bounds,
+    Names,
     Row,
     Sheet,
     Table,
@@ -105,6 +106,7 @@ def _json_texts(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
 def _flat(item: dict[str, Any], bounds: Bounds) -> dict[str, str]:
     """The object's plain values by name, `a.b` for a nested one, the outermost first."""
     flat: dict[str, str] = {}
+    names = Names()
     level = [("", item)]
     for _ in range(bounds.depth):
         below: list[tuple[str, dict[str, Any]]] = []
@@ -112,12 +114,12 @@ def _flat(item: dict[str, Any], bounds: Bounds) -> dict[str, str]:
             for key, value in islice(values.items(), bounds.cells):
                 if len(flat) >= bounds.cells:
                     return flat
-                name = prefix + column_name(str(key))
-                if name in flat:
-                    name = apart([*flat, name])[-1]
+                name = names.free(prefix + column_name(str(key)))
                 if isinstance(value, dict):
                     below.append((f"{name}.", value))
-                elif value is None or isinstance(value, str):
+                    continue
+                names.take(name)
+                if value is None or isinstance(value, str):
                     flat[name] = short(value or "", bounds.cell)
                 else:
                     flat[name] = short(_plain(value), bounds.cell)

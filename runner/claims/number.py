@@ -10,7 +10,7 @@ MAX_CHARS = 60  # a longer cell is a sentence
 MOST_DECIMALS = 300  # a power of ten of more digits is no number of a machine
 _MARKUP = " \t*`'\"_"
 _NUMBER = re.compile(
-    r"[~≈=]?\s*(?P<sign>[+−-]?)\s*(?P<digits>\d[\d,]*\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d{1,3})?"
+    r"[~≈=]?\s*(?P<sign>[+−-]?)\s*(?P<digits>\d[\d,]*+(?:\.\d*+)?+|\.\d++)(?P<exponent>[eE][+-]?\d{1,3})?"
     r"(?P<rest>\s*%|\s*/\s*\d+(\.\d+)?|\s*[A-Za-zµ°][^\d]*|\s*[(\[].*|\s+[A-Za-zµ@](?!.*\s[~≈+−-]?\d).*)?"
 )
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")

@@ -110,16 +110,35 @@ class Sheet:
             self.left_out += 1
 
 
-def apart(names: Iterable[str]) -> list[str]:
-    """The names, with a number behind each that stood there before: `x`, `x_2`."""
-    known: dict[str, None] = {}
-    for name in names:
-        other, count = name, 1
-        while other in known:
+class Names:
+    """Gives names that nobody has yet: `x`, then `x_2`, `x_3`. All of n names take O(n) time."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._last: dict[str, int] = {}
+
+    def free(self, name: str) -> str:
+        """The name, or with the next number behind it if it is taken."""
+        other, count = name, self._last.get(name, 1)
+        while other in self._taken:
             count += 1
             other = f"{name}_{count}"
-        known[other] = None
-    return list(known)
+        self._last[name] = count
+        return other
+
+    def take(self, name: str) -> None:
+        """Let nobody else have this name."""
+        self._taken.add(name)
+
+
+def apart(names: Iterable[str]) -> list[str]:
+    """The names, with a number behind each that stood there before: `x`, `x_2`."""
+    given, found = Names(), []
+    for name in names:
+        other = given.free(name)
+        given.take(other)
+        found.append(other)
+    return found
 
 
 def short(text: str, most: int = MAX_CELL) -> str:

@@ -38,10 +38,11 @@ def settled_requests(engine: Engine, gateway: str) -> Iterator[dict[str, object]
     for line in io.BytesIO(ledger):
         if b'"settled"' not in line:
             continue
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             body = json.loads(line)
             if isinstance(body, dict) and body.get("kind") == "settled":
-                yield dict(body.get("record") or {})
+                record = body.get("record")
+                yield record if isinstance(record, dict) else {}
 
 
 @dataclass(frozen=True)

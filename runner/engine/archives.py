@@ -3,7 +3,7 @@
 The attack that this stops: a hostile archive from an agent's container. Nothing is ever extracted.
 Only the bytes of regular files are read, and no link or mode of the archive is used. `first_file`
 reads the first member and ignores its name; `regular_files` reports names, and the caller checks
-them.
+them. How headers are read is in `tar_headers.py`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, Any
 
+from runner.engine.tar_headers import ArchiveError, Stream, next_member, padding
 from runner.errors import EngineError
 
 PIECE_BYTES = 1 << 16
+MAX_MEMBERS = 1 << 20  # of an archive; who reads one may have a lower bound
 
 
 def tar_archive(files: Mapping[str, bytes], uid: int) -> bytes:
@@ -57,23 +58,15 @@ def first_file(chunks: Iterable[bytes], max_bytes: int) -> bytes | None:
     """The first member of a tar stream, cut at `max_bytes`; None when it is no regular file.
 
     It is also None when the stream ends within the file, because the file shrank while the engine
-    read it: half of a file must not be taken for the whole.
+    read it: half of a file must not be taken for the whole. No more is read than is asked for.
     """
-    wanted = max_bytes + 4 * tarfile.BLOCKSIZE  # the member and its headers
-    head = bytearray()
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= wanted:
-            break
+    stream = Stream(chunks)
     try:
-        with tarfile.open(fileobj=io.BytesIO(bytes(head)), mode="r:") as tar:
-            member = tar.next()
-            if member is None or not member.isreg():
-                return None
-            size = min(member.size, max_bytes)
-            content = bytes(head[member.offset_data : member.offset_data + size])
-            return content if len(content) == size else None
-    except (tarfile.TarError, ValueError):  # tarfile raises ValueError for a malformed number
+        member = next_member(stream)
+        if member is None or not member.is_file:
+            return None
+        return stream.whole(min(member.size, max_bytes))
+    except ArchiveError:
         return None
 
 
@@ -81,7 +74,7 @@ def first_file(chunks: Iterable[bytes], max_bytes: int) -> bytes | None:
 class ArchivedFile:
     """A regular file of an archive, as its header describes it.
 
-    `pieces` is its content and can be read once.
+    `pieces` is its content and can be read once, before the next file is asked for.
     """
 
     name: str
@@ -92,54 +85,40 @@ class ArchivedFile:
 def regular_files(chunks: Iterable[bytes]) -> Iterator[ArchivedFile]:
     """The regular files of a tar stream in order; an empty stream has none.
 
-    At most one piece is held in memory: a file's content is read from the stream on demand, so it
-    must be read before the next file is asked for.
+    At most one piece is held in memory: a file's content is read from the stream on demand.
 
     Raises:
-        EngineError: the stream is not an archive, or ends within a file.
+        EngineError: the stream is not an archive, ends within a file, or has `MAX_MEMBERS`.
     """
-    stream = io.BufferedReader(_Joined(chunks), PIECE_BYTES)
-    if not stream.peek(1):
-        return
-    with _readable(), tarfile.open(fileobj=stream, mode="r|", bufsize=PIECE_BYTES) as tar:
-        while member := tar.next():
-            content = tar.extractfile(member) if member.isreg() else None
-            if content is not None:
-                yield ArchivedFile(member.name, member.size, _pieces(content))
-
-
-def _pieces(content: IO[bytes]) -> Iterator[bytes]:
+    stream = Stream(chunks)
     with _readable():
-        while piece := content.read(PIECE_BYTES):
+        for _ in range(MAX_MEMBERS):
+            member = next_member(stream)
+            if member is None:
+                return
+            pieces = _pieces(stream, member.size)
+            if member.is_file:
+                yield ArchivedFile(member.name, member.size, pieces)
+            for _ in pieces:  # what nobody has read
+                pass
+            stream.whole(padding(member.size))
+        raise ArchiveError(f"it has more than {MAX_MEMBERS} members")
+
+
+def _pieces(stream: Stream, size: int) -> Iterator[bytes]:
+    with _readable():
+        while size > 0:
+            piece = stream.some(min(size, PIECE_BYTES))
+            if not piece:
+                raise ArchiveError("it ends within a file")
+            size -= len(piece)
             yield piece
 
 
 @contextlib.contextmanager
 def _readable() -> Iterator[None]:
-    """Turn the errors of tarfile, which include ValueError, into an `EngineError`."""
+    """Turn what is wrong with an archive into an `EngineError`."""
     try:
         yield
-    except (tarfile.TarError, ValueError) as error:
+    except ArchiveError as error:
         raise EngineError(f"reading an archive from the engine: {error}") from error
-
-
-class _Joined(io.RawIOBase):
-    """Makes one readable file of the chunks."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = memoryview(chunk)
-        taken = self._rest[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)

@@ -50,8 +50,8 @@ _MORE_OR_NOT = frozenset(
 )
 _WORD = re.compile(r"[^\W_]+")
 _SAID = re.compile(
-    r"(?P<word>lower|higher|smaller|larger|less|more)[ _-]*(is|are|=)?[ _-]*better"
-    r"|(direction|goal|objective|optimi[sz]e)[\"'*]*\s*[:=]\s*[\"'*]*\s*"
+    r"(?P<word>lower|higher|smaller|larger|less|more)[ _-]*+((is|are|=)[ _-]*+)?better"
+    r"|(direction|goal|objective|optimi[sz]e)[\"'*]*+\s*+[:=]\s*+(?:[\"'*]++\s*+)?"
     r"(?P<named>lower|higher|minimi[sz]\w*|maximi[sz]\w*|min|max)\b",
     re.IGNORECASE,
 )

@@ -26,7 +26,7 @@ _ENDED = ("ended_at", "datetime_complete", "finished_at", "completed_at", "end_t
 _OF_SETTINGS = ("params", "param", "config", "hyperparameters", "hparams", "hp", "knobs", "knob",
                 "parameters", "settings")  # fmt: skip
 _CLOCK = re.compile(r"(?:(\d+) days?,? *)?(\d{1,3}):(\d\d)(?::(\d\d(?:\.\d+)?))?")
-_UNITS = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|m|min|s|sec|ms)(?![a-z])", re.IGNORECASE)
+_UNITS = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?+)\s*(d|h|m|min|s|sec|ms)(?![a-z])", re.IGNORECASE)
 _IN_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "sec": 1.0, "ms": 1e-3}
 _EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (1e8, 1.0))  # ns, µs, ms and s since 1970
 

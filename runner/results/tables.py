@@ -12,7 +12,9 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,8 +24,10 @@ from runner.records.files import write_whole
 from runner.records.schema import TrialRecord, TrialStatus
 from runner.results.reading import Run
 
-FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# What begins a formula; spreadsheets of East Asia take the full-width signs too.
+STARTS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+QUOTES = frozenset("\"'`\u201e\u201a")  # and all that Unicode calls an initial or a final quote
 STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 
 RUN_COLUMNS = (
@@ -79,15 +83,32 @@ def write_tables(runs: Sequence[Run], folder: Path) -> None:
 
 
 def safe(cell: Any) -> Any:
-    """The cell as a spreadsheet may see it.
+    """The cell as a spreadsheet may see it: with an apostrophe before what may be a formula.
 
-    Source: OWASP, CSV Injection: leading = + - @ tab and carriage return.
+    Source: OWASP, CSV Injection: leading = + - @ tab and carriage return, their full-width forms,
+    and the same behind quotes. A program that reads a cell may also drop blanks and what nobody
+    sees (a byte order mark, a mark of direction) from its beginning.
     """
     if isinstance(cell, (dict, list, tuple)):
         cell = json.dumps(cell, ensure_ascii=False, default=str)
-    if not isinstance(cell, str) or not FORMULA.match(cell) or NUMBER.fullmatch(cell):
+    if not isinstance(cell, str) or not _may_be_formula(cell) or NUMBER.fullmatch(cell):
         return cell
     return f"'{cell}"
+
+
+def _may_be_formula(cell: str) -> bool:
+    """Whether a sign that begins a formula comes first, but for blanks, quotes and the unseen."""
+    if cell[:1] in ("\t", "\r", "\n"):
+        return True
+    return next(filterfalse(_is_passed_over, cell), "") in STARTS
+
+
+def _is_quote(char: str) -> bool:
+    return char in QUOTES or unicodedata.category(char) in ("Pi", "Pf")
+
+
+def _is_passed_over(char: str) -> bool:
+    return char.isspace() or not char.isprintable() or _is_quote(char)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -9,16 +9,18 @@ import ast
 import io
 import re
 import tokenize
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from trainer import constants
 
-HEADING = re.compile(r"#\s*[-=]{2,}\s*(?P<words>.*?)\s*[-=]*\s*$")
+RULE = "-="  # two or more of these begin a heading: `# --- knobs ---`
 QUOTED = re.compile(r"[\"'`]([^\"'`]{1,40})[\"'`]")
 LISTED = re.compile(r"[\w.+-]+(?:\s*\|\s*[\w.+-]+)+")  # relu | gelu | silu
 MAX_COMMENT_CHARS = 200
+MAX_COMMENT_LINES = 100  # above a constant that are looked at
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,15 @@ def find(train_py: str) -> list[Found]:
     """
     values, places = constants.read(train_py), constants.lines(train_py)
     comments = _comments(train_py)
+    headings = _headings(comments)
     compared = _compared(train_py)
     found = []
     for name, value in values.items():
         first, last = places[name]
         comment = _comment_of(first, last, comments)
         others = _alternatives(value, comment, compared.get(name, []))
-        heading = _heading_above(first, comments)
+        above = bisect_left(headings, (first, ""))
+        heading = headings[above - 1][1] if above else ""
         found.append(Found(name, value, first, comment, heading, others))
     return found
 
@@ -90,19 +94,29 @@ def _comment_of(first: int, last: int, comments: dict[int, _Comment]) -> str:
         return _words(comments[last].text)
     above: list[str] = []
     line = first - 1
-    while line in comments and comments[line].alone and not HEADING.match(comments[line].text):
-        above.insert(0, _words(comments[line].text))
+    while (
+        len(above) < MAX_COMMENT_LINES
+        and line in comments
+        and comments[line].alone
+        and _heading(comments[line].text) is None
+    ):
+        above.append(_words(comments[line].text))
         line -= 1
-    return " ".join(above)[:MAX_COMMENT_CHARS]
+    return " ".join(reversed(above))[:MAX_COMMENT_CHARS]
 
 
-def _heading_above(line: int, comments: dict[int, _Comment]) -> str:
-    headings = (
-        match["words"]
-        for at in sorted(comments, reverse=True)
-        if at < line and comments[at].alone and (match := HEADING.match(comments[at].text))
-    )
-    return next((words for words in headings if words), "")
+def _headings(comments: dict[int, _Comment]) -> list[tuple[int, str]]:
+    """Line and words of each heading of the file, in order."""
+    found = ((at, _heading(comments[at].text)) for at in sorted(comments) if comments[at].alone)
+    return [(at, words) for at, words in found if words]
+
+
+def _heading(comment: str) -> str | None:
+    """The words of a heading, which may be none; None of another comment."""
+    bare = comment[1:].strip()
+    if len(bare) < 2 or bare[0] not in RULE or bare[1] not in RULE:
+        return None
+    return bare.lstrip(RULE).rstrip().rstrip(RULE).strip()
 
 
 def _words(comment: str) -> str:

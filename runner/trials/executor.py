@@ -34,6 +34,7 @@ from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, record_fields, starved
 from runner.trials.terms import CONTESTANT, Trainer
 from runner.trials.timers import Timers
+from runner.visible import visible_line
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
 from runner.wire.packed_text import pack_text
 from runner.wire.protocol import ProtocolError, decode, encode
@@ -306,7 +307,7 @@ class Executor:
                 passed_on = seen.output.read_line(line)
                 if passed_on is not None:
                     on_line(passed_on)
-                raw = line.encode() + b"\n"
+                raw = visible_line(line).encode() + b"\n"  # a person will `cat` it
                 log.write(raw[:room])
                 room = max(0, room - len(raw))
 

@@ -203,7 +203,8 @@ def _status(seen: Seen, trainer: Trainer, metric: Metric, train_py: str) -> tupl
     if late:
         return "timeout", late
     if exited and exited.cause == "output":
-        return "killed", f"wrote more than {trainer.output_bytes >> 20} MB of output"
+        most = f"{trainer.output_bytes >> 20} MB of output"
+        return "killed", f"wrote more than {most}, or too many lines"
     if exited and exited.cause == "disk":
         return "killed", "disk: wrote more to its volume than a model may take"
     if starved(seen, trainer):

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 CLOSING_LINE = re.compile(r"([a-z][a-z0-9_]{0,63})\s*:\s*(\S{1,64})\s*$", re.IGNORECASE)
-PAIR = re.compile(r"([a-z_][a-z0-9_]*)=([-+.0-9einfa]+)", re.IGNORECASE)
+PAIR = re.compile(r"(?<![a-z0-9_])([a-z_][a-z0-9_]*+)=([-+.0-9einfa]+)", re.IGNORECASE)
 ROUNDED = re.compile(r"rounded: ([A-Z][A-Z0-9_]{0,63}) \S{1,64} -> (\S{1,64})\s*$")
 PLACE = re.compile(r'File "[^"]{0,200}\btrain\.py", line (\d{1,7})\b')
 RAISED = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,63})(?::|$)")

@@ -15,6 +15,7 @@ from rich.text import Text
 from runner.records.proposal import counts, in_words
 from runner.records.schema import Event
 from runner.spec import RunSpec
+from runner.visible import marked, visible
 from runner.watch import ages
 from runner.watch.budgets import bar
 from runner.watch.curve import plot
@@ -70,21 +71,12 @@ def overview(runs: Sequence[Followed], now: datetime, width: int, height: int) -
 
 def plain(words: str) -> str:
     """A stranger's text on one line, without anything that a terminal obeys."""
-    return printable(" ".join(words[:LONGEST_TEXT].split()))
-
-
-def printable(text: str) -> str:
-    """The text with a sign in the place of each character that is not printed."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(char if char.isprintable() else "\ufffd" for char in text)
-    )
+    return visible(words[:LONGEST_TEXT])
 
 
 def harmless_value(value: object) -> object:
     """A value of a log's line as a terminal can be given it; other values than text are kept."""
-    return printable(value) if isinstance(value, str) else value
+    return marked(value) if isinstance(value, str) else value
 
 
 def _cut(line: Text, width: int) -> Text:

@@ -174,6 +174,7 @@ class Rig:
         memory_bytes: int = 1 << 30,
         command: list[str] | None = None,
         tmpfs: dict[str, int] | None = None,
+        entrypoint: list[str] | None = None,
     ) -> Program:
         """A container of this run, not started yet."""
         spec = ContainerSpec(
@@ -182,6 +183,7 @@ class Rig:
             run_id=self.run_id,
             role=role,
             command=command,
+            entrypoint=entrypoint,
             mounts=mounts,
             tmpfs={"/tmp": 64 << 20} | (tmpfs or {}),
             memory_bytes=memory_bytes,

@@ -126,6 +126,10 @@ ENDINGS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "floods stdout": (
         "while True:\n    print('x' * 60000)\n", {"output_mb": 1}, "killed", "more than 1 MB",
     ),
+    "floods with empty lines": (
+        "import sys\nwhile True:\n    sys.stdout.write('\\n' * 65536)\n",
+        {"output_mb": 1}, "killed", "more than 1 MB",
+    ),
     "floods without a newline": (
         "import sys\nwhile True:\n    sys.stdout.write('x' * 65536)\n",
         {"output_mb": 1}, "killed", "more than 1 MB",

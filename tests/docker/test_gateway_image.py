@@ -7,7 +7,6 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import docker
 import docker.utils
@@ -16,24 +15,8 @@ import pytest
 from runner.engine.client import Engine
 from runner.wire.messages import CapReached, Denied, Outage, Ready, Stop, Stopped, Usage
 
-from .gateway_rig import BASE_IMAGE, KEY, TOKEN, Program, Rig
-
-# A client in a container of its own, as the agent's relay is one: it reads, it does not keep.
-CLIENT = """
-import json, socket, sys
-for line in sys.stdin:
-    order = json.loads(line)
-    body = json.dumps(order["body"]).encode()
-    head = f"POST {order['target']} HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n"
-    head += f"Content-Length: {len(body)}\\r\\nx-api-key: {order['token']}\\r\\n\\r\\n"
-    link = socket.socket(socket.AF_UNIX)
-    link.connect("/run/gateway/llm.sock")
-    link.sendall(head.encode() + body)
-    first, size = link.recv(65536), 0
-    while piece := link.recv(1 << 20):
-        size += len(piece)
-    print(json.dumps({"status": int(first.split()[1]), "bytes": len(first) + size}), flush=True)
-"""
+from .gateway_client import Client
+from .gateway_rig import KEY, TOKEN, Program, Rig
 
 
 @pytest.fixture
@@ -43,35 +26,6 @@ def rig() -> Iterator[Rig]:
     yield made
     made.close()
     engine.close()
-
-
-class Client:
-    """Sends requests from a container that shares the gateway's socket, read-only."""
-
-    def __init__(self, rig: Rig, name: str = "client") -> None:
-        mounts = (rig.mount("gateway", "/run/gateway", read_only=True),)
-        command = ["python3", "-u", "-c", CLIENT]
-        self._program = rig.program(name, BASE_IMAGE, mounts, command=command)
-        self._program.up()
-
-    def send(self, **plan: Any) -> None:
-        """Sends a request with a plan for the stand-in."""
-        body = {
-            "model": "claude-opus-4-6",
-            "max_tokens": 100,
-            "stream": True,
-            "messages": [{"role": "user", "content": f"PLAN {json.dumps(plan)}"}],
-        }
-        order = {"target": "/v1/messages", "token": TOKEN, "body": body}
-        self._program.send(json.dumps(order).encode() + b"\n")
-
-    def ask(self, **plan: Any) -> dict[str, Any]:
-        """Sends a request and waits for its end: status and size of the answer."""
-        before = len(self._program.text)
-        self.send(**plan)
-        self._program.until(lambda: len(self._program.text) > before, seconds=60)
-        answer: dict[str, Any] = json.loads(self._program.text[before])
-        return answer
 
 
 def stopped(gateway: Program) -> str:

@@ -34,7 +34,7 @@ _VERDICT = re.compile(  # what is said of the outcome, behind the change
     r"\b.*$"
 )
 _TO = r"\s*(?:to|->|→|=>|⇒)\s*"
-_AMOUNT = r"(?<![\w.])(\d[\d_,]*\.?\d*(?:e[-+]?\d+)?)([kMx]?)(?![\w.]*\w)"
+_AMOUNT = r"(?<![\w.])(?<!\d,)(\d[\d_,]*(?:\.\d*+)?(?:e[-+]?\d+)?)([kMx]?)(?![\w.]*\w)"
 _FROM_TO = re.compile(_AMOUNT + _TO + _AMOUNT, re.IGNORECASE)
 _FACTOR = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)x\b", re.IGNORECASE)
 _DOUBLED = re.compile(r"\b(halv(e|ed|ing)|half|doubl(e|ed|ing))\b", re.IGNORECASE)
@@ -190,7 +190,7 @@ class Rules:
                 return rule.label
         for header in changed.scope:
             for rule in self.code:
-                if rule.where and re.search(rule.where, header):
+                if rule.where and re.search(rule.where, header[:MOST_LETTERS]):
                     return rule.label
         return HYPERPARAMETER if changed.numbers_only else OTHER
 

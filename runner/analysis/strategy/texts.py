@@ -14,9 +14,10 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import NamedTuple
 
-NUMBER = re.compile(r"(?<![\w.])\d+(?:_\d+)*\.?\d*(?:[eE][-+]?\d+)?(?![\w.])")
+NUMBER = re.compile(r"(?<![\w.])\d+(?:_\d+)*(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w.])")
 MOST_REMEMBERED = 200  # characters of a line that is kept for the next text
 MAX_COMPARED_LINES = 2_000  # comparing takes more than linear time; then order does not count
+MOST_SCOPE_LINES = 3_000  # above a line in which the blocks that hold it are looked for
 _COMMENT = re.compile(r"""^((?:[^#'"]|"[^"]*"|'[^']*')*)#.*$""")
 _DOCSTRING = re.compile(r"""^[rRbBuU]{0,2}("{3}|'{3})""")
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
@@ -152,7 +153,8 @@ def _paired(
 def _scope(lines: Sequence[Line], at: int) -> tuple[str, ...]:
     """The first lines of the blocks that hold a line; a line that only closes brackets is none."""
     found, indent = [], lines[at].indent
-    while at > 0 and indent > 0:
+    last = max(0, at - MOST_SCOPE_LINES)
+    while at > last and indent > 0:
         at -= 1
         line = lines[at]
         if line.indent < indent and line.code[0] not in ")]}":

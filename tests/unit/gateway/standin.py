@@ -34,7 +34,8 @@ class Plan:
     """What to do with a request; tokens are what the usage reports, not what is sent.
 
     Attributes:
-        faults: one an attempt: `status` (with `retry_after`, `body`), `refuse` (close at once),
+        faults: one an attempt: `status` (with `retry_after`, `body`, or `echo`, which repeats the
+            headers that came in the body and in headers), `refuse` (close at once),
             `cut` (close after so many bytes of the body), `first_event` (a stream of one error),
             `silence` (seconds before anything), `hold` (nothing before `StandIn.released` is set).
         chunks: pieces of text in a stream.
@@ -158,6 +159,9 @@ class StandIn:
             seen.status = fault["status"]
             wait = {"retry-after": fault["retry_after"]} if "retry_after" in fault else {}
             error = fault.get("body", {"error": {"message": "on demand", "type": "on_demand"}})
+            if fault.get("echo"):
+                error = {"error": {"message": f"refused: {seen.headers}", "type": "on_demand"}}
+                wait |= {f"x-seen-{name}": text for name, text in seen.headers.items()}
             if "coding" in fault:
                 raw = _coded(json.dumps(error).encode(), fault["coding"])
                 more = {"Content-Encoding": fault["coding"]} | wait
