@@ -97,39 +97,31 @@ class Knob(Frozen):
     when: Condition | None = None
 
 
-class OwnSampler(Frozen):
+class HashedText(Frozen):
+    """A text as the run began with it, and its hash."""
+
+    sha256: str
+    text: str
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if hashlib.sha256(self.text.encode()).hexdigest() != self.sha256:
+            raise ValueError("sha256 is not that of the text")
+        return self
+
+
+class OwnSampler(HashedText):
     """A user's own sampler: its whole text, which a resumed run has whatever became of the file.
 
-    Attributes:
-        file: the name of the file, without folders.
-        factory: the name in it that makes the sampler.
-        text: what the file held.
-        sha256: the hash of that text.
+    `file` is the name of the file without folders, `factory` the name in it that makes the sampler.
     """
 
     file: str
     factory: str
-    text: str
-    sha256: str
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if hashlib.sha256(self.text.encode()).hexdigest() != self.sha256:
-            raise ValueError("sha256 is not that of the text")
-        return self
 
 
-class PromptText(Frozen):
-    """A template of setup_prompts/optimisers/ as the run began with it, and its hash."""
-
-    sha256: str
-    text: str
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if hashlib.sha256(self.text.encode()).hexdigest() != self.sha256:
-            raise ValueError("sha256 is not that of the text")
-        return self
+class PromptText(HashedText):
+    """A template of setup_prompts/optimisers/."""
 
 
 class Proposer(Frozen):
@@ -154,6 +146,7 @@ class RunSpec(Frozen):
     `gpu` is the first GPU of trials, None for the CPU, and `gpus` are all of them if there are
     several. `cpu_sets` is into how many equal parts the cores are divided. `workers` is how many
     trials of an optimiser run at a time, and with `ask_ahead` it names one more meanwhile.
+    `runtime` makes the containers of contestant, trials and judge; None is the engine's own.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -173,6 +166,7 @@ class RunSpec(Frozen):
     gpu: str | None = None
     gpus: tuple[str, ...] = ()
     cpu_sets: PositiveInt = 1
+    runtime: str | None = None
     workers: PositiveInt = 1
     ask_ahead: bool = False
     space: dict[str, Knob] | None = None  # of a baseline; None: the task's own

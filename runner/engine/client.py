@@ -18,7 +18,7 @@ import requests
 from docker.utils.socket import frames_iter
 
 from runner.engine import archives, lockdown
-from runner.engine.address import check_version, engine_address, machine_address, unreachable
+from runner.engine.address import engine_address, machine_address, unreachable
 from runner.engine.api import (
     API_TIMEOUT_SECONDS,
     QUICK_TIMEOUT_SECONDS,
@@ -27,8 +27,15 @@ from runner.engine.api import (
     translated,
 )
 from runner.engine.channel import Channel
-from runner.engine.containers import ContainerSpec, ContainerState, EngineInfo, VolumeState
+from runner.engine.containers import (
+    ContainerSpec,
+    ContainerState,
+    EngineInfo,
+    EngineKind,
+    VolumeState,
+)
 from runner.engine.images import ImageStore
+from runner.engine.kinds import check_version, engine_info, engine_kind
 from runner.errors import EngineError, PathError
 from runner.records.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
 
@@ -43,10 +50,17 @@ class Engine(ImageStore):
         client: docker-py's.
         quick: likewise, for calls that take the engine no time: looking at a container, pausing
             and ending it. A run's end must not wait for an engine that hangs.
+        kind: of the engine.
     """
 
-    def __init__(self, client: docker.DockerClient, quick: docker.APIClient | None = None) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        quick: docker.APIClient | None = None,
+        kind: EngineKind = "docker",
+    ) -> None:
         super().__init__(client.api)
+        self._kind = kind
         self._client = client
         self._quick = quick or client.api
 
@@ -55,13 +69,14 @@ class Engine(ImageStore):
         """Connect to the engine that DOCKER_HOST names, else the Docker CLI's context.
 
         Raises:
-            EngineError: no engine answers, or it is older than `MINIMUM_VERSION`.
+            EngineError: no engine answers, or its API is older than ours needs.
         """
         where, options = engine_address()
         try:
             client = IsolatedClient(timeout=API_TIMEOUT_SECONDS, max_pool_size=32, **options)
             quick = IsolatedApi(timeout=QUICK_TIMEOUT_SECONDS, max_pool_size=32, **options)
-            version = str(client.version()["Version"])
+            answer = client.version()
+            kind = engine_kind(answer)
         except (
             docker.errors.DockerException,
             requests.RequestException,
@@ -69,8 +84,8 @@ class Engine(ImageStore):
             ValueError,
         ) as error:
             raise unreachable(where, error) from error
-        check_version(version)
-        return cls(client, quick)
+        check_version(answer)
+        return cls(client, quick, kind)
 
     def close(self) -> None:
         self._client.close()
@@ -78,14 +93,7 @@ class Engine(ImageStore):
 
     def info(self) -> EngineInfo:
         with translated("asking the engine what it is"):
-            info = self._client.info()
-        return EngineInfo(
-            id=str(info.get("ID", "")),
-            version=str(info.get("ServerVersion", "")),
-            cpus=int(info["NCPU"]),
-            memory_bytes=int(info["MemTotal"]),
-            gpus="nvidia" in info.get("Runtimes", {}),
-        )
+            return engine_info(self._kind, self._client.info())
 
     def host_address(self) -> str:
         """How a container on the bridge calls the engine's own machine; "" when it cannot."""
@@ -102,7 +110,7 @@ class Engine(ImageStore):
             ImageError: the image does not exist.
             EngineError: the engine refused.
         """
-        granted = lockdown.host_config(spec)
+        granted = lockdown.host_config(spec, self._kind)
         with translated(f"creating container {spec.name}"):
             created = self._api.create_container(
                 image=spec.image,

@@ -21,7 +21,7 @@ from typing import Any, TypedDict
 
 import docker.types
 
-from runner.engine.containers import ContainerSpec, EngineInfo, Mount
+from runner.engine.containers import ContainerSpec, EngineInfo, EngineKind, Mount
 from runner.errors import SandboxError
 from runner.limits import Limit
 
@@ -41,8 +41,12 @@ BRIDGE_ROLES: Mapping[str, str] = {
 LOG_OPTIONS = {"max-size": "20m", "max-file": "3"}
 
 
-def host_config(spec: ContainerSpec) -> dict[str, Any]:
+def host_config(spec: ContainerSpec, kind: EngineKind = "docker") -> dict[str, Any]:
     """What the engine grants the container, as arguments of docker-py's `create_host_config`.
+
+    Args:
+        spec: the container.
+        kind: of the engine, because Podman does not know every option of Docker's.
 
     Raises:
         SandboxError: the container asks for a network that its role may not have.
@@ -55,7 +59,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         # cannot be mounted (no bind mounts), so neither can the engine's socket.
         "read_only": True,
         "mounts": [_volume(mount) for mount in spec.mounts],
-        "tmpfs": {path: _tmpfs_options(path, size) for path, size in spec.tmpfs.items()},
+        "tmpfs": {path: _tmpfs_options(path, size, kind) for path, size in spec.tmpfs.items()},
         "shm_size": spec.shm_bytes,  # /dev/shm
         # Rights: no capability, and no program (setuid or other) can gain one.
         "cap_drop": ["ALL"],
@@ -69,6 +73,8 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "cpuset_cpus": spec.cpuset,  # the cores of a trial that has a set of them to itself
         # Log: 60 MB on the engine's disk, however much is printed.
         "log_config": docker.types.LogConfig(type="json-file", config=LOG_OPTIONS),
+        # The kernel that it sees: the machine's own, or gVisor's where a run asks for it.
+        "runtime": spec.runtime,
         # Devices: none but the GPU of a trial that was given one.
         "device_requests": _gpu(spec),
     }
@@ -153,9 +159,14 @@ def _volume(mount: Mount) -> docker.types.Mount:
     return docker.types.Mount(mount.target, mount.volume, type="volume", read_only=mount.read_only)
 
 
-def _tmpfs_options(path: str, size_bytes: int) -> str:
-    """Mount options: /tmp is open to all users of the container, any other belongs to ours."""
-    rights = "mode=1777" if path == "/tmp" else f"uid={UID},gid={UID},mode=0700"
+def _tmpfs_options(path: str, size_bytes: int, kind: EngineKind) -> str:
+    """Mount options: /tmp is open to all users of the container, any other belongs to ours.
+
+    Podman 4 refuses `uid` and `gid` here. A container of ours has one user, so a folder that is
+    open to all is open to nobody else.
+    """
+    is_open = path == "/tmp" or kind == "podman"
+    rights = "mode=1777" if is_open else f"uid={UID},gid={UID},mode=0700"
     return f"rw,exec,nosuid,nodev,size={size_bytes},{rights}"
 
 

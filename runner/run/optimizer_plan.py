@@ -40,7 +40,10 @@ def optimizer_plan(context: RunContext) -> ContainerPlan:
         volumes["storage"] = ("/run/storage", True)
     if asked is not None:
         volumes["gateway"] = ("/run/gateway", True)
-    return ContainerPlan("optimizer", context.image("optimizer"), as_config(config), volumes)
+    return ContainerPlan(
+        "optimizer", context.image("optimizer"), as_config(config), volumes,
+        runtime=context.spec.runtime,
+    )  # fmt: skip
 
 
 def _model_config(context: RunContext, asked: Proposer) -> ModelConfig:

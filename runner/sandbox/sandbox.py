@@ -44,6 +44,7 @@ class ContainerPlan:
         data: a volume that outlives the run → the path inside, where it is read-only.
         writable_data: likewise, but writable.
         take: takes messages of the container past the run's inbox, as `Peer` says.
+        runtime: what makes the container; None for the engine's own.
     """
 
     role: str
@@ -56,6 +57,7 @@ class ContainerPlan:
     data: Mapping[str, str] = field(default_factory=dict)
     writable_data: Mapping[str, str] = field(default_factory=dict)
     take: Take | None = None
+    runtime: str | None = None
 
 
 class Sandbox:
@@ -156,6 +158,7 @@ class Sandbox:
             command=plan.command,
             mounts=mounts,
             network=plan.network,
+            runtime=plan.runtime,
             **lockdown.sizes(limits()[plan.role], self._engine.info()),
         )
         return Peer(self._engine, spec, plan.config, inbox, show, plan.files, plan.take)

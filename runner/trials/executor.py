@@ -254,6 +254,7 @@ class Executor:
             mounts=tuple(mounts),
             gpu=gpu_of(held.device),
             cpuset=cpuset_of(held.device),
+            runtime=self._spec.runtime,
             **trainer.sizes,
         )
 
