@@ -28,7 +28,8 @@ class Runtime:
     @property
     def is_native(self) -> bool:
         """Whether a container shares the kernel of the engine's machine."""
-        return self.name.startswith("io.containerd.runc") or self.name in NATIVE_RUNTIMES
+        named_by_containerd = self.name.startswith("io.containerd.runc")
+        return not self.name or named_by_containerd or self.name in NATIVE_RUNTIMES
 
     @property
     def bounds_hold(self) -> bool:

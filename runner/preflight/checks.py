@@ -11,14 +11,13 @@ from runner.agents import agent_names, load_agent
 from runner.build.images import load_table
 from runner.devices.names import core_sets, cores_left
 from runner.engine.client import Engine
-from runner.engine.containers import EngineInfo
 from runner.errors import BakeoffError, HostError, UserError
+from runner.preflight import runtimes
 from runner.records.layout import RunDir
 from runner.spec import RunSpec
 
 FREE_BYTES = 2 << 30  # on the runner's disk, for records, logs and transcripts
 SETUP_BYTES = 12 << 30  # for all images and their builds
-UNBOUNDED = ", whose options keep it from bounding memory, processes and processors"
 
 
 @dataclass(frozen=True)
@@ -106,33 +105,12 @@ def check_runtime(spec: RunSpec, engine: Engine) -> str:
     """Refuse a runtime that the engine cannot give to the run's containers.
 
     Returns:
-        What people should know of the runtime of contestant, trials and judge; "" if that is
-        nothing.
+        What people should know of it; "" if that is nothing.
 
     Raises:
-        UserError: RUNTIME names one that the engine does not have, or the engine takes none.
+        UserError: RUNTIME names one that the engine does not have.
     """
-    machine = engine.info()
-    asked = spec.runtime
-    if asked is not None and machine.kind == "podman" and asked != machine.default_runtime:
-        raise UserError(
-            f"checking RUNTIME={asked}: Podman takes no runtime from a request; its containers "
-            f"have {machine.default_runtime}",
-            hint=f'write `runtime = "{asked}"` below `[engine]` in containers.conf and start '
-            "Podman's service again, or unset RUNTIME",
-        )
-    if asked is not None and asked not in [runtime.name for runtime in machine.runtimes]:
-        known = ", ".join(runtime.name for runtime in machine.runtimes)
-        raise UserError(
-            f"checking RUNTIME={asked}: the engine has no runtime of that name, only {known}",
-            hint=f"install it, give it an entry below `runtimes` in the engine's daemon.json, and "
-            "send dockerd SIGHUP: docs/engines.md has the entry of runsc",
-        )
-    used = machine.runtime(asked)
-    if used.is_native and used.bounds_hold:
-        return ""
-    unbounded = "" if used.bounds_hold else UNBOUNDED
-    return f"contestant, trials and judge run under {used.name}{unbounded}"
+    return runtimes.check(spec.runtime, engine.info())
 
 
 def doctor(env: Mapping[str, str], runs: Path) -> list[Finding]:
@@ -160,8 +138,8 @@ def _engine_rows(engine: Engine) -> list[Finding]:
     rootless = ", rootless" if info.rootless else ""
     rows = [
         Finding("engine", True, f"{info.kind.capitalize()} {info.version}{rootless}, {size}"),
-        _runtime_row(info),
-        Finding("seccomp", bool(info.seccomp), _seccomp(info)),
+        Finding("runtimes", info.runtime(None).bounds_hold, runtimes.in_words(info)),
+        Finding("seccomp", bool(info.seccomp), runtimes.seccomp_in_words(info)),
         Finding("GPU", True, "the engine has a GPU runtime" if info.gpus else "none: CPU training"),
     ]
     for name, image in load_table().items():
@@ -172,27 +150,6 @@ def _engine_rows(engine: Engine) -> list[Finding]:
             detail += " is not built yet; `make images` builds it, or the first run that needs it"
         rows.append(Finding(f"image {name}", True, detail))
     return rows
-
-
-def _runtime_row(info: EngineInfo) -> Finding:
-    """The runtimes of the engine; gVisor's is named also where it is not there."""
-    default = info.runtime(None)
-    others = [one.name for one in info.runtimes if one.name != default.name]
-    found = f"{default.name} by default"
-    if others:
-        found += f"; RUNTIME can be {', '.join(others)}"
-    if not any(runtime.name == "runsc" for runtime in info.runtimes):
-        found += "; no runsc (gVisor): docs/engines.md"
-    unbounded = [runtime.name for runtime in info.runtimes if not runtime.bounds_hold]
-    found += "".join(f"; {name}{UNBOUNDED}" for name in unbounded)
-    return Finding("runtimes", default.bounds_hold, found)
-
-
-def _seccomp(info: EngineInfo) -> str:
-    """Which filter of system calls containers have."""
-    if not info.seccomp:
-        return "the engine has none: its kernel or its build lacks it"
-    return f"the engine's own profile: {info.seccomp}"
 
 
 def _key_rows(env: Mapping[str, str]) -> list[Finding]:
