@@ -33,7 +33,9 @@ def check(asked: str | None, machine: EngineInfo) -> str:
     used = machine.runtime(asked)
     if used.is_native and used.bounds_hold:
         return ""
-    return f"contestant, trials and judge run under {used.name}" + UNBOUNDED * (not used.bounds_hold)
+    return f"contestant, trials and judge run under {used.name}" + UNBOUNDED * (
+        not used.bounds_hold
+    )
 
 
 def _refusal(asked: str, machine: EngineInfo) -> UserError:

@@ -98,9 +98,7 @@ def test_the_runtime_is_on_record(finished: tuple[RunDir, RunResult], under: Und
     assert ("under runsc" in found.label) == (under.name == "gvisor")
 
 
-def test_nothing_is_left_on_the_engine(
-    finished: tuple[RunDir, RunResult], engine: Engine
-) -> None:
+def test_nothing_is_left_on_the_engine(finished: tuple[RunDir, RunResult], engine: Engine) -> None:
     """Containers and volumes of the run are gone."""
     _, result = finished
     assert engine.containers(result.run_id) == []
