@@ -41,6 +41,7 @@ from runner.records.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
 
 STOP_GRACE_SECONDS = 5  # between SIGTERM and SIGKILL; every PID 1 of ours needs less
 ARCHIVE_CHUNK_BYTES = 1 << 16
+ENDED = ("exited", "dead")  # states of a container
 
 
 class Engine(ImageStore):
@@ -163,7 +164,7 @@ class Engine(ImageStore):
         pause = 0.01
         while True:
             state = self.inspect(container)
-            if state is not None and state.status in ("exited", "dead"):
+            if state is not None and state.status in ENDED:
                 return state
             if state is None or time.monotonic() > deadline:
                 return None
@@ -179,8 +180,16 @@ class Engine(ImageStore):
             try:
                 self._unpaused(container, self._quick.kill)
             except docker.errors.APIError as error:
-                if error.status_code != requests.codes.conflict:
+                if error.status_code != requests.codes.conflict and self._may_run(container):
                     raise
+
+    def _may_run(self, container: str) -> bool:
+        """Whether the container is there and not known to have ended.
+
+        Podman answers 500, and not 409 as Docker's engine does, when there is nothing to kill.
+        """
+        state = self.inspect(container)
+        return state is not None and state.status not in ENDED
 
     def pause(self, container: str) -> None:
         """Freeze every process of the container."""
