@@ -37,7 +37,7 @@ SHARED = $(call option,STORAGE,--storage) $(call option,STUDY,--study)
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline space verify retest noise collect analyse import export optuna-dashboard \
 	ps top logs \
-	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
+	stop resume resume-all doctor clean-runs images test test-unit test-reports test-extremes test-setup test-docker test-engines \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
 	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines
 
@@ -164,6 +164,9 @@ test-setup: ## tests of the set-up, on machines of all kinds and in a later year
 test-docker: setup images ## tests that use the engine
 	@$(PYTEST) -m alone tests/docker
 	@$(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not alone" tests/docker
+
+test-engines: setup images ## tests on gVisor and Podman, as root on Debian or Ubuntu: ENGINES="gvisor podman"
+	@.venv/bin/python scripts/test-engines $(ENGINES)
 
 lock: ## choose the versions of all packages again: WHAT=gateway, UPGRADE=1
 	@scripts/setup dev

@@ -105,8 +105,8 @@ def run_agent(
     bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
-        gpus=gpus, cpu_sets=cpu_sets, runtime=runtime, rehearsal=rehearsal, record=record, base_url=base_url,
-        allow_unpriced=allow_unpriced,
+        gpus=gpus, cpu_sets=cpu_sets, runtime=runtime, rehearsal=rehearsal, record=record,
+        base_url=base_url, allow_unpriced=allow_unpriced,
         verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed, orphan_minutes=orphan_minutes,
     )  # fmt: skip
@@ -162,7 +162,8 @@ def baseline(
     bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
-        space=space, gpus=gpus, cpu_sets=cpu_sets, runtime=runtime, workers=workers, ask_ahead=ask_ahead,
+        space=space, gpus=gpus, cpu_sets=cpu_sets, runtime=runtime, workers=workers,
+        ask_ahead=ask_ahead,
         verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed, pruner=pruner, storage=storage, study=study,
         model=model, provider=provider, inner=inner, ratio=ratio, first=first,

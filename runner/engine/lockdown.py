@@ -162,12 +162,15 @@ def _volume(mount: Mount) -> docker.types.Mount:
 def _tmpfs_options(path: str, size_bytes: int, kind: EngineKind) -> str:
     """Mount options: /tmp is open to all users of the container, any other belongs to ours.
 
-    Podman 4 refuses `uid` and `gid` here. A container of ours has one user, so a folder that is
-    open to all is open to nobody else.
+    Podman 4 refuses `uid` and `gid`; `U` gives the folder to the container's user there. Its
+    `notmpcopyup` keeps the image's files out of the folder, as Docker's engine does.
     """
-    is_open = path == "/tmp" or kind == "podman"
-    rights = "mode=1777" if is_open else f"uid={UID},gid={UID},mode=0700"
-    return f"rw,exec,nosuid,nodev,size={size_bytes},{rights}"
+    common = f"rw,exec,nosuid,nodev,size={size_bytes}"
+    if path == "/tmp":
+        rights = "mode=1777"
+    else:
+        rights = "mode=0700,U" if kind == "podman" else f"uid={UID},gid={UID},mode=0700"
+    return f"{common},{rights}" + ",notmpcopyup" * (kind == "podman")
 
 
 def _gpu(spec: ContainerSpec) -> list[docker.types.DeviceRequest]:

@@ -53,7 +53,9 @@ def facts(rig: SandboxRig) -> dict[str, Any]:
     """What a program of the agent finds out about its container."""
     found: dict[str, Any] = json.loads(rig.python(FACTS))
     closed = ("PermissionError", False)
-    found["open of pid 1"] = sorted(name for name, how in found["pid 1"].items() if how not in closed)
+    found["open of pid 1"] = sorted(
+        name for name, how in found["pid 1"].items() if how not in closed
+    )
     return found
 
 
