@@ -235,10 +235,13 @@ class Engine(ImageStore):
             translated(f"removing container {container[:12]}"),
             contextlib.suppress(docker.errors.NotFound),
         ):
+            remove = partial(self._api.remove_container, force=True, v=True)
             try:
-                self._unpaused(container, partial(self._api.remove_container, force=True, v=True))
+                self._unpaused(container, remove)
             except docker.errors.APIError as error:
-                if error.status_code != requests.codes.conflict:
+                if self._kind == "podman" and self.wait_exit(container, STOP_GRACE_SECONDS):
+                    remove(container)  # it refuses one that is ending at this moment
+                elif error.status_code != requests.codes.conflict:
                     raise
 
     def logs(self, container: str, *, follow: bool = False) -> Iterator[bytes]:
