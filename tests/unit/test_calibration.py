@@ -84,7 +84,7 @@ def test_the_key_stands_for_what_decides_a_measurement() -> None:
 
 
 def test_a_calibration_under_another_kernel_is_another_one() -> None:
-    """gVisor's has a key of its own for each set of its options; runc's and crun's are the same."""
+    """Each set of gVisor's options has a key of its own; those of runc and crun are the same."""
     same = ("sha256:a", "DEPTH = 4", "machine", None, 2)
     gvisor = Runtime("runsc", ("--platform=ptrace",))
     other = Runtime("runsc", ("--platform=kvm",))

@@ -119,7 +119,7 @@ def test_bounds_hold_unless_control_groups_are_ignored(
 
 
 def test_the_record_of_a_run_has_the_runtime_that_it_used() -> None:
-    """What was asked for, else the engine's own; one that the engine does not list has no options."""
+    """What was asked for, else the engine's own; one that it does not list has no options."""
     machine: EngineInfo = engine_info("docker", DOCKER_INFO)
     asked = runtime_record(machine, "runsc")
     assert (asked.name, asked.is_native, asked.bounds_hold) == ("runsc", False, False)

@@ -36,7 +36,7 @@ def test_bounds_that_do_not_hold_are_said() -> None:
 
 def test_a_runtime_that_is_not_there_is_refused() -> None:
     """The error names those that there are, the hint where an entry belongs."""
-    with pytest.raises(UserError, match="RUNTIME=kata.*runc, runsc") as caught:
+    with pytest.raises(UserError, match=r"RUNTIME=kata.*runc, runsc") as caught:
         runtimes.check("kata", MACHINE)
     assert "daemon.json" in caught.value.hint
 
