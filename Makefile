@@ -20,6 +20,7 @@ CONDITIONS = $(call option,SEED,--seed) $(call option,HOURS,--hours) \
 	$(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour) $(call option,TOKENS,--tokens) $(call option,TASK,--task) \
 	$(call option,DATA,--data) $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu) \
 	$(call option,GPUS,--gpus) $(call option,CPU_SETS,--cpu-sets) \
+	$(call option,RUNTIME,--runtime) \
 	$(call option,VERIFY,--verify) $(call option,K,--verify-seeds) \
 	$(call flag,RETRY_DISTURBED,--retry-disturbed) $(call flag,UNSAFE,--unsafe)
 BASELINE_OPTIONS = $(call option,SPACE,--space) $(call option,PRUNER,--pruner) \
@@ -36,7 +37,7 @@ SHARED = $(call option,STORAGE,--storage) $(call option,STUDY,--study)
 .DEFAULT_GOAL := help
 .PHONY: help setup ready venv demo run baseline space verify retest noise collect analyse import export optuna-dashboard \
 	ps top logs \
-	stop resume resume-all doctor prove clean-runs images test test-unit test-reports test-extremes test-setup test-docker \
+	stop resume resume-all doctor prove clean-runs images test test-unit test-reports test-extremes test-setup test-docker test-engines \
 	lint lock bench-trainer bench-knobs bench-judge bench-gateway bench-analysis \
 	bench-survival bench-engine-faults bench-idle bench-lease bench-devices bench-cores bench-baselines \
 	bench-start bench-hostile
@@ -48,6 +49,7 @@ help: ## show this help
 	@echo "  the price of a device, for TOTAL_USD and the comparison: COMPUTE_USD_PER_HOUR"
 	@echo "  devices: GPU=0, GPUS=0,1 or CPU_SETS=2"
 	@echo "  conditions: SEED TASK DATA TRIAL_SECONDS RETRY_DISTURBED=1 VERIFY=best|kept|none K=3"
+	@echo "  a kernel of its own for contestant, trials and judge: RUNTIME=runsc (docs/engines.md)"
 	@echo "  baselines: SPACE=my_space.toml PRUNER=median WORKERS=2 ASK_AHEAD=0|1"
 	@echo "  shared studies: STORAGE=postgresql://user@host/database STUDY=name (STORAGE_PASSWORD in .env)"
 	@echo "  optimisers with a model: SAMPLER=centaur|llm-knobs|llm-code|llm-space|llambo|llambo-optuna|warm"
@@ -91,7 +93,7 @@ retest: ready ## train the best texts of finished runs for longer: RUN="gpt-s1 t
 noise: ready ## measure the noise of a task over N training seeds: TASK=pystdlib N=10
 	@$(BAKEOFF) noise $(call option,TASK,--task) $(call option,N,--seeds) $(call option,DATA,--data) \
 	  $(call option,TRIAL_SECONDS,--trial-seconds) $(call option,GPU,--gpu) \
-	  $(call option,CPU_SETS,--cpu-sets)
+	  $(call option,CPU_SETS,--cpu-sets) $(call option,RUNTIME,--runtime)
 
 collect: venv ## compare all runs: results/*.csv and results/summary.md
 	@$(BAKEOFF) collect $(call option,COMPUTE_USD_PER_HOUR,--compute-usd-per-hour)
@@ -167,6 +169,9 @@ test-setup: ## tests of the set-up, on machines of all kinds and in a later year
 test-docker: setup images ## tests that use the engine
 	@$(PYTEST) -m alone tests/docker
 	@$(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not alone" tests/docker
+
+test-engines: setup images ## tests on gVisor and Podman, as root on Debian or Ubuntu: ENGINES="gvisor podman"
+	@.venv/bin/python scripts/test-engines $(ENGINES)
 
 lock: ## choose the versions of all packages again: WHAT=gateway, UPGRADE=1
 	@scripts/setup dev

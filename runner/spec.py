@@ -98,7 +98,7 @@ class Knob(Frozen):
 
 
 class HashedText(Frozen):
-    """A text that a resumed run has whatever became of its file, and the hash that it must have."""
+    """A text as the run began with it, and its hash."""
 
     sha256: str
     text: str
@@ -111,11 +111,9 @@ class HashedText(Frozen):
 
 
 class OwnSampler(HashedText):
-    """A user's own sampler: the whole text of its file.
+    """A user's own sampler: its whole text, which a resumed run has whatever became of the file.
 
-    Attributes:
-        file: the name of the file, without folders.
-        factory: the name in it that makes the sampler.
+    `file` is the name of the file without folders, `factory` the name in it that makes the sampler.
     """
 
     file: str
@@ -123,7 +121,7 @@ class OwnSampler(HashedText):
 
 
 class PromptText(HashedText):
-    """A template of setup_prompts/optimisers/ as the run began with it."""
+    """A template of setup_prompts/optimisers/."""
 
 
 class Proposer(Frozen):
@@ -148,6 +146,7 @@ class RunSpec(Frozen):
     `gpu` is the first GPU of trials, None for the CPU, and `gpus` are all of them if there are
     several. `cpu_sets` is into how many equal parts the cores are divided. `workers` is how many
     trials of an optimiser run at a time, and with `ask_ahead` it names one more meanwhile.
+    `runtime` makes the containers of contestant, trials and judge; None is the engine's own.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -167,6 +166,7 @@ class RunSpec(Frozen):
     gpu: str | None = None
     gpus: tuple[str, ...] = ()
     cpu_sets: PositiveInt = 1
+    runtime: str | None = None
     workers: PositiveInt = 1
     ask_ahead: bool = False
     space: dict[str, Knob] | None = None  # of a baseline; None: the task's own

@@ -6,7 +6,8 @@ allowed beyond its training: start, compiling, estimates, scoring. A contestant 
 its own first trial could sleep, and every later one would have gained that time.
 
 Both are kept on the task's volume of held-out data under a key, which stands for the trainer's
-image, the text, the machine, the GPU and the threads. So a second run measures nothing.
+image, the text, the machine, the GPU, the threads and the runtime of its containers. So a second
+run measures nothing.
 """
 
 from __future__ import annotations
@@ -112,7 +113,10 @@ class Place:
     @cached_property
     def key(self) -> str:
         """The name of what is measured here, which is part of file names."""
-        return key_of(self.image, self.pristine, self.machine.id, self.spec.gpu, self.threads)
+        runtime = self.machine.runtime(self.spec.runtime)
+        return key_of(
+            self.image, self.pristine, self.machine.id, self.spec.gpu, self.threads, runtime
+        )
 
 
 def ensure(place: Place, show: Show) -> Calibration:
@@ -200,7 +204,7 @@ def _measure(place: Place, measurements: int, report: Callable[[str], None]) -> 
     said = _Judge(judging)
     volume = heldout_volume(place.data_volume)
     config = judge_config(place.task, place.machine, DEADLINE_SECONDS)
-    plan = judge_plan(place.image, config, {}, judging)
+    plan = judge_plan(place.image, config, {}, judging, place.spec.runtime)
     plan = replace(plan, take=said.take, writable_data={volume: "/heldout"})
     with (
         tempfile.TemporaryDirectory(prefix="bakeoff-") as folder,
@@ -234,6 +238,7 @@ def _run(
         output_bytes=limits()["trial"].output_mb << 20,
         sizes=place.sizes,
         judge_volume=volume_name(run_id, judge_container.PURPOSE),
+        runtime=place.spec.runtime,
     )
     spec = place.spec.model_copy(update={"run_id": run_id, "retry_disturbed": False})
     lease = DeviceLease.of_trials(place.machine, place.spec.all_gpus, place.spec.cpu_sets)

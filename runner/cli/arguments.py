@@ -47,6 +47,13 @@ CpuSets = Annotated[
     int,
     typer.Option(help="Divide the cores into so many equal sets; each trial trains on one."),
 ]
+RuntimeName = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        help="What makes the containers of contestant, trials and judge, such as runsc (gVisor).",
+    ),
+]
 Workers = Annotated[int, typer.Option(help="How many trials the optimiser runs at a time.")]
 AskAhead = Annotated[
     bool | None,

@@ -40,6 +40,7 @@ from runner.cli.arguments import (
     Rehearsal,
     RetryDisturbed,
     RunId,
+    RuntimeName,
     Seed,
     SpaceFile,
     Storage,
@@ -91,6 +92,7 @@ def run_agent(
     gpu: Gpu = None,
     gpus: Gpus = None,
     cpu_sets: CpuSets = 1,
+    runtime: RuntimeName = None,
     retry_disturbed: RetryDisturbed = False,
     rehearsal: Rehearsal = False,
     record: Record = False,
@@ -105,8 +107,8 @@ def run_agent(
     bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, model=model, trial_seconds=trial_seconds, gpu=gpu,
-        gpus=gpus, cpu_sets=cpu_sets, rehearsal=rehearsal, record=record, base_url=base_url,
-        allow_unpriced=allow_unpriced,
+        gpus=gpus, cpu_sets=cpu_sets, runtime=runtime, rehearsal=rehearsal, record=record,
+        base_url=base_url, allow_unpriced=allow_unpriced,
         verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed, orphan_minutes=orphan_minutes, unsafe=unsafe,
     )  # fmt: skip
@@ -137,6 +139,7 @@ def baseline(
     space: SpaceFile = None,
     gpus: Gpus = None,
     cpu_sets: CpuSets = 1,
+    runtime: RuntimeName = None,
     workers: Workers = 1,
     ask_ahead: AskAhead = None,
     verify: VerifyTexts = "best",
@@ -162,7 +165,8 @@ def baseline(
     bounds = budget(hours, train_hours, trials, usd, tokens, total_usd, compute_usd_per_hour)
     asked = options.RunOptions(
         seed=seed, task=task, data=data_path, trial_seconds=trial_seconds, gpu=gpu,
-        space=space, gpus=gpus, cpu_sets=cpu_sets, workers=workers, ask_ahead=ask_ahead,
+        space=space, gpus=gpus, cpu_sets=cpu_sets, runtime=runtime, workers=workers,
+        ask_ahead=ask_ahead,
         verify=verify, verify_seeds=verify_seeds,
         retry_disturbed=retry_disturbed, pruner=pruner, storage=storage, study=study,
         model=model, provider=provider, inner=inner, ratio=ratio, first=first,

@@ -15,6 +15,7 @@ from runner.cli.arguments import (
     Data,
     Gpu,
     RunId,
+    RuntimeName,
     TaskName,
     TrialSeconds,
     VerifyNow,
@@ -74,10 +75,11 @@ def noise(
     trial_seconds: TrialSeconds = None,
     gpu: Gpu = None,
     cpu_sets: CpuSets = 1,
+    runtime: RuntimeName = None,
 ) -> None:
     """Measure how much the pristine train.py differs from training seed to training seed."""
     folders: Folders = context.obj
-    asked = noise_floor.Asked(task, data_path, seeds, trial_seconds, gpu, cpu_sets)
+    asked = noise_floor.Asked(task, data_path, seeds, trial_seconds, gpu, cpu_sets, runtime)
     with connected_engine() as engine:
         floor = noise_floor.measure(engine, folders.results, asked, log_line, _report)
     print_noise(folders.results, floor, load_task(task).metric)

@@ -1,11 +1,10 @@
-"""Where the Docker engine is, what its machine is called from a container, and its version."""
+"""Where the Docker engine is, and what its machine is called from a container."""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +14,6 @@ from docker.context.config import get_current_context_name
 from docker.utils import kwargs_from_env
 
 from runner.errors import EngineError
-
-MINIMUM_VERSION = (20, 10)
 
 # Engines in a virtual machine. Their bridge does not lead to the user's machine; this name does.
 VIRTUAL_MACHINE_ENGINES = ("Docker Desktop", "OrbStack", "Rancher Desktop", "colima")
@@ -100,17 +97,3 @@ def _gateway(config: Mapping[str, str]) -> str:
     with contextlib.suppress(ValueError):
         return str(ipaddress.ip_network(config.get("Subnet", ""))[1])
     return ""
-
-
-def check_version(version: str) -> None:
-    """Refuse an engine older than `MINIMUM_VERSION`; a version that cannot be parsed passes.
-
-    Raises:
-        EngineError: the engine is too old.
-    """
-    numbers = re.match(r"(\d+)\.(\d+)", version)
-    if numbers and (int(numbers[1]), int(numbers[2])) < MINIMUM_VERSION:
-        raise EngineError(
-            f"connecting to the Docker engine: its version {version} is too old",
-            hint="install version {}.{} or newer".format(*MINIMUM_VERSION),
-        )

@@ -18,7 +18,7 @@ import requests
 from docker.utils.socket import frames_iter
 
 from runner.engine import archives, lockdown, quotas
-from runner.engine.address import check_version, engine_address, machine_address, unreachable
+from runner.engine.address import engine_address, machine_address, unreachable
 from runner.engine.api import (
     API_TIMEOUT_SECONDS,
     QUICK_TIMEOUT_SECONDS,
@@ -27,8 +27,15 @@ from runner.engine.api import (
     translated,
 )
 from runner.engine.channel import Channel
-from runner.engine.containers import ContainerSpec, ContainerState, EngineInfo, VolumeState
+from runner.engine.containers import (
+    ContainerSpec,
+    ContainerState,
+    EngineInfo,
+    EngineKind,
+    VolumeState,
+)
 from runner.engine.images import ImageStore
+from runner.engine.kinds import check_version, engine_info, engine_kind
 from runner.engine.networks import NetworkStore
 from runner.errors import EngineError, PathError
 from runner.records.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
@@ -36,6 +43,7 @@ from runner.records.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
 STOP_GRACE_SECONDS = 5  # between SIGTERM and SIGKILL; every PID 1 of ours needs less
 ARCHIVE_CHUNK_BYTES = 1 << 16
 DEFAULT_BRIDGE = "bridge"
+ENDED = ("exited", "dead")  # states of a container
 
 
 class Engine(ImageStore, NetworkStore):
@@ -45,10 +53,17 @@ class Engine(ImageStore, NetworkStore):
         client: docker-py's.
         quick: likewise, for calls that take the engine no time: looking at a container, pausing
             and ending it. A run's end must not wait for an engine that hangs.
+        kind: of the engine.
     """
 
-    def __init__(self, client: docker.DockerClient, quick: docker.APIClient | None = None) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        quick: docker.APIClient | None = None,
+        kind: EngineKind = "docker",
+    ) -> None:
         super().__init__(client.api)
+        self._kind = kind
         self._client = client
         self._quick = quick or client.api
         self._quotas = quotas.Quotas(client.api)
@@ -58,13 +73,14 @@ class Engine(ImageStore, NetworkStore):
         """Connect to the engine that DOCKER_HOST names, else the Docker CLI's context.
 
         Raises:
-            EngineError: no engine answers, or it is older than `MINIMUM_VERSION`.
+            EngineError: no engine answers, or its API is older than ours needs.
         """
         where, options = engine_address()
         try:
             client = IsolatedClient(timeout=API_TIMEOUT_SECONDS, max_pool_size=32, **options)
             quick = IsolatedApi(timeout=QUICK_TIMEOUT_SECONDS, max_pool_size=32, **options)
-            version = str(client.version()["Version"])
+            answer = client.version()
+            kind = engine_kind(answer)
         except (
             docker.errors.DockerException,
             requests.RequestException,
@@ -72,8 +88,8 @@ class Engine(ImageStore, NetworkStore):
             ValueError,
         ) as error:
             raise unreachable(where, error) from error
-        check_version(version)
-        return cls(client, quick)
+        check_version(answer)
+        return cls(client, quick, kind)
 
     def close(self) -> None:
         self._client.close()
@@ -81,14 +97,7 @@ class Engine(ImageStore, NetworkStore):
 
     def info(self) -> EngineInfo:
         with translated("asking the engine what it is"):
-            info = self._client.info()
-        return EngineInfo(
-            id=str(info.get("ID", "")),
-            version=str(info.get("ServerVersion", "")),
-            cpus=int(info["NCPU"]),
-            memory_bytes=int(info["MemTotal"]),
-            gpus="nvidia" in info.get("Runtimes", {}),
-        )
+            return engine_info(self._kind, self._client.info())
 
     def host_address(self) -> str:
         """How a container with a network calls the engine's own machine; "" when it cannot.
@@ -120,7 +129,7 @@ class Engine(ImageStore, NetworkStore):
             ImageError: the image does not exist.
             EngineError: the engine refused.
         """
-        granted = lockdown.host_config(spec)
+        granted = lockdown.host_config(spec, self._kind)
         with contextlib.ExitStack() as undo:
             if (network := granted["network_mode"]) != lockdown.NO_NETWORK:
                 self.make_network(network, spec.run_id)
@@ -178,7 +187,7 @@ class Engine(ImageStore, NetworkStore):
         pause = 0.01
         while True:
             state = self.inspect(container)
-            if state is not None and state.status in ("exited", "dead"):
+            if state is not None and state.status in ENDED:
                 return state
             if state is None or time.monotonic() > deadline:
                 return None
@@ -194,8 +203,16 @@ class Engine(ImageStore, NetworkStore):
             try:
                 self._unpaused(container, self._quick.kill)
             except docker.errors.APIError as error:
-                if error.status_code != requests.codes.conflict:
+                if error.status_code != requests.codes.conflict and self._may_run(container):
                     raise
+
+    def _may_run(self, container: str) -> bool:
+        """Whether the container is there and not known to have ended.
+
+        Podman answers 500, and not 409 as Docker's engine does, when there is nothing to kill.
+        """
+        state = self.inspect(container)
+        return state is not None and state.status not in ENDED
 
     def pause(self, container: str) -> None:
         """Freeze every process of the container."""
@@ -245,10 +262,13 @@ class Engine(ImageStore, NetworkStore):
             translated(f"removing container {container[:12]}"),
             contextlib.suppress(docker.errors.NotFound),
         ):
+            remove = partial(self._api.remove_container, force=True, v=True)
             try:
-                self._unpaused(container, partial(self._api.remove_container, force=True, v=True))
+                self._unpaused(container, remove)
             except docker.errors.APIError as error:
-                if error.status_code != requests.codes.conflict:
+                if self._kind == "podman" and self.wait_exit(container, STOP_GRACE_SECONDS):
+                    remove(container)  # it refuses one that is ending at this moment
+                elif error.status_code != requests.codes.conflict:
                     raise
                 return
         if state is None or state.role in lockdown.NETWORK_ROLES:

@@ -4,17 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+EngineKind = Literal["docker", "podman"]
+
+# Of runsc: it makes no control group for the container (runsc/config/flags.go).
+IGNORES_CGROUPS = ("ignore-cgroups", "ignore-cgroups=true")
+NATIVE_RUNTIMES = ("runc", "crun", "nvidia", "youki")  # containers on the machine's own kernel
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A program that makes containers, by the engine's name for it.
+
+    Attributes:
+        name: such as runc or runsc.
+        options: what the engine's configuration gives it on its command line.
+    """
+
+    name: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def is_native(self) -> bool:
+        """Whether a container shares the kernel of the engine's machine."""
+        named_by_containerd = self.name.startswith("io.containerd.runc")
+        return not self.name or named_by_containerd or self.name in NATIVE_RUNTIMES
+
+    @property
+    def bounds_hold(self) -> bool:
+        """Whether memory, processes and processors are bounded, as far as its options tell."""
+        return not any(option.lstrip("-") in IGNORES_CGROUPS for option in self.options)
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What the engine is, and what its machine has."""
+    """What the engine is, and what its machine has.
+
+    Attributes:
+        id: of its machine.
+        version: of the engine, in the numbers of its kind.
+        cpus: how many its machine has.
+        memory_bytes: of its machine.
+        gpus: whether containers can be given a GPU.
+        kind: whose engine it is.
+        runtimes: what a container can be made by.
+        default_runtime: the name of the one that a container has unless it asks for another.
+        rootless: it runs without root's rights.
+        seccomp: its name for the profile that containers have unless they bring one; "" for none.
+    """
 
     id: str
     version: str
     cpus: int
     memory_bytes: int
     gpus: bool
+    kind: EngineKind = "docker"
+    runtimes: tuple[Runtime, ...] = ()
+    default_runtime: str = ""
+    rootless: bool = False
+    seccomp: str = ""
+
+    def runtime(self, asked: str | None) -> Runtime:
+        """The runtime that a container has which asks for `asked`, or for none."""
+        name = asked or self.default_runtime
+        return next((each for each in self.runtimes if each.name == name), Runtime(name))
 
 
 @dataclass(frozen=True)
@@ -47,6 +101,7 @@ class ContainerSpec:
         shm_bytes: the size of /dev/shm.
         gpu: the number of the one GPU that it may use.
         cpuset: the cores that it may use, such as "0-3"; None for all of them.
+        runtime: what makes it, by the engine's name, such as "runsc"; None for the engine's own.
     """
 
     name: str
@@ -65,6 +120,7 @@ class ContainerSpec:
     shm_bytes: int = 64 << 20
     gpu: str | None = None
     cpuset: str | None = None
+    runtime: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import Any, TypedDict
 import docker.types
 
 from runner.engine import seccomp
-from runner.engine.containers import ContainerSpec, EngineInfo, Mount
+from runner.engine.containers import ContainerSpec, EngineInfo, EngineKind, Mount
 from runner.errors import SandboxError
 from runner.limits import Limit
 
@@ -50,8 +50,12 @@ ULIMITS = (
 )
 
 
-def host_config(spec: ContainerSpec) -> dict[str, Any]:
+def host_config(spec: ContainerSpec, kind: EngineKind = "docker") -> dict[str, Any]:
     """What the engine grants the container, as arguments of docker-py's `create_host_config`.
+
+    Args:
+        spec: the container.
+        kind: of the engine, because Podman does not know every option of Docker's.
 
     Raises:
         SandboxError: the container asks for a network that its role may not have.
@@ -64,7 +68,7 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         # cannot be mounted (no bind mounts), so neither can the engine's socket.
         "read_only": True,
         "mounts": [_volume(mount) for mount in spec.mounts],
-        "tmpfs": {path: _tmpfs_options(path, size) for path, size in spec.tmpfs.items()},
+        "tmpfs": {path: _tmpfs_options(path, size, kind) for path, size in spec.tmpfs.items()},
         "shm_size": spec.shm_bytes,  # /dev/shm
         # Rights: no capability, and no program (setuid or other) can gain one.
         "cap_drop": ["ALL"],
@@ -79,6 +83,8 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "ulimits": [*ULIMITS],
         # Log: 60 MB on the engine's disk, however much is printed.
         "log_config": docker.types.LogConfig(type="json-file", config=LOG_OPTIONS),
+        # The kernel that it sees: the machine's own, or gVisor's where a run asks for it.
+        "runtime": spec.runtime,
         # Devices: none but the GPU of a trial that was given one.
         "device_requests": _gpu(spec),
     }
@@ -173,10 +179,18 @@ def _volume(mount: Mount) -> docker.types.Mount:
     return docker.types.Mount(mount.target, mount.volume, type="volume", read_only=mount.read_only)
 
 
-def _tmpfs_options(path: str, size_bytes: int) -> str:
-    """Mount options: /tmp is open to all users of the container, any other belongs to ours."""
-    rights = "mode=1777" if path == "/tmp" else f"uid={UID},gid={UID},mode=0700"
-    return f"rw,exec,nosuid,nodev,size={size_bytes},{rights}"
+def _tmpfs_options(path: str, size_bytes: int, kind: EngineKind) -> str:
+    """Mount options: /tmp is open to all users of the container, any other belongs to ours.
+
+    Podman 4 refuses `uid` and `gid`; `U` gives the folder to the container's user there. Its
+    `notmpcopyup` keeps the image's files out of the folder, as Docker's engine does.
+    """
+    common = f"rw,exec,nosuid,nodev,size={size_bytes}"
+    if path == "/tmp":
+        rights = "mode=1777"
+    else:
+        rights = "mode=0700,U" if kind == "podman" else f"uid={UID},gid={UID},mode=0700"
+    return f"{common},{rights}" + ",notmpcopyup" * (kind == "podman")
 
 
 def _gpu(spec: ContainerSpec) -> list[docker.types.DeviceRequest]:

@@ -25,6 +25,7 @@ class RunOptions:
     gpu: str | None = None
     gpus: str | None = None
     cpu_sets: int = 1
+    runtime: str | None = None
     workers: int = 1
     ask_ahead: bool | None = None
     space: str | None = None

@@ -220,6 +220,7 @@ def _common(kind: str, name: str, asked: RunOptions, task: Task, budget: Budget)
             "budget": budget,
             "trial_seconds": seconds,
             **choice.chosen(asked.gpu, asked.gpus, asked.cpu_sets).as_fields(),
+            "runtime": asked.runtime or None,
             "verify": verify_texts(asked.verify),
             "verify_seeds": asked.verify_seeds,
             "retry_disturbed": asked.retry_disturbed,

@@ -13,6 +13,7 @@ from runner.devices.names import core_sets, cores_left
 from runner.engine.client import Engine
 from runner.errors import BakeoffError, HostError, UserError
 from runner.limits import limits
+from runner.preflight import runtimes
 from runner.records.layout import RunDir
 from runner.spec import RunSpec
 
@@ -101,6 +102,18 @@ def check_devices(spec: RunSpec, engine: Engine) -> str:
     return f"{said} each" + (f"; {idle} of them stay idle" if idle else "")
 
 
+def check_runtime(spec: RunSpec, engine: Engine) -> str:
+    """Refuse a runtime that the engine cannot give to the run's containers.
+
+    Returns:
+        What people should know of it; "" if that is nothing.
+
+    Raises:
+        UserError: RUNTIME names one that the engine does not have.
+    """
+    return runtimes.check(spec.runtime, engine.info())
+
+
 def doctor(env: Mapping[str, str], runs: Path) -> list[Finding]:
     """Check everything that a run needs. A check that fails is a row and raises nothing.
 
@@ -123,8 +136,11 @@ def doctor(env: Mapping[str, str], runs: Path) -> list[Finding]:
 def _engine_rows(engine: Engine) -> list[Finding]:
     info = engine.info()
     size = f"{info.cpus} CPUs, {info.memory_bytes / 1e9:.0f} GB"
+    rootless = ", rootless" if info.rootless else ""
     rows = [
-        Finding("engine", True, f"Docker {info.version}, {size}"),
+        Finding("engine", True, f"{info.kind.capitalize()} {info.version}{rootless}, {size}"),
+        Finding("runtimes", info.runtime(None).bounds_hold, runtimes.in_words(info)),
+        Finding("seccomp", bool(info.seccomp), runtimes.seccomp_in_words(info)),
         Finding("GPU", True, "the engine has a GPU runtime" if info.gpus else "none: CPU training"),
         _finding("volumes", lambda: _volumes(engine)),
     ]

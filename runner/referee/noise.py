@@ -15,6 +15,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runner.records.files import explained, to_json, write_whole
+from runner.records.runtime import RuntimeRecord
 from runner.records.schema import Record
 from runner.referee.statistics import Sample
 
@@ -34,6 +35,7 @@ class Conditions(BaseModel):
         trial_seconds: the training seconds of a trial.
         gpu: the GPU of trials, None for the CPU.
         cpu_sets: into how many sets the cores were divided, of which a trial had one.
+        runtime: what made the containers, with its options; "" for any on the machine's kernel.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,6 +46,7 @@ class Conditions(BaseModel):
     trial_seconds: float
     gpu: str | None = None
     cpu_sets: int = 1
+    runtime: str = ""
 
     @classmethod
     def of_run(
@@ -55,7 +58,7 @@ class Conditions(BaseModel):
         cpu_sets: Any = 1,
     ) -> Conditions | None:
         """The conditions of a run by its spec; None where the spec does not name them all."""
-        images = versions.get("images")
+        images, runtime = versions.get("images"), RuntimeRecord.of_run(versions)
         fields = {
             "task": task,
             "data": versions.get("data"),
@@ -64,6 +67,7 @@ class Conditions(BaseModel):
             "trial_seconds": trial_seconds,
             "gpu": gpu,
             "cpu_sets": cpu_sets,
+            "runtime": "" if runtime is None else runtime.key,
         }
         try:
             return cls.model_validate(fields)

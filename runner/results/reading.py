@@ -25,6 +25,7 @@ from runner.records.best import UNJUDGED, are_judged, best_trial, measured_value
 from runner.records.containment import Containment, Standing
 from runner.records.layout import RunDir
 from runner.records.proposal import counts
+from runner.records.runtime import label_of
 from runner.records.schema import Event, Record, RunResult, TrialRecord, UsageRecord
 from runner.records.verification import Verification, Verified
 from runner.referee.gain import Gain, gain_of_mean, gain_of_value
@@ -68,6 +69,7 @@ class Run:
     space: Any = None  # of its spec: the search space that a baseline was given
     searches: Searched = "given space"  # by its spec: what a baseline searches
     containment: Standing = "not proved"  # what was found of its lock
+    runtime: str = ""  # the label of what made its containers, if they are unlike others'
 
     @property
     def run_id(self) -> str:
@@ -84,17 +86,18 @@ class Run:
         return are_judged(self.trials, self.metric)
 
     @property
-    def comparison(self) -> tuple[str, str, str, bool]:
+    def comparison(self) -> tuple[str, str, str, bool, str]:
         """What two runs must have in common for their values to be compared.
 
-        Task, metric, direction, and whether their values are unjudged.
+        Task, metric, direction, whether their values are unjudged, and what they ran under.
         """
-        return self.task, self.metric.name, self.metric.direction, not self.judged
+        return self.task, self.metric.name, self.metric.direction, not self.judged, self.runtime
 
     @property
     def heading(self) -> str:
         """What stands above the runs that have `comparison` in common."""
-        return self.task if self.judged else f"{self.task}, {UNJUDGED}"
+        unjudged = "" if self.judged else UNJUDGED
+        return ", ".join(filter(None, (self.task, self.runtime, unjudged)))
 
     @cached_property
     def own_trials(self) -> tuple[TrialRecord, ...]:
@@ -266,6 +269,7 @@ class _Reader:
             space=asked.get("space"),
             searches=searched(asked.get("proposer")),
             containment=_standing(proved, result),
+            runtime=label_of(spec.get("versions")),
             problems=tuple(self._complaints()),
         )
 

@@ -75,7 +75,8 @@ def judge_of(context: RunContext) -> ContainerPlan:
     reference = measured.key if measured else ""
     config = judge_config(context.task, machine, context.deadline_seconds, reference)
     data = {heldout_volume(context.data_volume): "/heldout"}
-    return judge_plan(context.image("trainer"), config, data, context.judging)
+    runtime = context.spec.runtime
+    return judge_plan(context.image("trainer"), config, data, context.judging, runtime)
 
 
 def journal_estimate(
@@ -177,7 +178,7 @@ def agent_plan(context: RunContext, agent: Agent) -> ContainerPlan:
         {} if context.resumed else {"/workspace": repo_copy(context.pristine, context.task, agent)}
     )
     image = context.image(f"agent-{agent.spec.cli}")
-    return ContainerPlan("agent", image, as_config(config), volumes, files)
+    return ContainerPlan("agent", image, as_config(config), volumes, files, runtime=spec.runtime)
 
 
 def repo_copy(train_py: str, task: Task, agent: Agent) -> dict[str, bytes]:

@@ -16,10 +16,12 @@ from runner.build import images, inventory
 from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import EngineInfo
+from runner.engine.kinds import runtime_record
 from runner.errors import ImageError
 from runner.records.files import write_whole
 from runner.records.journal import Journal
 from runner.records.layout import ROOT, RunDir
+from runner.records.runtime import RUNTIME
 from runner.sandbox.peer import Inbox, Show
 from runner.sandbox.sandbox import new_token
 from runner.spec import RunSpec
@@ -158,7 +160,9 @@ def versions(spec: RunSpec, engine: Engine, volume: str) -> dict[str, Any]:
         "uncommitted": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "engine": engine.info().version,
+        "engine_kind": engine.info().kind,
         "machine": engine.info().id,
+        RUNTIME: runtime_record(engine.info(), spec.runtime).model_dump(mode="json"),
         TRAINS_ON: trains_on(spec, engine),
         "images": digests,
         "base": (engine.image_labels(image_tag("trainer")) or {}).get(images.LABEL_ORIGIN, ""),

@@ -101,6 +101,7 @@ def resume(
         raise UserError(
             f"resuming {spec.run_id}: it is done", hint=f"its result is in {run_dir.result}"
         )
+    checks.check_runtime(spec, engine)
     task = load_task(spec.task)
     volume = str(spec.versions["data"])
     gone = task_data.missing(engine, volume)
@@ -171,6 +172,9 @@ def _check(spec: RunSpec, engine: Engine, run_dir: RunDir, show: Show) -> None:
     divided = checks.check_devices(spec, engine)
     if divided:
         show("cores", divided)
+    runtime = checks.check_runtime(spec, engine)
+    if runtime:
+        show("runtime", runtime)
     checks.check_unused(spec.run_id, engine)
     reach.check_not_itself(spec, engine)
     database.check_address(spec, engine)

@@ -20,6 +20,7 @@ from runner.collect.study import StudyCollector
 from runner.errors import BakeoffError, EngineError, SuspendedError
 from runner.records.files import to_json, write_whole
 from runner.records.journal import Journal
+from runner.records.runtime import label_of
 from runner.records.schema import RunResult, Spent
 from runner.recovery import run_log
 from runner.recovery.engine_loss import EngineLoss
@@ -185,5 +186,6 @@ def _facts(context: RunContext) -> dict[str, Any]:
         "task": spec.task,
         "trial_seconds": spec.trial_seconds,
         "rehearsed": spec.rehearsed,
+        "runtime": label_of(spec.versions),
         "budget": budget,
     }

@@ -42,8 +42,10 @@ def optimizer_plan(context: RunContext) -> ContainerPlan:
         volumes["storage"] = ("/run/storage", True)
     if asked is not None:
         volumes["gateway"] = ("/run/gateway", True)
-    image = context.image("optimizer")
-    return ContainerPlan("optimizer", image, as_config(config), volumes, waits=True)
+    return ContainerPlan(
+        "optimizer", context.image("optimizer"), as_config(config), volumes,
+        waits=True, runtime=context.spec.runtime,
+    )  # fmt: skip
 
 
 def _model_config(context: RunContext, asked: Proposer) -> ModelConfig:

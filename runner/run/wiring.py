@@ -153,6 +153,7 @@ def trainer_of(context: RunContext) -> Trainer:
         ),
         judge_volume=volume_name(spec.run_id, judge_container.PURPOSE),
         estimate_at=ESTIMATE_AT if spec.prunes else (),
+        runtime=spec.runtime,
     )
 
 

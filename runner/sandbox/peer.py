@@ -22,6 +22,7 @@ from runner.wire.messages import MESSAGES, Heartbeat, Message, Ready, Start, Sta
 from runner.wire.protocol import ProtocolError, decode, encode
 
 STARTED_TIMEOUT_SECONDS = 60.0  # from the container's start to its `started`
+SLOW_STARTED_SECONDS = 240.0  # likewise under a runtime that the run chose: gVisor's are slower
 EXIT_SECONDS = 5.0  # from the end of its output to its exit code
 SENT_SECONDS = 0.5  # for what was sent to it before its end
 HEARD_SECONDS = 2.0  # from its end to the last that it said
@@ -159,12 +160,14 @@ class Peer:
         """Block until the container has sent `started`.
 
         Raises:
-            SandboxError: it ended before that, or sent nothing within `STARTED_TIMEOUT_SECONDS`.
+            SandboxError: it ended before that, or sent nothing within `STARTED_TIMEOUT_SECONDS`,
+                or `SLOW_STARTED_SECONDS` under another runtime than the engine's own.
         """
-        self._news.wait(STARTED_TIMEOUT_SECONDS)
+        seconds = SLOW_STARTED_SECONDS if self.spec.runtime else STARTED_TIMEOUT_SECONDS
+        self._news.wait(seconds)
         if not self._started.is_set():
             exited = self._exited.is_set() or self._closing
-            what = "it ended" if exited else f"no answer in {STARTED_TIMEOUT_SECONDS:.0f} s"
+            what = "it ended" if exited else f"no answer in {seconds:.0f} s"
             raise SandboxError(
                 f"starting {self.spec.name}: {what}; its last lines: {self.last_lines()}",
                 hint="`bakeoff --verbose` prints all that the containers say",

@@ -45,6 +45,7 @@ class ContainerPlan:
         writable_data: likewise, but writable.
         take: takes messages of the container past the run's inbox, as `Peer` says.
         waits: it works as soon as it is told to, so it is told once everything else is open.
+        runtime: what makes the container; None for the engine's own.
     """
 
     role: str
@@ -58,6 +59,7 @@ class ContainerPlan:
     writable_data: Mapping[str, str] = field(default_factory=dict)
     take: Take | None = None
     waits: bool = False
+    runtime: str | None = None
 
 
 Beside = Callable[[Mapping[str, ContainerSpec]], None]
@@ -194,6 +196,7 @@ class Sandbox:
             command=plan.command,
             mounts=mounts,
             network=plan.network,
+            runtime=plan.runtime,
             **lockdown.sizes(limits()[plan.role], machine),
         )
         return Peer(

@@ -45,7 +45,11 @@ def judge_config(
 
 
 def judge_plan(
-    image: str, config: JudgeConfig, data: Mapping[str, str], judging: Judging
+    image: str,
+    config: JudgeConfig,
+    data: Mapping[str, str],
+    judging: Judging,
+    runtime: str | None = None,
 ) -> ContainerPlan:
     """The judge of a run, which says everything about sessions to `judging`.
 
@@ -54,10 +58,11 @@ def judge_plan(
         config: what the judge is told.
         data: a volume with held-out data → its path inside.
         judging: the sessions of this judge.
+        runtime: what makes its container; None for the engine's own.
     """
     return ContainerPlan(
         ROLE, image, as_config(config), {PURPOSE: (JUDGE_FOLDER, False)},
-        command=COMMAND, data=data, take=judging.take,
+        command=COMMAND, data=data, take=judging.take, runtime=runtime,
     )  # fmt: skip
 
 

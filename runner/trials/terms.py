@@ -66,6 +66,7 @@ class Trainer:
         judge_volume: the volume with the judge's socket; "" for trials that nobody scores.
         estimate_at: the shares of its training at which a contestant's trial is estimated; none
             for those that train.py names.
+        runtime: what makes the containers; None for the engine's own.
     """
 
     image: str
@@ -77,6 +78,7 @@ class Trainer:
     sizes: Sizes
     judge_volume: str = ""
     estimate_at: tuple[float, ...] = ()
+    runtime: str | None = None
 
     def on(self, terms: Terms) -> Trainer:
         """The same with the limits of a trial on these terms.
@@ -112,6 +114,7 @@ class Trainer:
             mounts=tuple(mounts),
             gpu=gpu_of(device),
             cpuset=cpuset_of(device),
+            runtime=self.runtime,
             **self.sizes,
         )
 

@@ -18,9 +18,12 @@ from runner.build.images import image_tag
 from runner.devices.choice import chosen
 from runner.devices.names import core_sets
 from runner.engine.client import Engine
+from runner.engine.kinds import runtime_record
 from runner.errors import HostError, SandboxError
+from runner.preflight import checks
 from runner.records.files import explained
 from runner.records.layout import RunDir
+from runner.records.runtime import RUNTIME
 from runner.records.schema import now
 from runner.referee.noise import Conditions, NoiseFloor, keep_value, read_noise
 from runner.referee.seeds import derived_seeds
@@ -48,6 +51,7 @@ class Asked:
         trial_seconds: the training seconds of a trial; None for the task's own.
         gpu: the GPU of trials; None for the CPU.
         cpu_sets: into how many sets the cores are divided; a trial has one.
+        runtime: what makes the containers; None for the engine's own.
     """
 
     task: str
@@ -56,6 +60,7 @@ class Asked:
     trial_seconds: float | None
     gpu: str | None
     cpu_sets: int = 1
+    runtime: str | None = None
 
 
 def measure(
@@ -85,8 +90,10 @@ def measure(
         "images": {"trainer": engine.image_digest(image)},
         "data": volume,
         "machine": engine.info().id,
+        RUNTIME: runtime_record(engine.info(), asked.runtime).model_dump(mode="json"),
     }
     spec = _spec(asked, task, versions)
+    checks.check_runtime(spec, engine)
     conditions = Conditions.of_run(task.name, versions, spec.trial_seconds, spec.gpu, spec.cpu_sets)
     if conditions is None:
         raise HostError("measuring noise: the engine names no image or no machine of its own")
@@ -173,6 +180,7 @@ def _spec(asked: Asked, task: Task, versions: dict[str, Any]) -> RunSpec:
         trial_seconds=task.train_seconds if asked.trial_seconds is None else asked.trial_seconds,
         gpu=asked.gpu,
         cpu_sets=asked.cpu_sets,
+        runtime=asked.runtime,
         verify="none",
         versions=versions,
     )

@@ -164,6 +164,7 @@ def _spec(bench: Bench, name: str, mounts: tuple[Mount, ...], held: Held | None)
         cpus=sizes["cpus"],
         pids=sizes["pids"],
         shm_bytes=sizes["shm_bytes"],
+        runtime=bench.context.spec.runtime,
     )
 
 

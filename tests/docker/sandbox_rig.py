@@ -28,9 +28,16 @@ MAX_PRINTED_BYTES = 4 << 20
 M = TypeVar("M", bound=Message)
 
 
-def make_context(engine: Engine, folder: Path, agent: str, data_volume: str = "") -> RunContext:
+def make_context(
+    engine: Engine,
+    folder: Path,
+    agent: str,
+    data_volume: str = "",
+    runtime: str | None = None,
+) -> RunContext:
     """The context of a rehearsed run of its own, whose key is like no other text."""
-    asked = options.agent_run(agent, RunOptions(rehearsal=True), Budget(hours=1), {})
+    given = RunOptions(rehearsal=True, runtime=runtime)
+    asked = options.agent_run(agent, given, Budget(hours=1), {})
     spec: RunSpec = asked.model_copy(
         update={
             "run_id": f"test-{uuid.uuid4().hex[:8]}",

@@ -96,6 +96,7 @@ HOST_RULES: dict[str, tuple[str, object]] = {
     "log_config": (
         "LogConfig", {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}},
     ),
+    "runtime": ("Runtime", "runc"),  # none was asked for, and the engine says what that means
     "device_requests": ("DeviceRequests", []),
 }  # fmt: skip
 # What no rule grants, and what the engine reports of it.

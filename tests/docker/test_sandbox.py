@@ -29,6 +29,11 @@ def read(path):
         return pathlib.Path(path).read_text()
     except OSError as error:
         return type(error).__name__
+def listed(path):
+    try:
+        return os.listdir(path)
+    except OSError as error:
+        return type(error).__name__
 def can(doing):
     try:
         doing()
@@ -43,13 +48,13 @@ not_own = ("/x", "/etc/x", "/usr/bin/x", "/opt/bakeoff/x", "/opt/agent/x", "/run
     "/run/gateway/x", "/etc/codex/config.toml", "/proc/sys/kernel/core_pattern", "/sys/fs/cgroup/x")
 foreign = ("/var/run/docker.sock", "/run/docker.sock", "/run/upstream", "/state", "/data")
 print(json.dumps({
-    "interfaces": os.listdir("/sys/class/net"),
+    "interfaces": listed("/sys/class/net"),
     "devices": [line.split(":")[0].strip() for line in read("/proc/net/dev").splitlines()[2:]],
     "routes": read("/proc/net/route").splitlines()[1:],
     "ids": [os.getuid(), os.geteuid(), os.getgid()],
     "groups": sorted({1000, *os.getgroups()}),
     "status": {key: status[key].strip()
-        for key in ("CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Seccomp")},
+        for key in ("CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Seccomp") if key in status},
     "writable": [path for path in own if write(path)],
     "unwritable": [path for path in not_own if write(path)],
     "replaced": can(lambda: os.unlink("/run/gateway/llm.sock")),

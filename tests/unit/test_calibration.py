@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from runner.calibration import Calibration, Facts, key_of, scored_share, will_do
+from runner.engine.containers import Runtime
 from runner.metrics import VAL_BPB
 from runner.spec import Budget, RunSpec
 from runner.wire.judge_terms import OF_A_TRIAL
@@ -80,6 +81,15 @@ def test_the_key_stands_for_what_decides_a_measurement() -> None:
     assert len(keys) == 6
     assert all(re.fullmatch(r"[0-9a-f]{16}", key) for key in keys)
     assert key_of(*same) in keys
+
+
+def test_a_calibration_under_another_kernel_is_another_one() -> None:
+    """Each set of gVisor's options has a key of its own; those of runc and crun are the same."""
+    same = ("sha256:a", "DEPTH = 4", "machine", None, 2)
+    gvisor = Runtime("runsc", ("--platform=ptrace",))
+    other = Runtime("runsc", ("--platform=kvm",))
+    assert len({key_of(*same), key_of(*same, gvisor), key_of(*same, other)}) == 3
+    assert key_of(*same, Runtime("crun")) == key_of(*same, Runtime("runc")) == key_of(*same)
 
 
 def test_a_resumed_run_has_the_same_calibration() -> None:

@@ -24,6 +24,8 @@ NAMED = 6  # runs or reasons that a sentence names; of more it gives the number
 CONDITIONS = {
     ("versions", "machine"): "machines",
     ("gpu",): "GPUs",
+    ("versions", "engine_kind"): "kinds of engines",
+    ("versions", "runtime"): "runtimes",
     ("versions", "data"): "versions of the data",
     ("versions", "images", "trainer"): "images of the trainer",
 }

@@ -102,3 +102,19 @@ def test_a_container_has_the_cores_of_its_set(cpuset: str | None) -> None:
     """The engine is told of them, and of none for a container that has no set."""
     spec = ContainerSpec("name", "image", "run", "trial", cpuset=cpuset)
     assert lockdown.host_config(spec)["cpuset_cpus"] == cpuset
+
+
+def test_podman_gets_no_option_that_it_refuses() -> None:
+    """Its tmpfs takes no user by number, and gives itself to the container's."""
+    asking = replace(SPEC, tmpfs={"/tmp": 1 << 20, "/trial": 2 << 20})
+    docker = lockdown.host_config(asking)["tmpfs"]
+    podman = lockdown.host_config(asking, "podman")["tmpfs"]
+    assert "uid=1000,gid=1000,mode=0700" in docker["/trial"]
+    assert podman["/tmp"] == f"{docker['/tmp']},notmpcopyup"
+    assert podman["/trial"] == "rw,exec,nosuid,nodev,size=2097152,mode=0700,U,notmpcopyup"
+
+
+def test_a_container_has_the_runtime_that_it_asks_for() -> None:
+    """None leaves it to the engine."""
+    assert lockdown.host_config(replace(SPEC, runtime="runsc"))["runtime"] == "runsc"
+    assert lockdown.host_config(SPEC)["runtime"] is None

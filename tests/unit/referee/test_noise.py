@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.records.runtime import RUNTIME, RuntimeRecord
 from runner.referee.noise import NOISE_FILE, Conditions, keep_value, read_noise
 
 CONDITIONS = Conditions(
@@ -36,6 +37,15 @@ def test_other_conditions_are_another_floor(tmp_path: Path) -> None:
     floor = read_noise(tmp_path).floor(CONDITIONS)
     assert floor is not None
     assert floor.values == {1: 1.9}
+
+
+def test_a_run_under_another_runtime_has_another_floor() -> None:
+    """A spec of before there were runtimes has the floor of the machine's own kernel."""
+    known = {"images": {"trainer": "sha256:1"}, "data": CONDITIONS.data, "machine": "m"}
+    gvisor = RuntimeRecord(name="runsc", is_native=False).model_dump(mode="json")
+    assert Conditions.of_run("pystdlib", known, 60, None) == CONDITIONS
+    found = Conditions.of_run("pystdlib", known | {RUNTIME: gvisor}, 60, None)
+    assert found == CONDITIONS.model_copy(update={"runtime": "runsc"})
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b'{"floors": 3}', b"[" * 100_000])

@@ -50,6 +50,24 @@ def test_runs_are_compared_best_first(make: Make, tmp_path: Path) -> None:
     ]
 
 
+def test_runs_under_another_runtime_stand_in_a_table_of_their_own(
+    make: Make, tmp_path: Path
+) -> None:
+    """Trials under gVisor are slower, and those without bounds may use more, so both are named."""
+    usual, gvisor = make("tpe-s1", [trial(0, 2.5)]), make("tpe-s2", [trial(0, 2.6)])
+    spec = json.loads((gvisor / "spec.json").read_text())
+    runtime = {"name": "runsc", "is_native": False, "bounds_hold": False}
+    (gvisor / "spec.json").write_text(json.dumps(spec | {"versions": {"runtime": runtime}}))
+    rows = write_results([usual, gvisor], tmp_path / "results")
+    task = rows[0].task
+    label = f"{task}, under runsc, without bounds on memory and processors"
+    assert {row.heading for row in rows} == {task, label}
+    page = (tmp_path / "results" / "summary.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("## pys")] == [
+        f"## {task}", f"## {label}"
+    ]  # fmt: skip
+
+
 def test_rehearsed_dollars_are_never_money_spent(make: Make, tmp_path: Path) -> None:
     """They stand in a column of their own, are marked in the table, and explained on the page."""
     run = make("gpt-s1", [trial(0, 2.5)], cost_usd=0.5, rehearsed=True)
