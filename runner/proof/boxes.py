@@ -64,6 +64,6 @@ def boxes_of_this_machine(engine: Engine) -> dict[str, ContainerSpec]:
         "judge": box("judge", "judge", "trainer", judge, *held_out),
         "gateway": box(
             "gateway", "gateway", "gateway", own("gateway", GATEWAY), own("ledger", STATE),
-            network=lockdown.BRIDGE,
+            network=lockdown.OWN_NETWORK,
         ),
     }  # fmt: skip
