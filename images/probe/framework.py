@@ -118,7 +118,8 @@ def attack(
         name: what is tried, one of its kind within the class.
         twin: what is allowed and must work.
         part: `quick`, `all` or `bombs`.
-        applies: whether it has a meaning in a container.
+        applies: whether it has a meaning in a container; it may ask for the network, the gateway
+            and the runtime (`DECISIVE` in runner/proof/program.py).
         also: errors that are a refusal here, besides `REFUSALS`.
         changes: its success changes the process that runs it.
     """

@@ -2,7 +2,7 @@
 
 The attack that this stops: a container whose own code prints lines that look like those of probes,
 and a probe that is broken. A line counts once, in the class and under the name of a probe that was
-asked for; what is missing, doubled or malformed is `unproven`.
+asked for; what is missing, doubled, malformed or not asked for is `unproven`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Answers:
     """What came out of one container.
 
     Attributes:
-        findings: one of each probe that was expected, in that order.
+        findings: one of each probe that was expected, in that order; then what was not.
         kernel: of the engine's machine; "" if it was not said.
         boot: the id of its boot; "" if it was not said.
     """
@@ -69,12 +69,14 @@ def read(role: str, expected: Sequence[Name], lines: Iterable[str]) -> Answers:
         answer = _answer(line)
         if machine is not None and not about.kernel:
             about = machine
-        elif answer is not None and (answer.attack, answer.probe) in wanted:
+        elif answer is not None:
             answers.setdefault((answer.attack, answer.probe), []).append(answer)
         elif line.strip():
             unread = line
-    found = tuple(_finding(role, name, answers.get(name, []), unread) for name in expected)
-    return Answers(found, about.kernel, about.boot)
+    found = [_finding(role, name, answers.get(name, []), unread) for name in expected]
+    unasked = [name for name in answers if name not in wanted]
+    found += [_unproven(role, name, "nobody asked for this answer") for name in unasked]
+    return Answers(tuple(found), about.kernel, about.boot)
 
 
 def _machine(line: str) -> _Machine | None:
@@ -104,9 +106,12 @@ def _finding(role: str, name: Name, answers: list[_Answer], unread: str) -> Find
     why = "the probe answered twice" if answers else "the probe said nothing"
     if unread and not answers:
         why += f"; the last line that is no answer: {unread}"
-    return Finding(
-        role=role, attack=attack, probe=probe, outcome="unproven", detail=one_line(why)
-    )  # fmt: skip
+    return _unproven(role, name, why)
+
+
+def _unproven(role: str, name: Name, why: str) -> Finding:
+    attack, probe = map(one_line, name)
+    return Finding(role=role, attack=attack, probe=probe, outcome="unproven", detail=one_line(why))
 
 
 def _outcome(said: _Answer) -> Outcome:

@@ -62,7 +62,6 @@ def test_each_probe_has_one_finding_in_its_place() -> None:
         [line(more=1)],
         [line(succeeded="false")],
         [line(twin=1)],
-        [line(probe="another")],
         [line(seconds="0")],
         [line()[:-1]],
         ["[" * 100_000],
@@ -73,6 +72,15 @@ def test_what_is_doubled_or_malformed_proves_nothing(lines: list[str]) -> None:
     """A second answer, a field too many, another type or half a line leave the probe unproven."""
     found = read("agent", EXPECTED[:1], lines).findings
     assert [one.outcome for one in found] == ["unproven"]
+
+
+def test_an_answer_that_nobody_asked_for_is_no_proof() -> None:
+    """The list of the host and the program's own have to be the same."""
+    found = read("agent", EXPECTED[:1], [line(), line(probe="another")]).findings
+    assert [(one.probe, one.outcome) for one in found] == [
+        ("routes", "held"),
+        ("another", "unproven"),
+    ]
 
 
 def test_the_machine_is_said_once() -> None:
