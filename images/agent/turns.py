@@ -59,6 +59,7 @@ class Turn:
         self._say = say
         self._describe = describe
         self._process: processes.Process | None = None
+        self._interrupted = False
 
     async def run(self, reaper: processes.Reaper) -> TurnFinished:
         """Run the CLI to its end and kill what it left behind; returns how the turn went."""
@@ -77,7 +78,11 @@ class Turn:
         return TurnFinished(self.order.turn, exit_code, round(seconds, 3), path, stderr_tail)
 
     async def interrupt(self) -> None:
-        """SIGTERM to the CLI's group now, SIGKILL to everything after `TERM_SECONDS`."""
+        """SIGTERM to the CLI's group now, SIGKILL to everything after `TERM_SECONDS`.
+
+        A CLI that has not been started yet is not started any more.
+        """
+        self._interrupted = True
         process = self._process
         if process is None or process.exit.done():
             return
@@ -88,6 +93,8 @@ class Turn:
             pid1.kill_others()
 
     async def _run_cli(self, reaper: processes.Reaper, transcript: BoundedFile) -> tuple[int, str]:
+        if self._interrupted:
+            return NOT_STARTED, "the turn was interrupted before its CLI was started"
         env = {**BASE_ENV, **self.order.env}
         try:
             process = reaper.spawn(self.order.argv, cwd=WORKSPACE, env=env)
