@@ -1,4 +1,9 @@
-"""Forwards a trial's output line by line, bounded, so that no line looks like PID 1's message."""
+"""Forwards a trial's output line by line, bounded, so that no line looks like PID 1's message.
+
+The attack that the bound stops, besides a full disk: millions of empty lines. They are a few bytes
+here, but the engine, the runner and the contestant's container each handle every line by itself, so
+16 MB of them once held a device for 108 s past the trial's limit.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from protocol import MARK
 
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 8 * 1024
+LINE_COSTS_BYTES = 64  # of the room, beside its own: passing on a line costs as much as that
 _MARK = MARK.encode()
 
 
@@ -17,7 +23,8 @@ class Forwarder:
     """A pipe that takes the output of a child and forwards it to our standard output.
 
     Args:
-        output_bytes: after so many bytes, `overflowed` is true and nothing more is forwarded.
+        output_bytes: after so many bytes, `overflowed` is true and nothing more is forwarded. A
+            line counts `LINE_COSTS_BYTES` more than it has.
     """
 
     def __init__(self, output_bytes: int) -> None:
@@ -56,11 +63,13 @@ class Forwarder:
         sys.stdout.buffer.flush()  # a signal may have interrupted the last flush
 
     def _forward(self, chunk: bytes) -> None:
-        self.overflowed = len(chunk) > self._left
-        chunk = chunk[: self._left]
-        self._left -= len(chunk)
         # A carriage return ends a line too: a reader may take the text after it for a line.
-        *lines, rest = (self._partial + chunk).replace(b"\r", b"\n").split(b"\n")
+        chunk = chunk.replace(b"\r", b"\n")
+        self.overflowed = _cost(chunk) > self._left
+        if self.overflowed:
+            chunk = _fitting(chunk, self._left)
+        self._left -= _cost(chunk)
+        *lines, rest = (self._partial + chunk).split(b"\n")
         whole = [piece for line in lines for piece in _pieces(line)]
         *pieces, self._partial = _pieces(rest)
         self._print(whole + pieces)
@@ -69,6 +78,22 @@ class Forwarder:
         safe = (b" " + line if line.startswith(_MARK) else line for line in lines)
         sys.stdout.buffer.write(b"".join(line + b"\n" for line in safe))
         sys.stdout.buffer.flush()
+
+
+def _cost(chunk: bytes) -> int:
+    return len(chunk) + LINE_COSTS_BYTES * chunk.count(b"\n")
+
+
+def _fitting(chunk: bytes, room: int) -> bytes:
+    """The beginning of the chunk that fits into the room."""
+    end = 0
+    for line in chunk.splitlines(keepends=True):
+        cost = _cost(line)
+        if cost > room:
+            return chunk[: end + min(room, len(line.rstrip(b"\n")))]
+        end += len(line)
+        room -= cost
+    return chunk
 
 
 def _pieces(line: bytes) -> list[bytes]:
