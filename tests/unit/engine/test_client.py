@@ -77,3 +77,33 @@ def test_a_container_that_is_not_paused_is_left_as_it_is() -> None:
     with pytest.raises(EngineError, match="stopping container c: the engine refused"):
         engine_on(api).stop("c", 2)
     assert api.asked == ["stop 2"]
+
+
+class EndingApi(StrictApi):
+    """An engine that answers as Podman does about a container that has ended, or ends just now."""
+
+    def kill(self, _container: str) -> None:
+        self.asked.append("kill")
+        raise refused(500)
+
+    def remove_container(self, _container: str, **_: bool) -> None:
+        self.asked.append("remove")
+        if self.asked.count("remove") == 1:
+            raise refused(500)
+
+
+def test_killing_what_has_ended_is_no_error_whatever_the_engine_answers() -> None:
+    """Podman answers 500, and not 409; for one that still runs its answer is an error."""
+    engine_on(EndingApi("exited")).kill("c")
+    with pytest.raises(EngineError, match="killing container c: the engine refused"):
+        engine_on(EndingApi("running")).kill("c")
+
+
+def test_what_is_ending_on_podman_is_removed_once_it_has_ended() -> None:
+    """It refuses to remove a container at that moment; Docker's engine does not."""
+    api = EndingApi("exited")
+    client = cast("docker.DockerClient", SimpleNamespace(api=api))
+    Engine(client, kind="podman").remove("c")
+    assert api.asked == ["remove", "remove"]
+    with pytest.raises(EngineError, match="removing container c: the engine refused"):
+        engine_on(EndingApi("exited")).remove("c")
