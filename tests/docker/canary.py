@@ -22,8 +22,9 @@ from typing import Any
 import docker
 import docker.utils
 
-from runner.engine.client import LABEL_RUN, Engine
+from runner.engine.client import Engine
 from runner.errors import EngineError
+from runner.records.layout import LABEL_RUN
 
 POLL_SECONDS = 0.5
 VOLUMES_EVERY = 8  # looks; a look into all volumes takes longest
