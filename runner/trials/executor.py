@@ -24,6 +24,7 @@ from runner.errors import EngineError, SandboxError
 from runner.records.files import explained, write_whole
 from runner.records.layout import RunDir, trial_container_name
 from runner.records.schema import TrialRecord, now
+from runner.records.visible import visible_line
 from runner.referee import verdicts
 from runner.spec import RunSpec
 from runner.timing.instants import Instant
@@ -35,7 +36,6 @@ from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, record_fields, starved
 from runner.trials.terms import CONTESTANT, HAND_OUT_FOLDER, Trainer
 from runner.trials.timers import Timers
-from runner.visible import visible_line
 from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
 from runner.wire.packed_text import pack_text
