@@ -18,7 +18,7 @@ from runner.records.best import UNJUDGED
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
 from runner.records.schema import Event
-from runner.visible import visible_line
+from runner.records.visible import visible_line
 from runner.watch import ages
 from runner.watch.glance import glances
 from runner.watch.words import CONTESTANTS, readable

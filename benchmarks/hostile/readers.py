@@ -24,13 +24,13 @@ from runner.errors import BakeoffError
 from runner.metrics import VAL_BPB
 from runner.records.layout import ROOT
 from runner.records.schema import TrialRecord
+from runner.records.visible import visible, visible_line
 from runner.referee.reading import read_verdicts
 from runner.results.files import lines_of, one_record
 from runner.results.markdown import harmless
 from runner.results.tables import safe
 from runner.space.found import find
 from runner.trials.output import TrialOutput
-from runner.visible import visible, visible_line
 from runner.wire import messages, protocol
 from runner.wire.protocol import ProtocolError
 from trainer import constants

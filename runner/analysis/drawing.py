@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from runner.visible import visible
+from runner.records.visible import visible
 
 SHOWN = 12  # contestants in a figure: more cannot be told apart
 LETTERS = 28  # of a name

@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from typer._click import Command, HelpFormatter
 
-from runner.visible import visible
+from runner.records.visible import visible
 
 HELP_COLUMNS = 80  # with fewer, the help of `run` has no room for its columns
 UNBOUNDED_COLUMNS = 10_000

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runner.proof.program import Name
 from runner.records.containment import Finding, Outcome
-from runner.visible import visible
+from runner.records.visible import visible
 
 DETAIL_CHARS = 300
 

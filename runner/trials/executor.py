@@ -23,6 +23,7 @@ from runner.errors import EngineError, SandboxError
 from runner.records.files import explained, write_whole
 from runner.records.layout import RunDir
 from runner.records.schema import TrialRecord, now
+from runner.records.visible import visible_line
 from runner.referee import verdicts
 from runner.spec import RunSpec
 from runner.timing.instants import Instant
@@ -34,7 +35,6 @@ from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, record_fields, starved
 from runner.trials.terms import CONTESTANT, Trainer
 from runner.trials.timers import Timers
-from runner.visible import visible_line
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
 from runner.wire.packed_text import pack_text
 from runner.wire.protocol import ProtocolError, decode, encode

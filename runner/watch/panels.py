@@ -14,8 +14,8 @@ from rich.text import Text
 
 from runner.records.proposal import counts, in_words
 from runner.records.schema import Event
+from runner.records.visible import marked, visible
 from runner.spec import RunSpec
-from runner.visible import marked, visible
 from runner.watch import ages
 from runner.watch.budgets import bar
 from runner.watch.curve import plot

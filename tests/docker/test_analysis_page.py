@@ -17,7 +17,7 @@ from benchmarks.analysis import runs
 from runner.engine.client import Engine
 from runner.records.files import append_line
 from runner.records.schema import PromptRecord
-from runner.visible import visible
+from runner.records.visible import visible
 from tests.analysis_rig import HOSTILE, write_run
 from tests.docker.commands import BAKEOFF
 

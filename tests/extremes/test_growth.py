@@ -19,11 +19,11 @@ from runner.claims.sheet import apart
 from runner.claims.words import columns
 from runner.imports.direction import stated_in
 from runner.imports.fields import seconds_of
+from runner.records.visible import visible
 from runner.results.markdown import harmless
 from runner.results.tables import safe
 from runner.space.found import find
 from runner.trials.output import LONGEST_LINE, TrialOutput
-from runner.visible import visible
 
 MOST_TIMES_LONGER = 10.0  # for four times the text
 SHORT_SECONDS = 0.05  # what is below that is never too long

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from runner.cli.terminal import shown
+from runner.records.visible import MAX_MARKS, SIGN, marked, visible, visible_line
 from runner.results.markdown import harmless, table_line
 from runner.results.tables import safe
-from runner.visible import MAX_MARKS, SIGN, marked, visible, visible_line
 
 # All of Unicode, with much of what hides, turns or begins something.
 HIDDEN = (

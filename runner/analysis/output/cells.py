@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.visible import visible
+from runner.records.visible import visible
 
 NOTHING = "–"
 DIGITS = 6  # of a number, for a person; the CSV files have all of them

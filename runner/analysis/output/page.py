@@ -26,7 +26,7 @@ from runner.analysis.output.findings import source_of
 from runner.analysis.output.tables import numeric_columns
 from runner.analysis.report import Figure, Table
 from runner.records.schema import PromptRecord
-from runner.visible import visible
+from runner.records.visible import visible
 
 HERE = Path(__file__).parent
 LONGEST_TABLE = 200  # rows on a page; the CSV file has all of them
