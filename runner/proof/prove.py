@@ -51,7 +51,7 @@ def prove(engine: Engine, boxes: Mapping[str, ContainerSpec], part: Part) -> Con
 
     Each container is the one that is given, but for its name, its program, and its writable
     volumes: those are made for the proof and removed after it. The findings of slow probes are kept
-    for later runs; with `quick`, those that are kept are told.
+    for later runs, but for those that proved nothing; with `quick`, those that are kept are told.
 
     Args:
         engine: where they run.
@@ -190,7 +190,7 @@ def _containment(
     for role, box in boxes.items():
         key = keeping.box_key(digests[role], box, machine)
         if part == "all":
-            keeping.keep(key, proved[role].slow)
+            keeping.keep(key, tuple(one for one in proved[role].slow if one.outcome != "unproven"))
             slow += proved[role].slow
         else:
             slow += keeping.kept(key, role)
