@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -120,7 +120,7 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} CPUs"
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(
-        json.dumps({"machine": machine, "seed": args.seed, **asdict(found)}, indent=2)
+        json.dumps({"machine": machine, "seed": args.seed, **vars(found)}, indent=2)
     )
     print(table(found))
     raise SystemExit(1 if found.raised or found.escaped else 0)

@@ -151,7 +151,8 @@ ENDINGS: dict[str, tuple[Seen, str, str]] = {
     ),
     "PID 1's own limit": (seen(None, cause="timeout"), "timeout", "not done after 120 s"),
     "prints for ever": (
-        seen(scored(), cause="output"), "killed", "more than 1 MB of output, or too many lines",
+        seen(scored(), cause="output"), "killed",
+        "wrote more than 1 MB of output, or too many lines",
     ),
     "no memory": (
         seen(None, exit_code=1, lines=("torch.OutOfMemoryError: x",)), "oom", "out of memory",
