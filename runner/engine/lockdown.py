@@ -72,7 +72,7 @@ def host_config(spec: ContainerSpec, kind: EngineKind = "docker") -> dict[str, A
         "shm_size": spec.shm_bytes,  # /dev/shm
         # Rights: no capability, and no program (setuid or other) can gain one.
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges", f"seccomp={_system_calls()}"],
+        "security_opt": ["no-new-privileges", *_system_calls(kind)],
         # Shares of the machine. Equal bounds mean no swap: `memswap_limit` is memory plus swap.
         "pids_limit": spec.pids,
         "mem_limit": spec.memory_bytes,
@@ -169,9 +169,13 @@ def _network(spec: ContainerSpec) -> str:
     return NO_NETWORK if spec.network == NO_NETWORK else own_network(spec.name)
 
 
-def _system_calls() -> str:
-    """The seccomp profile as this engine takes it: its text."""
-    return seccomp.text()
+def _system_calls(kind: EngineKind) -> list[str]:
+    """The option for our seccomp profile: its text.
+
+    Podman takes no text, only the path of a file on its own machine: there its containers.conf
+    decides (docs/engines.md).
+    """
+    return [] if kind == "podman" else [f"seccomp={seccomp.text()}"]
 
 
 def _volume(mount: Mount) -> docker.types.Mount:
