@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
@@ -118,3 +119,7 @@ def _narrowed() -> Iterator[dict[str, Any]]:
                 {"index": index, "value": value, "op": "SCMP_CMP_EQ"} for index, value in conditions
             ]
             yield {"names": [name], "action": ALLOW, "args": args}
+
+
+if __name__ == "__main__":  # for an engine that takes the path of a file alone: docs/engines.md
+    sys.stdout.write(f"{text()}\n")

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from runner.engine import lockdown
-from runner.engine.containers import ContainerSpec
+from runner.engine.containers import ContainerSpec, EngineKind
 from runner.errors import HostError
 from runner.records.containment import Finding
 from runner.records.files import explained, write_whole
@@ -38,17 +38,19 @@ class Machine:
         engine: its id and version.
         kernel: as it is seen from inside.
         boot: the id of the boot.
+        kind: of the engine, because the options of a container differ by it.
     """
 
     engine: str
     kernel: str
     boot: str
+    kind: EngineKind = "docker"
 
 
-def configuration(spec: ContainerSpec) -> str:
-    """The SHA-256 of what the engine is asked for, but for the names of a run."""
+def configuration(spec: ContainerSpec, kind: EngineKind = "docker") -> str:
+    """The SHA-256 of what an engine of this kind is asked for, but for the names of a run."""
     asked = {
-        "host": lockdown.host_config(_nameless(spec)),
+        "host": lockdown.host_config(_nameless(spec), kind),
         "process": lockdown.process_config(spec),
         "role": spec.role,
     }
@@ -65,7 +67,8 @@ def _nameless(spec: ContainerSpec) -> ContainerSpec:
 def box_key(digest: str, spec: ContainerSpec, machine: Machine) -> str:
     """The key of all that a slow finding about a container depends on, 32 hex digits."""
     without_volumes = replace(spec, mounts=())
-    decisive = [digest, configuration(without_volumes), machine.engine, machine.kernel]
+    asked = configuration(without_volumes, machine.kind)
+    decisive = [digest, asked, machine.engine, machine.kernel]
     return _digest([*decisive, machine.boot])
 
 

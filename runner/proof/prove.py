@@ -81,7 +81,8 @@ def prove(engine: Engine, boxes: Mapping[str, ContainerSpec], part: Part) -> Con
         digests = {role: one.result() for role, one in images.items()}
     about = info.result()
     said = next((one.answers for one in proved.values() if one.answers.kernel), Answers(()))
-    machine = keeping.Machine(f"{about.id} {about.version}".strip(), said.kernel, said.boot)
+    name = f"{about.id} {about.version}".strip()
+    machine = keeping.Machine(name, said.kernel, said.boot, about.kind)
     return _containment(boxes, proved, digests, machine, part)
 
 
@@ -185,7 +186,9 @@ def _containment(
     machine: keeping.Machine,
     part: Part,
 ) -> Containment:
-    configurations = {role: keeping.configuration(box) for role, box in boxes.items()}
+    configurations = {
+        role: keeping.configuration(box, machine.kind) for role, box in boxes.items()
+    }
     slow: list[Finding] = []
     for role, box in boxes.items():
         key = keeping.box_key(digests[role], box, machine)

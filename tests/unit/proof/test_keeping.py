@@ -53,6 +53,13 @@ def test_a_mount_is_in_the_configuration_and_not_in_the_key_of_slow_findings() -
     assert box_key("sha256:1", other, MACHINE) == box_key("sha256:1", BOX, MACHINE)
 
 
+def test_another_kind_of_engine_is_asked_for_something_else() -> None:
+    """Podman is told no profile, and other options of tmpfs."""
+    assert configuration(BOX, "podman") != configuration(BOX)
+    podman = replace(MACHINE, kind="podman")
+    assert box_key("sha256:1", BOX, podman) != box_key("sha256:1", BOX, MACHINE)
+
+
 @pytest.mark.parametrize("field", ["engine", "kernel", "boot"])
 def test_the_machine_is_in_every_key(field: str) -> None:
     """Another engine, kernel or boot makes the proof worth nothing."""
