@@ -77,6 +77,7 @@ class Probe(NamedTuple):
         applies: whether it has a meaning in a container.
         refusals: the errors that are a refusal.
         changes: whether its success changes the process, so that the next one needs another.
+        ends: whether its success ends the container; it runs after all others.
     """
 
     kind: str
@@ -87,6 +88,7 @@ class Probe(NamedTuple):
     applies: Callable[[Box], bool]
     refusals: frozenset[int]
     changes: bool = False
+    ends: bool = False
 
 
 PROBES: list[Probe] = []
@@ -110,6 +112,7 @@ def attack(
     applies: Callable[[Box], bool] = always,
     also: tuple[int, ...] = (),
     changes: bool = False,
+    ends: bool = False,
 ) -> Callable[[Attack], Attack]:
     """Make a probe of an attack.
 
@@ -122,11 +125,12 @@ def attack(
             and the runtime (`DECISIVE` in runner/proof/program.py).
         also: errors that are a refusal here, besides `REFUSALS`.
         changes: its success changes the process that runs it.
+        ends: its success ends the container, so that it must hide no other probe.
     """
 
     def add(run: Attack) -> Attack:
         refusals = REFUSALS | set(also)
-        PROBES.append(Probe(kind, name, run, twin, part, applies, refusals, changes))
+        PROBES.append(Probe(kind, name, run, twin, part, applies, refusals, changes, ends))
         return run
 
     return add
@@ -135,7 +139,8 @@ def attack(
 def chosen(box: Box) -> list[Probe]:
     """The probes for a container, in the order in which they run."""
     parts = {"quick": {"quick"}, "all": {"quick", "all"}, "bombs": {"bombs"}}[box.part]
-    return [probe for probe in PROBES if probe.part in parts and probe.applies(box)]
+    found = [probe for probe in PROBES if probe.part in parts and probe.applies(box)]
+    return sorted(found, key=lambda probe: probe.ends)
 
 
 # --- one probe ------------------------------------------------------------------------------------
@@ -183,7 +188,12 @@ def run_all(box: Box, prepare_child: Callable[[], object]) -> Iterator[bytes]:
         box: the container.
         prepare_child: makes a child what a contestant's process is.
     """
-    left = chosen(box)
+    probes = chosen(box)
+    for ends in (False, True):  # what was found is said before the container may end
+        yield from _run_group([one for one in probes if one.ends == ends], box, prepare_child)
+
+
+def _run_group(left: list[Probe], box: Box, prepare_child: Callable[[], object]) -> Iterator[bytes]:
     while left:
         reader, child = _in_child(left, box, prepare_child)
         said = 0

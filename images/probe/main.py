@@ -52,6 +52,8 @@ def close_to_others() -> None:
     except ModuleNotFoundError:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Of this signal it is asked who may send it. Where PID 1 would end of it, the answer were lost.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def become_contestant() -> None:

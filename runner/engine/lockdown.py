@@ -43,6 +43,11 @@ NETWORK_ROLES: Mapping[str, str] = {
 # Docker's json-file driver keeps every byte unless it is told otherwise.
 LOG_OPTIONS = {"max-size": "20m", "max-file": "3"}
 
+# Podman gives a container with a read-only root a tmpfs without a bound in these places, unless
+# the request has something there.
+NOTHING_THERE = "ro,noexec,nosuid,nodev,size=4096,mode=0555,notmpcopyup"
+PODMANS_TMPFS: Mapping[str, str] = dict.fromkeys(("/run", "/var/tmp"), NOTHING_THERE)
+
 ULIMITS = (
     # No core file: on a host whose core pattern is a path, it would lie on a volume, with the
     # memory of the process in it; where the pattern is a program, that runs as root on the host.
@@ -68,7 +73,10 @@ def host_config(spec: ContainerSpec, kind: EngineKind = "docker") -> dict[str, A
         # cannot be mounted (no bind mounts), so neither can the engine's socket.
         "read_only": True,
         "mounts": [_volume(mount) for mount in spec.mounts],
-        "tmpfs": {path: _tmpfs_options(path, size, kind) for path, size in spec.tmpfs.items()},
+        "tmpfs": {
+            **{path: _tmpfs_options(path, size, kind) for path, size in spec.tmpfs.items()},
+            **(PODMANS_TMPFS if kind == "podman" else {}),
+        },
         "shm_size": spec.shm_bytes,  # /dev/shm
         # Rights: no capability, and no program (setuid or other) can gain one.
         "cap_drop": ["ALL"],
@@ -80,7 +88,7 @@ def host_config(spec: ContainerSpec, kind: EngineKind = "docker") -> dict[str, A
         "nano_cpus": int(spec.cpus * 1e9),
         "cpu_shares": spec.cpu_weight,
         "cpuset_cpus": spec.cpuset,  # the cores of a trial that has a set of them to itself
-        "ulimits": [*ULIMITS],
+        "ulimits": _ulimits(kind),
         # Log: 60 MB on the engine's disk, however much is printed.
         "log_config": docker.types.LogConfig(type="json-file", config=LOG_OPTIONS),
         # The kernel that it sees: the machine's own, or gVisor's where a run asks for it.
@@ -176,6 +184,16 @@ def _system_calls(kind: EngineKind) -> list[str]:
     decides (docs/engines.md).
     """
     return [] if kind == "podman" else [f"seccomp={seccomp.text()}"]
+
+
+def _ulimits(kind: EngineKind) -> list[docker.types.Ulimit]:
+    """The limits on a process.
+
+    Podman forgets the limits of its configuration where a request has one, and then raises the
+    number of open files and of processes to the kernel's most, which a machine without
+    CAP_SYS_RESOURCE refuses: there its containers.conf decides these too.
+    """
+    return [] if kind == "podman" else [*ULIMITS]
 
 
 def _volume(mount: Mount) -> docker.types.Mount:

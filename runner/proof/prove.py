@@ -186,9 +186,7 @@ def _containment(
     machine: keeping.Machine,
     part: Part,
 ) -> Containment:
-    configurations = {
-        role: keeping.configuration(box, machine.kind) for role, box in boxes.items()
-    }
+    configurations = {role: keeping.configuration(box, machine.kind) for role, box in boxes.items()}
     slow: list[Finding] = []
     for role, box in boxes.items():
         key = keeping.box_key(digests[role], box, machine)

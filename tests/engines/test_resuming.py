@@ -11,6 +11,7 @@ import pytest
 
 from runner.engine.client import Engine
 from tests.docker.commands import Commands, a_seed, commands, events, rehearsed, trials, wait_for
+from tests.engines.differences import not_held
 from tests.engines.under import Under
 
 TRIALS = 3
@@ -27,6 +28,7 @@ def test_a_killed_run_goes_on_where_it_was(bakeoff: Commands, under: Under) -> N
     seed = a_seed()
     run_dir = bakeoff.run_dir(f"gpt-s{seed}")
     asked = ("--runtime", under.runtime) if under.runtime else ()
+    asked += ("--unsafe",) if not_held(under.name) else ()
     process = bakeoff.start(*rehearsed("gpt", seed, "--trials", str(TRIALS), *asked))
     wait_for(
         lambda: len(events(run_dir, "trial.started")) >= 2,

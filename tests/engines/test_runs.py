@@ -10,6 +10,7 @@ from runner import options
 from runner.agents import agent_names, load_agent
 from runner.engine.client import Engine
 from runner.options import RunOptions
+from runner.records.containment import read_containment
 from runner.records.files import read_lines
 from runner.records.layout import RunDir
 from runner.records.runtime import RuntimeRecord
@@ -18,6 +19,7 @@ from runner.run import lifecycle
 from runner.sandbox.removal import remove_run
 from runner.spec import Budget, RunSpec, read_spec
 from tests.docker.commands import a_seed
+from tests.engines.differences import Failing, not_held
 from tests.engines.under import Under
 
 TRIALS = 2
@@ -37,7 +39,7 @@ def spec_of(name: str, under: Under) -> RunSpec:
     """A short run of its own."""
     asked = RunOptions(
         trial_seconds=TRIAL_SECONDS, rehearsal=name != BASELINE, runtime=under.runtime,
-        verify="none",
+        verify="none", unsafe=bool(not_held(under.name)),
     )  # fmt: skip
     budget = Budget(trials=TRIALS)
     made = (
@@ -73,6 +75,17 @@ def test_a_run_spends_its_trials(finished: tuple[RunDir, RunResult]) -> None:
     assert [trial.status for trial in trials] == ["ok", "ok"], [trial.reason for trial in trials]
     assert all(trial.judged for trial in trials)
     assert result.problems == []
+
+
+def test_its_lock_was_proved(finished: tuple[RunDir, RunResult], under: Under) -> None:
+    """What is known not to hold makes it an unsafe run, and everything else held."""
+    proof = read_containment(finished[0])
+    assert proof is not None
+    found: set[Failing] = {
+        (one.attack, one.probe, one.outcome) for one in proof.findings if one.outcome != "held"
+    }
+    assert found == not_held(under.name)
+    assert proof.standing == ("unsafe" if found else "held")
 
 
 def test_what_an_agent_made_is_collected(finished: tuple[RunDir, RunResult]) -> None:

@@ -185,7 +185,7 @@ for title, (done, allowed, checked_later) in ACTS.items():
     attack("PID 1", title, twin=allowed)(_act_of(title, done, checked_later))
 
 
-@attack("PID 1", "signals", twin=twins.signal_child)
+@attack("PID 1", "signals", twin=twins.signal_child, ends=True)
 def signals(_box: Box) -> str:
     """PID 1 ignores from inside what it has no handler for: it must neither stop nor end."""
     for number in sorted(signal.valid_signals()):

@@ -23,6 +23,8 @@ USUAL_PLACES = ("/", "/etc", "/usr", "/usr/bin", "/usr/lib", "/usr/local/bin", "
 KERNEL_MOUNTS = ("/proc", "/sys", "/dev")
 ENGINE_MOUNTS = ("/", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts", "/run/.containerenv",
                  "/run/secrets")  # fmt: skip
+CLOSED = ("/run", "/var/tmp")  # `PODMANS_TMPFS` of runner/engine/lockdown.py
+PAGE_BYTES = 4096
 GPU_WORDS = ("nvidia", "cuda")
 HOST_PLACES = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/host", "/rootfs",
                "/hostfs", "/var/run/secrets/kubernetes.io")  # fmt: skip
@@ -69,7 +71,7 @@ def outside(box: Box) -> str:
 
 @attack("files", "the root is writable", twin=_writes_where_it_may)
 def root(_box: Box) -> str:
-    return "" if os.statvfs("/").f_flag & os.ST_RDONLY else "/ is not mounted read-only"
+    return "" if is_read_only("/") else "/ is not mounted read-only"
 
 
 @attack("files", "change programs and policies", twin=twins.write_tmp,
@@ -93,6 +95,18 @@ def mounts() -> list[tuple[str, str]]:
     return [(found[4].encode().decode("unicode_escape"), found[5]) for found in words]
 
 
+def is_read_only(point: str) -> bool:
+    """Whether what is mounted last at this very place can be read only."""
+    options = [found for where, found in mounts() if where == point]
+    return bool(options) and "ro" in options[-1].split(",")
+
+
+def _is_closed(point: str) -> bool:
+    """Whether it is the empty place that Podman is asked for, so that it makes none of its own."""
+    about = os.statvfs(point)
+    return point in CLOSED and is_read_only(point) and about.f_blocks * about.f_frsize <= PAGE_BYTES
+
+
 @attack("files", "mounts that nobody asked for", twin=twins.write_tmp)
 def foreign_mounts(box: Box) -> str:
     asked = {*ENGINE_MOUNTS, *box.writable, *box.read_only, *(path for path, _ in box.tmpfs)}
@@ -101,6 +115,7 @@ def foreign_mounts(box: Box) -> str:
         known = point in asked or any(
             point == top or point.startswith(top + "/") for top in KERNEL_MOUNTS
         )
+        known = known or _is_closed(point)
         if not known and not (box.gpu and any(word in point for word in GPU_WORDS)):
             found.append(point)
     return ", ".join(found)
@@ -109,9 +124,7 @@ def foreign_mounts(box: Box) -> str:
 @attack("files", "what should be read-only is not", twin=_writes_where_it_may)
 def read_only_volumes(box: Box) -> str:
     return ", ".join(
-        path
-        for path in box.read_only
-        if os.path.isdir(path) and not os.statvfs(path).f_flag & os.ST_RDONLY
+        path for path in box.read_only if os.path.isdir(path) and not is_read_only(path)
     )
 
 
