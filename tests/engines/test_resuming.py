@@ -27,8 +27,8 @@ def test_a_killed_run_goes_on_where_it_was(bakeoff: Commands, under: Under) -> N
     """After SIGKILL of its runner the run spends the very same budget, and each trial once."""
     seed = a_seed()
     run_dir = bakeoff.run_dir(f"gpt-s{seed}")
-    asked = ("--runtime", under.runtime) if under.runtime else ()
-    asked += ("--unsafe",) if not_held(under.name) else ()
+    asked = ["--runtime", under.runtime] if under.runtime else []
+    asked += ["--unsafe"] if not_held(under.name) else []
     process = bakeoff.start(*rehearsed("gpt", seed, "--trials", str(TRIALS), *asked))
     wait_for(
         lambda: len(events(run_dir, "trial.started")) >= 2,

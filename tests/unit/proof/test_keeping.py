@@ -63,7 +63,8 @@ def test_another_kind_of_engine_is_asked_for_something_else() -> None:
 @pytest.mark.parametrize("field", ["engine", "kernel", "boot"])
 def test_the_machine_is_in_every_key(field: str) -> None:
     """Another engine, kernel or boot makes the proof worth nothing."""
-    other = replace(MACHINE, **{field: "other"})
+    changed: dict[str, Any] = {field: "other"}
+    other = replace(MACHINE, **changed)
     assert box_key("sha256:1", BOX, other) != box_key("sha256:1", BOX, MACHINE)
     boxes = [("agent", "sha256:1", "configuration")]
     assert proof_key(boxes, other) != proof_key(boxes, MACHINE)
