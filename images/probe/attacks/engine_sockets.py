@@ -71,7 +71,8 @@ def usual_places(_box: Box) -> str:
 
 @attack("engine", "sockets anywhere", twin=_finds_its_own)
 def anywhere(_box: Box) -> str:
-    found = [path for top in SEARCHED for path in sockets_below(top)]
+    tops = dict.fromkeys(map(os.path.realpath, SEARCHED))  # /var/run is a link to /run
+    found = [path for top in tops for path in sockets_below(top)]
     return ", ".join(path for path in found if not path.startswith(OWN_SOCKETS))
 
 
