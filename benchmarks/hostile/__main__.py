@@ -119,9 +119,7 @@ def main() -> None:
     found = run(args.cases, args.seed, args.first)
     machine = f"{platform.machine()}, {os.cpu_count()} CPUs"
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(
-        json.dumps({"machine": machine, "seed": args.seed, **vars(found)}, indent=2)
-    )
+    RESULTS.write_text(json.dumps({"machine": machine, "seed": args.seed, **vars(found)}, indent=2))
     print(table(found))
     raise SystemExit(1 if found.raised or found.escaped else 0)
 

@@ -71,7 +71,7 @@ WEAKENED: dict[str, tuple[str, Weak, str]] = {
 OF_PID_1 = {"user", "hostname", "use_config_proxy", "environment"}
 # Rules of which nothing is to be seen from inside: where a log goes (tried below), and what PID 1
 # is spoken to through.
-# Another runtime is another kernel, and not a weaker rule: tests/engines looks at it.
+# A runtime is a choice and no weakening: tests/engines has what differs under gVisor.
 NOT_FROM_INSIDE = {"log_config", "stdin_open", "detach", "runtime"}
 
 
