@@ -114,6 +114,21 @@ def test_podman_gets_no_option_that_it_refuses() -> None:
     assert podman["/trial"] == "rw,exec,nosuid,nodev,size=2097152,mode=0700,U,notmpcopyup"
 
 
+def test_podman_adds_no_place_of_its_own() -> None:
+    """Where it would put a tmpfs without a bound, the request has an empty one to read."""
+    docker, podman = lockdown.host_config(SPEC), lockdown.host_config(SPEC, "podman")
+    added = {path: podman["tmpfs"][path] for path in podman["tmpfs"].keys() - docker["tmpfs"]}
+    assert {*added} == {"/run", "/var/tmp"}
+    assert all(options.startswith("ro,") and "size=4096" in options for options in added.values())
+
+
+def test_podmans_configuration_decides_what_a_request_cannot() -> None:
+    """It takes no text of a profile, and one limit in a request would undo those it has."""
+    podman = lockdown.host_config(SPEC, "podman")
+    assert podman["security_opt"] == ["no-new-privileges"]
+    assert podman["ulimits"] == []
+
+
 def test_a_container_has_the_runtime_that_it_asks_for() -> None:
     """None leaves it to the engine."""
     assert lockdown.host_config(replace(SPEC, runtime="runsc"))["runtime"] == "runsc"

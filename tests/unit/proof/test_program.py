@@ -127,3 +127,8 @@ def test_a_probe_that_ends_its_process_hides_no_other(survived: dict[str, bool |
         "another error": None,
         "gained nothing": False,
     }
+
+
+def test_what_may_end_the_container_comes_last() -> None:
+    """A probe whose success ends the container hides no other."""
+    assert expected(parameters(BOX, "quick"))[-1] == ("PID 1", "signals")
