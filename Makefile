@@ -139,8 +139,8 @@ resume-all: ready ## continue every run that has no result and no runner, also s
 doctor: venv ## check this machine; nothing is started
 	@$(BAKEOFF) doctor
 
-prove: images ## try to break out of containers like a run's: PART=quick|all ROLE=trial
-	@$(BAKEOFF) prove $(call option,PART,--part) $(call option,ROLE,--role)
+prove: images ## try to break out of containers like a run's: PART=quick|all ROLE=trial RUNTIME=
+	@$(BAKEOFF) prove $(call option,PART,--part) $(call option,ROLE,--role) $(call option,RUNTIME,--runtime)
 
 clean-runs: venv ## remove finished runs from the engine; DATA=1: data too; RUN=gpt-s1: its results too
 	@$(BAKEOFF) clean-runs $(if $(RUN),$(call quoted,$(RUN))) $(if $(filter 1,$(DATA)),--data)

@@ -61,8 +61,8 @@ def runs_table(runs: Path, now: datetime | None = None) -> Table:
         value = "–" if run.best is None else run.metric.shown(run.best)
         shown = f"{run.metric.name} {value}" if heading == "best" and run.best else value
         table.add_row(
-            escape(printable(run.run_id)),
-            escape(printable(UNSAFE * run.unsafe + run.state)),
+            escape(visible_line(run.run_id)),
+            escape(visible_line(UNSAFE * run.unsafe + run.state)),
             str(run.trials),
             shown if run.judged else f"{shown} {UNJUDGED}",
             "–" if run.verified is None else run.metric.shown(run.verified),
@@ -85,14 +85,14 @@ def devices_tables(now: datetime, folder: Path | None = None) -> list[Table]:
     try:
         states = state(folder)
     except HostError as error:
-        table.add_row("?", escape(printable(error.message)), "–", "–")
+        table.add_row("?", escape(visible_line(error.message)), "–", "–")
         return [table]
     several = len({device.engine for device in states}) > 1
     for device in states:
         holder = device.holder
         engine = f" of engine {device.engine[:ENGINE_CHARS]}" if several else ""
         table.add_row(
-            escape(printable(f"{device.device}{engine}")),
+            escape(visible_line(f"{device.device}{engine}")),
             "–" if holder is None else _party(holder),
             "–" if holder is None else _age(holder, now),
             "\n".join(f"{_party(one)}, {_age(one, now)}" for one in device.waiting) or "–",
@@ -108,7 +108,7 @@ def _party(party: Party) -> str:
         said = " (its runner died; held until its container ends)"
     elif party.seen_seconds > STOPPED_SECONDS:
         said = f" (its runner has not moved for {ages.in_words(party.seen_seconds)})"
-    return escape(printable(f"{party.run or '?'}{what}{said}"))
+    return escape(visible_line(f"{party.run or '?'}{what}{said}"))
 
 
 def _age(party: Party, now: datetime) -> str:
@@ -123,24 +123,19 @@ def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: boo
     """
     container = _container_of(engine.containers(run_id), role)
     if container is not None:
-        yield from map(printable, readable(engine.logs(container.id, follow=follow)))
+        yield from map(visible_line, readable(engine.logs(container.id, follow=follow)))
         return
     run_dir = RunDir(runs / run_id)
     if not run_dir.path.exists():
         raise UserError(
             f"reading the log of {run_id}: there is no such run", hint="`make ps` lists the runs"
         )
-    yield from (printable(event_line(event)) for event in Journal(run_dir).events())
+    yield from (visible_line(event_line(event)) for event in Journal(run_dir).events())
 
 
 def _container_of(states: list[ContainerState], role: str) -> ContainerState | None:
     wanted = (role,) if role else CONTESTANTS
     return next((state for state in states if state.role in wanted), None)
-
-
-def printable(line: str) -> str:
-    """The line without control characters: an agent's text must not control a terminal."""
-    return visible_line(line)
 
 
 def event_line(event: Event) -> str:

@@ -25,7 +25,7 @@ from methods.settings import random_settings
 from model_config import ModelConfig
 from models.terms import Answer, NoAnswer, OutOfBudgetError, Prompt
 from opening import open_guided
-from packed_text import pack_text
+from protocol import pack_text
 from search import Search
 from space import parse_space
 from start_config import KnobRange, OptimizerConfig

@@ -19,7 +19,7 @@ from runner.claims.fidelity import reconcile
 from runner.collect.artifacts import judged_lines, without_blank_lines
 from runner.collect.gateway_state import RECORD_NAME, RecordBounds, keep_records
 from runner.collect.study import whole_lines
-from runner.engine import archives as reading
+from runner.engine.files import archives as reading
 from runner.errors import BakeoffError
 from runner.metrics import VAL_BPB
 from runner.records.layout import ROOT

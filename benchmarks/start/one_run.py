@@ -1,4 +1,4 @@
-"""One rehearsed run, in a process of its own that whoever measures it ends: see `started`.
+"""One rehearsed run, in a process of its own that whoever measures it ends: see `start_of_run`.
 
 python -m benchmarks.start.one_run RUNS RUN_ID AGENT proved|unproved
 """

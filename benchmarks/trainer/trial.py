@@ -19,8 +19,7 @@ from runner.trials.judge_container import PURPOSE, judge_plan, standing_judge
 from runner.trials.judging import Judging
 from runner.wire.judge_terms import JUDGE_FOLDER
 from runner.wire.messages import MESSAGES, Ready, Start, TrialExited
-from runner.wire.packed_text import pack_text
-from runner.wire.protocol import decode, encode
+from runner.wire.protocol import decode, encode, pack_text
 from runner.wire.start_config import JudgeConfig, TrialConfig
 
 IMAGE = "bakeoff/trainer:0.1.0"

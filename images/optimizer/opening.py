@@ -19,8 +19,8 @@ from methods.llm_space import ProposedSpace, described, propose_space
 from methods.terms import Proposal
 from methods.terms import Search as Told
 from model_config import ModelConfig
-from packed_text import unpack_text
 from pid1 import say, send
+from protocol import unpack_text
 from search import JOURNAL, Search, SearchError
 from space import Knob, parse_space
 from start_config import KnobRange, OptimizerConfig

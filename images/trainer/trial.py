@@ -27,9 +27,8 @@ from disk_use import DiskBound, limit_files, measure
 from forward import Forwarder
 from judge_terms import JUDGE_SOCKET
 from messages import MAX_TRAIN_PY_BYTES, Problem, Ready, Start, Started, TrialExited
-from packed_text import unpack_text
 from pid1 import say, send
-from protocol import ProtocolError
+from protocol import ProtocolError, unpack_text
 from start_config import TrialConfig
 
 TRAINER = Path("/opt/trainer")

@@ -9,13 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.engine.containers import Runtime
 from runner.spec import RunSpec
 from runner.timing.findings import Allowances
 from runner.wire.judge_terms import OF_A_TRIAL
 from runner.wire.messages import ScoreFinished
 
-NATIVE = Runtime("runc")
 GOOD_ENOUGH = 0.5  # of the training that is wanted: a reference that had less is made again
 MOST_MEASUREMENTS = 3  # a machine that is always busy is not measured at each of its runs
 MARGIN_SECONDS, MARGIN = 2.0, 1.5  # the allowance is the pristine train.py's time × 1.5 + 2 s
@@ -79,16 +77,12 @@ def key_of(
     machine: str,
     gpu: str | None,
     threads: int,
-    runtime: Runtime = NATIVE,
+    runtime: str = "",
 ) -> str:
-    """The key of what decides a measurement, 16 hex digits.
-
-    Containers on a kernel of their own are slower than those on the machine's, and how much so is
-    decided by the options of their runtime.
-    """
+    """The key of what decides a measurement, 16 hex digits; `runtime` is a `RuntimeRecord.key`."""
     decisive = [image, pristine, machine, str(gpu), str(threads)]
-    if not runtime.is_native:
-        decisive += [runtime.name, *runtime.options]
+    if runtime:
+        decisive.append(runtime)
     return hashlib.sha256("\0".join(decisive).encode()).hexdigest()[:16]
 
 

@@ -34,6 +34,7 @@ from runner.calibration.facts import (
 from runner.engine import lockdown, one_off
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, EngineInfo, Mount
+from runner.engine.kinds import runtime_record
 from runner.errors import SandboxError
 from runner.limits import limits
 from runner.records.layout import RunDir, shared_folder, volume_name
@@ -113,7 +114,7 @@ class Place:
     @cached_property
     def key(self) -> str:
         """The name of what is measured here, which is part of file names."""
-        runtime = self.machine.runtime(self.spec.runtime)
+        runtime = runtime_record(self.machine, self.spec.runtime).key
         return key_of(
             self.image, self.pristine, self.machine.id, self.spec.gpu, self.threads, runtime
         )

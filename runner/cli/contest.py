@@ -62,6 +62,7 @@ from runner.cli.context import Folders, connected_engine, shown_live
 from runner.cli.overview import collect
 from runner.cli.printing import ORDERLY_CAUSES, print_result
 from runner.cli.referee import verify_at_end
+from runner.records.containment import is_unsafe
 from runner.records.layout import RunDir, run_folders
 from runner.records.schema import RunResult
 from runner.run import lifecycle
@@ -190,7 +191,8 @@ def resume(context: typer.Context, run_id: RunId, unsafe: Unsafe = False) -> Non
     """Continue a run that is suspended or whose runner died; what it has spent stays spent."""
     folders: Folders = context.obj
     run_spec = spec.read_spec(folders.runs, spec.check_run_id(run_id))
-    run_spec = run_spec.model_copy(update={"unsafe": run_spec.unsafe or unsafe})
+    unsafe = unsafe or run_spec.unsafe or is_unsafe(RunDir(folders.runs / run_id))
+    run_spec = run_spec.model_copy(update={"unsafe": unsafe})
     with connected_engine() as engine, shown_live(folders, run_id) as show:
         result = lifecycle.resume(
             options.with_key(run_spec, options.environment()), engine, folders.runs, show

@@ -12,9 +12,10 @@ from rich.table import Table
 from runner import clean, options, spec
 from runner.build import images
 from runner.cli import terminal
+from runner.cli.arguments import RuntimeName
 from runner.cli.context import connected_engine
 from runner.errors import unknown_name
-from runner.preflight import checks
+from runner.preflight import checks, runtimes
 from runner.proof import boxes, table
 from runner.proof.prove import prove
 from runner.records.containment import Part
@@ -38,6 +39,7 @@ def prove_lock(
     roles: Annotated[
         list[str] | None, typer.Option("--role", help="Only this container; may be repeated.")
     ] = None,
+    runtime: RuntimeName = None,
 ) -> None:
     """Try to break out of containers like those of a run, and print what came of each attack.
 
@@ -48,7 +50,8 @@ def prove_lock(
         if role not in names:
             raise unknown_name("container", role, names)
     with connected_engine() as engine:
-        made = boxes.boxes_of_this_machine(engine)
+        runtimes.check(runtime, engine.info())
+        made = boxes.boxes_of_this_machine(engine, runtime)
         asked = {name: box for name, box in made.items() if not roles or name in roles}
         proof = prove(engine, asked, part)
     terminal.print_table(table.attack_table(proof))

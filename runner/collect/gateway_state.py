@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.engine import archives
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
+from runner.engine.files import archives
 from runner.errors import EngineError
 from runner.records.files import explained
 from runner.records.journal import Journal

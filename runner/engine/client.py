@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import docker
@@ -17,7 +17,7 @@ import docker.errors
 import requests
 from docker.utils.socket import frames_iter
 
-from runner.engine import archives, lockdown, quotas
+from runner.engine import lockdown, quotas
 from runner.engine.address import engine_address, machine_address, unreachable
 from runner.engine.api import (
     API_TIMEOUT_SECONDS,
@@ -34,19 +34,18 @@ from runner.engine.containers import (
     EngineKind,
     VolumeState,
 )
+from runner.engine.files.store import FileStore
 from runner.engine.images import ImageStore
 from runner.engine.kinds import check_version, engine_info, engine_kind
 from runner.engine.networks import NetworkStore
-from runner.errors import EngineError, PathError
 from runner.records.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
 
 STOP_GRACE_SECONDS = 5  # between SIGTERM and SIGKILL; every PID 1 of ours needs less
-ARCHIVE_CHUNK_BYTES = 1 << 16
 DEFAULT_BRIDGE = "bridge"
 ENDED = ("exited", "dead")  # states of a container
 
 
-class Engine(ImageStore, NetworkStore):
+class Engine(ImageStore, NetworkStore, FileStore):
     """One connection to one Docker engine. Make it with `Engine.connect`.
 
     Args:
@@ -287,7 +286,7 @@ class Engine(ImageStore, NetworkStore):
         states = (self.inspect(body["Id"]) for body in found)
         return [state for state in states if state is not None]
 
-    # --- volumes and files --------------------------------------------------------------------
+    # --- volumes ------------------------------------------------------------------------------
 
     def create_volume(
         self, name: str, *, run_id: str = "", data: str = "", size_bytes: int | None = None
@@ -325,53 +324,3 @@ class Engine(ImageStore, NetworkStore):
                     VolumeState(body["Name"], own.get(LABEL_RUN, ""), own.get(LABEL_DATA, ""))
                 )
         return states
-
-    def put_files(self, container: str, folder: str, files: Mapping[str, bytes]) -> None:
-        """Write files (relative path → content) below a folder of the container, as uid 1000."""
-        self.put_archive(container, folder, archives.tar_archive(files, lockdown.UID))
-
-    def put_archive(self, container: str, folder: str, archive: bytes | Iterable[bytes]) -> None:
-        """Unpack a tar archive of ours into a folder of the container."""
-        with translated(f"writing files into {container[:12]}:{folder}"):
-            self._api.put_archive(container, folder, archive)
-
-    def get_file(self, container: str, path: str, max_bytes: int) -> bytes | None:
-        """The content of one regular file, or None when there is none.
-
-        The archive is not to be trusted: only its first member is read, only when that is a regular
-        file, and never more than `max_bytes` of it (a longer file comes back cut).
-
-        Raises:
-            PathError: the engine answers, but cannot read this path: links that lead in a circle,
-                a file in the place of a folder, a file that shrinks while it is read.
-            EngineError: the engine does not answer.
-        """
-        try:
-            with contextlib.closing(self.get_archive(container, path)) as chunks:
-                return archives.first_file(chunks, max_bytes)
-        except EngineError as error:
-            if not self._serves_files(container):
-                raise
-            raise PathError(error.message) from error
-
-    def _serves_files(self, container: str) -> bool:
-        """Whether the engine can read `/` of this container, which no code in it can change."""
-        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
-        try:
-            answer = self._api.head(url, params={"path": "/"}, timeout=API_TIMEOUT_SECONDS)
-        except (docker.errors.DockerException, requests.RequestException, OSError):
-            return False
-        return bool(answer.ok)
-
-    def get_archive(self, container: str, path: str) -> Generator[bytes]:
-        """A tar archive of a file or folder, in pieces; empty when the path does not exist.
-
-        The caller closes it, or the connection stays open.
-        """
-        with translated(f"reading {path} of {container[:12]}"):
-            try:
-                chunks, _ = self._api.get_archive(container, path, chunk_size=ARCHIVE_CHUNK_BYTES)
-            except docker.errors.NotFound:
-                return
-            with contextlib.closing(chunks):
-                yield from chunks

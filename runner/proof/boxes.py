@@ -25,10 +25,14 @@ def roles() -> list[str]:
     return [*(f"agent-{cli}" for cli in cli_names(ROOT)), "optimizer", "trial", "judge", "gateway"]
 
 
-def boxes_of_this_machine(engine: Engine) -> dict[str, ContainerSpec]:
+def boxes_of_this_machine(engine: Engine, runtime: str | None = None) -> dict[str, ContainerSpec]:
     """The boxes by name, under a run's id of their own.
 
     A trial and the judge mount the default task's data where it is prepared already.
+
+    Args:
+        engine: where they would be opened.
+        runtime: that of the contestant, its trials and the judge; None for the engine's own.
 
     Raises:
         EngineError: the engine failed.
@@ -48,7 +52,8 @@ def boxes_of_this_machine(engine: Engine) -> dict[str, ContainerSpec]:
     ) -> ContainerSpec:
         return ContainerSpec(
             name=container_name(run_id, name), image=image_tag(image), run_id=run_id, role=role,
-            mounts=mounts, network=network, **lockdown.sizes(limits()[role], machine),
+            mounts=mounts, network=network, runtime=None if role == "gateway" else runtime,
+            **lockdown.sizes(limits()[role], machine),
         )  # fmt: skip
 
     agent = (own("workspace", WORKSPACE), own("home", HOME), own("gateway", GATEWAY, True))

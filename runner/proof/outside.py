@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import PurePosixPath
 
-from runner.engine import archives
 from runner.engine.client import Engine
+from runner.engine.files import archives
 from runner.errors import EngineError, PathError
 from runner.proof.answers import one_line
 from runner.records.containment import Finding, Outcome

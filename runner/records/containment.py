@@ -53,6 +53,7 @@ class Containment(Record):
         findings: of every probe.
         slow: the findings of a slow proof with the same key; empty where there is none yet.
         unsafe: the user let the run go on although something did not hold.
+        earlier: what did not hold in earlier lives of such a run.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -67,6 +68,7 @@ class Containment(Record):
     findings: tuple[Finding, ...] = ()
     slow: tuple[Finding, ...] = ()
     unsafe: bool = False
+    earlier: tuple[Finding, ...] = ()
 
     @property
     def failed(self) -> tuple[Finding, ...]:

@@ -28,8 +28,8 @@ from runner.records.imported import (
     ImportedTrial,
 )
 from runner.records.layout import RunDir
-from runner.records.retest import read_retest
 from runner.records.schema import TrialRecord
+from runner.records.verification import read_retest
 from runner.referee.noise import NoiseFile
 from runner.results.derived import CostSoFar, budget_share, kept_by_row
 from runner.results.folders import named_folders

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from runner.engine.containers import ContainerSpec
 from runner.errors import LockError
 from runner.proof.prove import prove
-from runner.records.containment import Containment, Finding, is_unsafe
+from runner.records.containment import Containment, Finding, read_containment
 from runner.records.files import to_json, write_whole
+from runner.records.visible import visible
 from runner.run.context import RunContext
 from runner.run.wiring import lease_of, trainer_of
 
@@ -27,8 +28,9 @@ Prove = Callable[[RunContext, Mapping[str, ContainerSpec]], None]
 NAMED = 3  # failed probes that an error names
 MAX_DETAIL_CHARS = 120
 HINT = (
-    "`make prove` tries everything and shows what came of it; UNSAFE=1 runs it all the same, and "
-    "the run is called unsafe wherever it is shown"
+    "`make prove` (with the RUNTIME of the run) tries everything and shows what came of it; "
+    "docs/engines.md says what Podman and gVisor need; UNSAFE=1 runs it all the same, and the run "
+    "is called unsafe in every comparison"
 )
 
 
@@ -78,8 +80,12 @@ def judge(context: RunContext, found: Containment) -> None:
         HostError: the run's directory cannot be written.
     """
     failed, spec, run_dir = found.failed, context.spec, context.run_dir
-    unsafe = is_unsafe(run_dir) or (bool(failed) and spec.unsafe)
-    write_whole(run_dir.containment, to_json(found.model_copy(update={"unsafe": unsafe})))
+    before = read_containment(run_dir)
+    was_unsafe = before is not None and before.unsafe
+    unsafe = was_unsafe or (bool(failed) and spec.unsafe)
+    earlier = (*before.earlier, *before.failed) if before is not None and was_unsafe else ()
+    kept = found.model_copy(update={"unsafe": unsafe, "earlier": tuple(dict.fromkeys(earlier))})
+    write_whole(run_dir.containment, to_json(kept))
     if not failed:
         context.journal.write(
             "containment.proved", probes=len(found.findings), slow_probes=len(found.slow)
@@ -110,6 +116,6 @@ def _name(one: Finding) -> str:
 def _in_words(one: Finding) -> str:
     """A failed probe; what a container said of it is cut to a length that can be read."""
     what = "succeeded" if one.outcome == "broken" else "proves nothing"
-    detail = "".join(char if char.isprintable() else "\ufffd" for char in one.detail)
+    detail = visible(one.detail)
     said = f" ({detail[:MAX_DETAIL_CHARS]})" if detail else ""
     return f"{one.probe} in the {one.role}'s container {what}{said}"

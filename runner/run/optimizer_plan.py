@@ -17,7 +17,7 @@ from runner.spec import Proposer
 from runner.storage import read_storage
 from runner.tasks import searched_space
 from runner.wire.model_config import ModelConfig
-from runner.wire.packed_text import pack_text
+from runner.wire.protocol import pack_text
 from runner.wire.start_config import OptimizerConfig, OwnSampler, SharedStudy
 
 

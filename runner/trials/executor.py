@@ -36,8 +36,7 @@ from runner.trials.outcome import Overrun, Seen, record_fields, starved
 from runner.trials.terms import CONTESTANT, Trainer
 from runner.trials.timers import Timers
 from runner.wire.messages import MESSAGES, Message, Ready, Start, Started, TrialExited
-from runner.wire.packed_text import pack_text
-from runner.wire.protocol import ProtocolError, decode, encode
+from runner.wire.protocol import ProtocolError, decode, encode, pack_text
 from runner.wire.start_config import TrialConfig
 
 HOST_MARGIN_SECONDS = 30.0  # beyond the limits, for a PID 1 or a connection that fails

@@ -19,8 +19,8 @@ from runner.engine.client import Engine
 from runner.errors import UserError
 from runner.records.files import read_lines, to_json, write_whole
 from runner.records.layout import RunDir
-from runner.records.retest import Retest, Retested, read_retest
 from runner.records.schema import TrialRecord
+from runner.records.verification import Retest, Retested, read_retest
 from runner.referee.seeds import derived_seeds
 from runner.run_lock import held, stop_signals
 from runner.sandbox.peer import Show

@@ -1,4 +1,4 @@
-"""Messages as lines: one JSON object a line, both ways.
+"""Messages as lines: one JSON object a line, both ways; and a long text packed into one.
 
 Standard library only: this folder's files are copied into every image, side by side, and are the
 only source that host and containers share. They do not import each other, because the host and the
@@ -9,8 +9,10 @@ decoding bounds sizes and checks types, and never raises anything but `ProtocolE
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -89,3 +91,24 @@ def decode(line: bytes | str, kinds: Mapping[str, type[M]]) -> M | None:
     except TypeError as error:
         raise ProtocolError(f"{cls.event}: {error}") from None
     return made
+
+
+def pack_text(text: str) -> str:
+    """A text small enough for one message: base64 of its zlib form."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def unpack_text(packed: str, most_bytes: int) -> bytes:
+    """The text that `pack_text` packed, in UTF-8.
+
+    Raises:
+        ValueError: it is not packed so, or is larger than `most_bytes` (and not unpacked then).
+    """
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(base64.b64decode(packed, validate=True), most_bytes)
+    except (ValueError, zlib.error):
+        raise ValueError("the text is not base64 of zlib") from None
+    if not unpacker.eof:
+        raise ValueError(f"the text is cut short or larger than {most_bytes} bytes")
+    return text

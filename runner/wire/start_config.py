@@ -192,8 +192,7 @@ class PriceOverride:
     """The price of a model that genai-prices does not know, in US dollars per million tokens.
 
     Attributes:
-        input: input tokens that no cache served.
-        output: generated tokens, reasoning included.
+        input, output: tokens that no cache served; generated ones, reasoning included.
         cached_read: input tokens from the cache; None: as `input`.
         cache_write_5m, cache_write_1h: those written to a cache; None: a multiple of `input`.
     """
@@ -316,7 +315,7 @@ class TrialConfig:
         seed: another training seed than the task's, set by the referee.
         max_steps: train.py is asked to end after so many steps; None for no such bound.
         hand_out: train.py's model is saved to /handout/model.pt before it is scored.
-        estimate_at: the shares of its training at which it is estimated; none for its own.
+        estimate_at: the shares of its training at which it is estimated; none: its own.
     """
 
     train_py_gz: str = field(repr=False)
@@ -334,7 +333,7 @@ class TrialConfig:
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """What the judge is told. What it does is in docs/judge.md.
+    """What the judge (docs/judge.md) is told.
 
     Attributes:
         deadline_seconds: the judge ends itself then.

@@ -12,8 +12,8 @@ import docker
 import pytest
 
 from runner.build import images
-from runner.engine import archives
 from runner.engine.client import Engine
+from runner.engine.files import archives
 from runner.records.layout import ROOT
 
 

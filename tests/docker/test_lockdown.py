@@ -96,7 +96,6 @@ HOST_RULES: dict[str, tuple[str, object]] = {
     "log_config": (
         "LogConfig", {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "3"}},
     ),
-    "runtime": ("Runtime", "runc"),  # none was asked for, and the engine says what that means
     "device_requests": ("DeviceRequests", []),
 }  # fmt: skip
 # What no rule grants, and what the engine reports of it.
@@ -110,11 +109,12 @@ def test_every_rule_of_the_table_is_in_force(
     engine: Engine, spec: Callable[..., ContainerSpec], run_id: str, inspector: Any
 ) -> None:
     """What `docker inspect` says of a container is what the table says, rule by rule."""
-    assert {*lockdown.host_config(spec())} == {*HOST_RULES, "mounts"}
+    assert {*lockdown.host_config(spec())} == {*HOST_RULES, "mounts", "runtime"}
     body = inspector.inspect_container(engine.create(spec()))
     host = body["HostConfig"]
     for rule, (field, value) in HOST_RULES.items():
         assert (host[field] or type(value)()) == value, rule
+    assert host["Runtime"] == engine.info().default_runtime
     for field in NOT_GRANTED:
         assert not host.get(field), field
     mounts = [(m["Type"], m["Name"], m["Destination"], m["RW"]) for m in body["Mounts"]]

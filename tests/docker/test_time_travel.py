@@ -12,8 +12,8 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from runner.build import debian, images, inventory
-from runner.engine import archives
 from runner.engine.client import Engine
+from runner.engine.files import archives
 from runner.records.layout import ROOT
 from tests.time_travel import LATER, locked
 from tests.time_travel.engine import base_of_a_later_year

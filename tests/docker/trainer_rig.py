@@ -14,8 +14,7 @@ from runner.engine.channel import Channel
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, ContainerState, Mount
 from runner.wire.messages import MESSAGES, Message, Ready, Start, TrialExited
-from runner.wire.packed_text import pack_text
-from runner.wire.protocol import decode, encode
+from runner.wire.protocol import decode, encode, pack_text
 from runner.wire.start_config import TrialConfig
 
 IMAGE, TEST_IMAGE = "bakeoff/trainer:0.1.0", "bakeoff/trainer-test:0.1.0"

@@ -38,8 +38,7 @@ from runner.trials.orders.submission import _changes
 from runner.trials.output import TrialOutput
 from runner.wire import messages, protocol
 from runner.wire.messages import MAX_TRAIN_PY_BYTES
-from runner.wire.packed_text import pack_text
-from runner.wire.protocol import MAX_LINE_BYTES, ProtocolError
+from runner.wire.protocol import MAX_LINE_BYTES, ProtocolError, pack_text
 from trainer import constants
 
 READER_SECONDS = 6.0  # of the processor

@@ -15,8 +15,8 @@ from pathlib import Path
 import docker
 
 from runner.build import debian, images
-from runner.engine import archives
 from runner.engine.client import Engine
+from runner.engine.files import archives
 from tests import time_travel
 
 PORT = 8000

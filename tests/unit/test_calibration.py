@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from runner.calibration import Calibration, Facts, key_of, scored_share, will_do
-from runner.engine.containers import Runtime
 from runner.metrics import VAL_BPB
+from runner.records.runtime import RuntimeRecord
 from runner.spec import Budget, RunSpec
 from runner.wire.judge_terms import OF_A_TRIAL
 from runner.wire.messages import ScoreFinished
@@ -86,10 +86,11 @@ def test_the_key_stands_for_what_decides_a_measurement() -> None:
 def test_a_calibration_under_another_kernel_is_another_one() -> None:
     """Each set of gVisor's options has a key of its own; those of runc and crun are the same."""
     same = ("sha256:a", "DEPTH = 4", "machine", None, 2)
-    gvisor = Runtime("runsc", ("--platform=ptrace",))
-    other = Runtime("runsc", ("--platform=kvm",))
-    assert len({key_of(*same), key_of(*same, gvisor), key_of(*same, other)}) == 3
-    assert key_of(*same, Runtime("crun")) == key_of(*same, Runtime("runc")) == key_of(*same)
+    gvisor = RuntimeRecord(name="runsc", options=("--platform=ptrace",), is_native=False)
+    other = RuntimeRecord(name="runsc", options=("--platform=kvm",), is_native=False)
+    assert len({key_of(*same), key_of(*same, gvisor.key), key_of(*same, other.key)}) == 3
+    crun, runc = RuntimeRecord(name="crun"), RuntimeRecord(name="runc")
+    assert key_of(*same, crun.key) == key_of(*same, runc.key) == key_of(*same)
 
 
 def test_a_resumed_run_has_the_same_calibration() -> None:

@@ -14,6 +14,7 @@ from runner.devices.signs import Sign
 from runner.records import layout
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
+from runner.records.visible import visible_line
 
 
 def test_a_folder_that_is_not_there_has_no_runs(tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_a_free_seed_is_free_for_all(tmp_path: Path) -> None:
 def test_no_word_of_an_agent_steers_a_terminal(run_dir: RunDir) -> None:
     """Escape sequences in a hypothesis do not get through to whoever reads the log."""
     Journal(run_dir).write("trial.queued", hypothesis="\x1b]52;c;aGk=\x07 hot\u009b2J")
-    line = ps.printable(ps.event_line(Journal(run_dir).events()[0]))
+    line = visible_line(ps.event_line(Journal(run_dir).events()[0]))
     assert "hot" in line
     assert line.isprintable()
 

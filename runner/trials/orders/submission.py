@@ -26,8 +26,7 @@ from runner.wire.messages import (
     MAX_TRAIN_PY_BYTES,
     TrialRequested,
 )
-from runner.wire.packed_text import pack_text
-from runner.wire.protocol import MAX_LINE_BYTES
+from runner.wire.protocol import MAX_LINE_BYTES, pack_text
 from trainer import constants
 
 MAX_INT_BITS = 256

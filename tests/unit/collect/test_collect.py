@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.collect.gateway_state import RecordBounds, keep_records
-from runner.engine.archives import tar_archive
+from runner.engine.files.archives import tar_archive
 from runner.errors import EngineError, HostError
 
 NAMES = (

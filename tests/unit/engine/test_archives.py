@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engine import archives
+from runner.engine.files import archives
 from runner.errors import EngineError
 
 LIMIT = 1000

@@ -12,7 +12,7 @@ import pytest
 from runner.records.layout import ROOT
 from runner.wire.messages import Problem, Stopped, TrialFinished, TrialRequested
 from runner.wire.model_config import GAVE_UP
-from runner.wire.packed_text import pack_text
+from runner.wire.protocol import pack_text
 
 from .models.providers import Said, bodies, config_of, gateway_of, text_of
 from .process import OptimizerProcess

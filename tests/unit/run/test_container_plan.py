@@ -29,8 +29,7 @@ from runner.tasks import load_task
 from runner.wire.config_reader import read_config
 from runner.wire.messages import ScoreEstimated, Start
 from runner.wire.model_config import ModelConfig
-from runner.wire.packed_text import unpack_text
-from runner.wire.protocol import MAX_LINE_BYTES, encode
+from runner.wire.protocol import MAX_LINE_BYTES, encode, unpack_text
 from runner.wire.start_config import Caps
 from tests.unit.options.rig import MODEL, keep_prompts
 

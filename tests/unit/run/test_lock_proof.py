@@ -84,6 +84,7 @@ def test_a_run_that_was_unsafe_once_is_unsafe(run_dir: RunDir) -> None:
     kept = read_containment(run_dir)
     assert kept is not None
     assert (kept.standing, kept.failed) == ("unsafe", ())
+    assert [one.probe for one in kept.earlier] == ["quick-0"]
 
 
 def test_a_refusal_names_the_first_failed_probes() -> None:

@@ -14,8 +14,8 @@ from runner.errors import UserError
 from runner.metrics import VAL_BPB
 from runner.records.files import append_line, to_json
 from runner.records.layout import RunDir
-from runner.records.retest import Retest, read_retest
 from runner.records.schema import TrialRecord
+from runner.records.verification import Retest, read_retest
 from runner.spec import Budget, RunSpec
 from runner.trials.orders.order import TrialOrder
 from runner.verification import retest

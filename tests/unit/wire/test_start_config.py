@@ -15,8 +15,7 @@ from runner.configs import StartConfig, as_config, known_config
 from runner.wire.config_reader import ConfigError, read_config
 from runner.wire.messages import MESSAGES, VERSION, Start
 from runner.wire.model_config import ModelConfig
-from runner.wire.packed_text import pack_text, unpack_text
-from runner.wire.protocol import MAX_LINE_BYTES, decode, encode
+from runner.wire.protocol import MAX_LINE_BYTES, decode, encode, pack_text, unpack_text
 from runner.wire.start_config import (
     AgentConfig,
     Caps,

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from runner.engine.tar_headers import ArchiveError, Stream, next_member, padding
+from runner.engine.files.tar_headers import ArchiveError, Stream, next_member, padding
 from runner.errors import EngineError
 
 PIECE_BYTES = 1 << 16

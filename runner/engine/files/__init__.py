@@ -1,0 +1,1 @@
+"""Files of containers and volumes: what is read out of them is never unpacked."""
