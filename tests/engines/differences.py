@@ -42,6 +42,10 @@ DIFFERENCES: Mapping[tuple[Name, str], Difference] = {
     ("gvisor", "node"): Difference(
         True, "a node can be made in a tmpfs, but no driver is behind it: opening it is ENXIO"
     ),
+    ("gvisor", "agent that is resumed"): Difference(
+        "opus",
+        "a turn of Codex can stop for good there: its shell has ended, and Codex does not see that",
+    ),
     ("podman", "a second client talks"): Difference(
         False,
         "conmon closes PID 1's stdin when the client leaves (it is started without "

@@ -11,7 +11,7 @@ import pytest
 
 from runner.engine.client import Engine
 from tests.docker.commands import Commands, a_seed, commands, events, rehearsed, trials, wait_for
-from tests.engines.differences import not_held
+from tests.engines.differences import expected, not_held
 from tests.engines.under import Under
 
 TRIALS = 3
@@ -26,10 +26,11 @@ def bakeoff(engine: Engine, tmp_path: Path) -> Iterator[Commands]:
 def test_a_killed_run_goes_on_where_it_was(bakeoff: Commands, under: Under) -> None:
     """After SIGKILL of its runner the run spends the very same budget, and each trial once."""
     seed = a_seed()
-    run_dir = bakeoff.run_dir(f"gpt-s{seed}")
+    agent = expected(under.name, "agent that is resumed", "gpt")
+    run_dir = bakeoff.run_dir(f"{agent}-s{seed}")
     asked = ["--runtime", under.runtime] if under.runtime else []
     asked += ["--unsafe"] if not_held(under.name) else []
-    process = bakeoff.start(*rehearsed("gpt", seed, "--trials", str(TRIALS), *asked))
+    process = bakeoff.start(*rehearsed(agent, seed, "--trials", str(TRIALS), *asked))
     wait_for(
         lambda: len(events(run_dir, "trial.started")) >= 2,
         "the second trial", process, bakeoff.here / "command-0.log",
