@@ -16,7 +16,7 @@ from runner.engine.containers import ContainerState
 from runner.errors import HostError, UserError
 from runner.records.best import UNJUDGED
 from runner.records.journal import Journal
-from runner.records.layout import RunDir
+from runner.records.layout import RunDir, container_name
 from runner.records.schema import Event
 from runner.records.visible import visible_line
 from runner.watch import ages
@@ -135,7 +135,8 @@ def log_lines(engine: Engine, runs: Path, run_id: str, *, role: str, follow: boo
 
 def _container_of(states: list[ContainerState], role: str) -> ContainerState | None:
     wanted = (role,) if role else CONTESTANTS
-    return next((state for state in states if state.role in wanted), None)
+    named = (one for one in states if one.name == container_name(one.run_id, one.role))
+    return next((state for state in named if state.role in wanted), None)
 
 
 def event_line(event: Event) -> str:

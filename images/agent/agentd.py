@@ -204,7 +204,9 @@ class Agentd:
             finished = await turn.run(self._reaper)
         except OSError as error:
             finished = messages.TurnFinished(turn.order.turn, 1, 0.0, "", f"agentd: {error}")
-        if (exceeded := await self._disk.end(turn.order.turn)) is not None:
+        if last or self._end.done():
+            self._disk.rest()
+        elif (exceeded := await self._disk.end(turn.order.turn)) is not None:
             send(exceeded)
         if self._upkeep is not None and not last and not self._end.done():
             found = await self._upkeep.run()

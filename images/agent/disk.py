@@ -70,6 +70,12 @@ class TurnDisk:
         )  # fmt: skip
         return DiskExceeded(vars(found))
 
+    def rest(self) -> None:
+        """A turn has ended, and no other follows: nothing is measured for the runner any more."""
+        self._running = False
+        if self._watch is not None:
+            self._watch.disarm()
+
     def _passed(self, use: DiskUse) -> None:
         """The bound is passed; the thread that watches calls this."""
         self.loop.call_soon_threadsafe(self._end_turn, use)

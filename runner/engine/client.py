@@ -269,7 +269,8 @@ class Engine(ImageStore, NetworkStore, FileStore):
                     remove(container)  # it refuses one that is ending at this moment
                 elif error.status_code != requests.codes.conflict:
                     raise
-                return
+                else:
+                    return
         if state is None or state.role in lockdown.NETWORK_ROLES:
             self.remove_network(lockdown.own_network(container if state is None else state.name))
 

@@ -25,6 +25,7 @@ from runner.records.layout import LABEL_RUN
 NO_RANGE_LEFT = ("non-overlapping", "fully subnetted")
 # Longer than it takes to make a container after its network, on however busy a machine.
 SETTLING_SECONDS = 20.0
+BRIDGE, MTU = "bridge", "com.docker.network.driver.mtu"
 NO_RANGE_HINT = (
     "the engine has no range of addresses left for a network: remove networks that nobody uses "
     "(`docker network prune`, `make clean-runs`), or give the engine more ranges with "
@@ -101,8 +102,13 @@ class NetworkStore:
         with translated(f"creating network {name}"):
             self._api.create_network(
                 name, driver="bridge", check_duplicate=True, enable_ipv6=False,
-                labels={LABEL_RUN: run_id},
+                labels={LABEL_RUN: run_id}, options=self._packet_size(),
             )  # fmt: skip
+
+    def _packet_size(self) -> dict[str, str]:
+        """The largest packet of the engine's own bridge, which its daemon.json may have set."""
+        options = self._api.inspect_network(BRIDGE).get("Options") or {}
+        return {MTU: str(options[MTU])} if options.get(MTU) else {}
 
 
 def _no_range_left(error: EngineError) -> bool:

@@ -80,7 +80,7 @@ class Running:
     channel: Channel
 
     def lines(self, count: int, timeout_seconds: float) -> list[str]:
-        """What it prints: at most `count` lines, and until its end.
+        """What it prints on stdout: at most `count` lines, and until its end.
 
         Args:
             count: how many lines are wanted.
@@ -90,8 +90,9 @@ class Running:
         over.start()
         try:
             found: list[str] = []
-            for _, line in self.channel.lines():
-                found.append(line)
+            for is_stdout, line in self.channel.lines():
+                if is_stdout:
+                    found.append(line)
                 if len(found) >= count:
                     break
             return found

@@ -94,6 +94,8 @@ def judge(context: RunContext, found: Containment) -> None:
     context.journal.write(
         "containment.failed", probes=[_name(one) for one in failed], unsafe=unsafe
     )
+    for one in failed:
+        context.show("proof", _in_words(one))
     if not spec.unsafe:
         raise LockError(refusal(spec.run_id, found), hint=HINT)
 

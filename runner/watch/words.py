@@ -13,7 +13,7 @@ from typing import Any
 from runner.agents.base import events, part, parts, text
 from runner.engine.client import Engine
 from runner.errors import EngineError
-from runner.records.layout import RunDir
+from runner.records.layout import RunDir, container_name
 from runner.watch.ends import last_lines
 from runner.wire.protocol import MARK
 
@@ -59,7 +59,8 @@ class ContainerWords:
     def _read(self, engine: Engine) -> None:
         """Read the log of the contestant's container until it ends."""
         for state in engine.containers(self._run_id):
-            if state.role in CONTESTANTS:
+            named = state.name == container_name(self._run_id, state.role)
+            if state.role in CONTESTANTS and named:  # a proof of its lock has another name
                 self._lines.clear()
                 for line in readable(engine.logs(state.id, follow=True)):
                     self._lines.append(line)

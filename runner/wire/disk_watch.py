@@ -25,6 +25,7 @@ SPARE_SHARE = 1 / 16
 # Less free than this share of its file system: what is lost there without a trace is held against
 # the container. Files can be held in ways that no other process sees, and others write there too.
 SCARCE_SHARE = 0.05
+SCARCE_BOUNDS = 2.0  # and less than so many times the bound, on a large disk
 UNSEEN = "files that only the file system's free space shows"
 ANY_BYTES = 1 << 62
 
@@ -103,7 +104,8 @@ def unseen(bound: DiskBound, began: Room, room: Room, grown_bytes: int) -> int:
         grown_bytes: by how much the folders were seen to have grown meanwhile.
     """
     lost = began.bytes - room.bytes - max(0, grown_bytes)
-    counts = lost > bound.max_bytes and room.bytes < SCARCE_SHARE * room.all_bytes
+    scarce = min(SCARCE_SHARE * room.all_bytes, SCARCE_BOUNDS * bound.max_bytes)
+    counts = lost > bound.max_bytes and room.bytes < scarce
     return lost if counts else 0
 
 
@@ -137,7 +139,7 @@ class DiskWatch:
         """Begin to watch, with what there is now."""
         self._armed.clear()
         moment = time.monotonic()
-        use, room = self.at_rest(), room_of(self._places[0])
+        use, room = self.at_rest(), self._room()
         self._began = use, room
         self._may_take = raised(self.bound, use)
         self._pace = Pace(self._may_take)

@@ -25,6 +25,7 @@ SEARCHED = ("/run", "/var/run", "/tmp", "/mnt", "/media", "/srv", "/host", "/wor
 ENTRIES = 2000  # of one folder; more than any image has
 ABSTRACT = ("\0docker", "\0containerd", "\0/containerd-shim")
 OWN_SOCKETS = ("/run/gateway", "/run/judge", "/run/storage", "/run/upstream")
+GPU_SOCKETS = ("/run/nvidia-",)  # of the driver's own services, which come with a GPU
 
 
 def _finds_its_own(_box: Box) -> bool:
@@ -70,10 +71,11 @@ def usual_places(_box: Box) -> str:
 
 
 @attack("engine", "sockets anywhere", twin=_finds_its_own)
-def anywhere(_box: Box) -> str:
+def anywhere(box: Box) -> str:
     tops = dict.fromkeys(map(os.path.realpath, SEARCHED))  # /var/run is a link to /run
     found = [path for top in tops for path in sockets_below(top)]
-    return ", ".join(path for path in found if not path.startswith(OWN_SOCKETS))
+    own = (*OWN_SOCKETS, *(GPU_SOCKETS if box.gpu else ()))
+    return ", ".join(path for path in found if not path.startswith(own))
 
 
 @attack("engine", "abstract sockets", twin=twins.unix_sockets)

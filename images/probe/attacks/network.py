@@ -141,7 +141,7 @@ def dns_udp(_box: Box) -> str:
         for resolver in (*RESOLVERS, *_configured_resolvers()):
             try:
                 client.sendto(QUESTION, resolver)
-                sent += resolver[0] not in ("127.0.0.11", "127.0.0.1")
+                sent += not resolver[0].startswith("127.")
             except OSError as error:
                 refused = error
         with contextlib.suppress(TimeoutError, OSError):

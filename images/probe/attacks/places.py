@@ -25,7 +25,7 @@ ENGINE_MOUNTS = ("/", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts", "/run/.
                  "/run/secrets")  # fmt: skip
 CLOSED = ("/run", "/var/tmp")  # `PODMANS_TMPFS` of runner/engine/lockdown.py
 PAGE_BYTES = 4096
-GPU_WORDS = ("nvidia", "cuda")
+GPU_WORDS = ("nvidia", "cuda", "nv-fabricmanager", "/usr/lib/wsl", "libdxcore")
 HOST_PLACES = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/host", "/rootfs",
                "/hostfs", "/var/run/secrets/kubernetes.io")  # fmt: skip
 SECRET_WORDS = ("KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "PROXY")

@@ -176,7 +176,7 @@ def no_new_privileges(_box: Box) -> str:
 
 @attack("privileges", "no filter of system calls", twin=twins.system_call)
 def seccomp(box: Box) -> str:
-    if box.runtime == "runsc":  # gVisor is the filter
+    if box.runtime.startswith("runsc"):  # gVisor is the filter
         return ""
     mode = status().get("Seccomp", "0")
     return "" if mode == "2" else f"seccomp is in mode {mode}"
@@ -227,5 +227,5 @@ for device, numbers in NODES.items():
 def devices(box: Box) -> str:
     names = set(os.listdir("/dev")) - DEVICES
     if box.gpu:
-        names = {name for name in names if not name.startswith("nvidia")}
+        names = {name for name in names if not name.startswith(("nvidia", "dxg", "dri"))}
     return ", ".join(sorted(names))

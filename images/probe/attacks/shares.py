@@ -6,6 +6,7 @@ the bounds hold when somebody runs into them is tried by `bombs.py`.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -92,8 +93,19 @@ def weight(box: Box) -> str:
         return _above(int(for_1.read_text()), box.cpu_weight, "shares")
     if not (CGROUP / "cpu.weight").exists():
         raise RuntimeError("neither cpu.shares nor cpu.weight is there")
-    asked = 1 + (box.cpu_weight - 2) * 9999 // 262142  # as runc converts it
-    return _above(int((CGROUP / "cpu.weight").read_text()), max(asked, 1), "of 10,000")
+    asked = max(_linear(box.cpu_weight), _logarithmic(box.cpu_weight))
+    return _above(int((CGROUP / "cpu.weight").read_text()), asked, "of 10,000")
+
+
+def _linear(shares: int) -> int:
+    """The weight of version 2 for the shares of version 1, as runtimes converted it until 2025."""
+    return max(1, 1 + (shares - 2) * 9999 // 262142)
+
+
+def _logarithmic(shares: int) -> int:
+    """Likewise, as runc 1.4 and crun 1.23 convert it (opencontainers/cgroups, pull request 20)."""
+    power = math.log2(max(2, shares))
+    return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
 
 
 def _size_of(folder: str) -> int:
