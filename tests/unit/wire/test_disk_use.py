@@ -234,7 +234,7 @@ def test_a_large_file_is_refused_to_a_child() -> None:
         "    try:\n"
         "        file.write(b'x'); file.flush()\n"
         "    except OSError as error:\n"
-        "        print(error.strerror)\n"
+        "        print(error.strerror, flush=True)\n"
         "        import os; os._exit(0)\n"
     )
     wire = Path(sys.modules[DiskUse.__module__].__file__ or "").parent
