@@ -44,7 +44,10 @@ LONGEST_PAUSE_SECONDS = 15.0
 TURN_TIMEOUT = "60s"
 OPENING = 0x6261_6B65  # "bake": the key of the lock under which tables and studies are made
 # What a server that will answer soon says in place of a refusal.
-SOON = ("starting up", "shutting down", "recovery mode", "too many", "connection slots")
+SOON = (
+    "starting up", "not yet accepting", "shutting down", "recovery mode", "too many",
+    "connection slots",
+)  # fmt: skip
 REFUSALS = ("FATAL:", "no password supplied")
 
 

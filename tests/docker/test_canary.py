@@ -74,7 +74,7 @@ def assert_clean(sweep: Sweep, least: dict[str, int]) -> None:
 
 EVERYWHERE = {
     "docker inspect": 10_000, "docker logs": 500, "processes, cmdline": 1000,
-    "processes, environ": 1000, "runs": 50_000, "runs, names": 100, "runs, unpacked": 10_000,
+    "processes, environ": 1000, "runs": 50_000, "runs, names": 100, "runs, unpacked": 2_000,
     "volumes, /state": 2000, "results": 1000,
 }  # fmt: skip
 

@@ -33,13 +33,15 @@ from runner.spec import Budget, read_spec
 runs, run_id, engine = Path(sys.argv[1]), sys.argv[2], Engine.connect()
 asked = RunOptions(seed=1, trial_seconds=1.0, rehearsal=True)
 spec = options.agent_run("gpt", asked, Budget(trials=1), {})
-plan = ("flood", "flood", "flood", "tidy", "baseline")
-spec = spec.model_copy(update={"run_id": run_id, "rehearsal_plan": plan})
+# A turn may begin several before it is ended.
+spec = spec.model_copy(update={"run_id": run_id, "rehearsal_plan": ("flood",) * 12})
 try:
     lifecycle.start(spec, engine, runs, lambda *_: None)
 except SuspendedError as suspended:
     print("suspended:", suspended.why, suspended.by)
-result = lifecycle.resume(read_spec(runs, run_id), engine, runs, lambda *_: None)
+plan = ("tidy", *("baseline",) * 14)
+spec = read_spec(runs, run_id).model_copy(update={"rehearsal_plan": plan})
+result = lifecycle.resume(spec, engine, runs, lambda *_: None)
 print("ended:", result.ended_by)
 """
 

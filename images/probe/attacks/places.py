@@ -138,18 +138,23 @@ def host_files(_box: Box) -> str:
 
 @attack("files", "processes of others", twin=twins.read_own_process)
 def processes(_box: Box) -> str:
-    """PID 1, this process and its relatives are all that is to be seen."""
+    """All processes come of PID 1, and PID 1 is of this container.
+
+    A process without a parent here was put in from outside.
+    """
     first = Path("/proc/1/cmdline").read_bytes()
     mine = Path("/proc/self/cmdline").read_bytes()
     if first and first != mine:
         return f"PID 1 is {first[:80]!r}, which is not of this container"
-    others = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) > 0]
-    foreign = []
-    for pid in others:
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/cmdline").read_bytes() not in (mine, b""):
-                foreign.append(pid)
+    foreign = [pid for pid in os.listdir("/proc") if pid.isdigit() and pid != "1" and _orphan(pid)]
     return f"processes {', '.join(foreign)}" if foreign else ""
+
+
+def _orphan(pid: str) -> bool:
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return "PPid:\t0" in lines
+    return False  # it has ended
 
 
 @attack("files", "secrets in the environment", twin=twins.system_call)
