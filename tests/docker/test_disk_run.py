@@ -40,7 +40,8 @@ try:
 except SuspendedError as suspended:
     print("suspended:", suspended.why, suspended.by)
 plan = ("tidy", *("baseline",) * 14)
-spec = read_spec(runs, run_id).model_copy(update={"rehearsal_plan": plan})
+key = spec.api_key
+spec = read_spec(runs, run_id).model_copy(update={"rehearsal_plan": plan, "api_key": key})
 result = lifecycle.resume(spec, engine, runs, lambda *_: None)
 print("ended:", result.ended_by)
 """
