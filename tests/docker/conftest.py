@@ -62,6 +62,14 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
+def client() -> Iterator[docker.DockerClient]:
+    """The engine's own client, for what belongs to no run or what the runner would not ask for."""
+    made = docker.from_env()
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def run_id(engine: Engine) -> Iterator[str]:
     """A run of this test's own; its containers and volumes are removed afterwards."""
     name = f"test-{uuid.uuid4().hex[:8]}"

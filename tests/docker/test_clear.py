@@ -18,14 +18,6 @@ from runner.records.layout import ROOT
 
 
 @pytest.fixture
-def client() -> Iterator[docker.DockerClient]:
-    """The engine's own client, because these things belong to no run."""
-    made = docker.from_env()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def prefix(engine: Engine, client: docker.DockerClient) -> Iterator[str]:
     """A prefix of labels that nothing else on the machine has; removed afterwards."""
     images.ensure(engine, ["base"])

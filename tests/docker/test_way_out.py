@@ -88,13 +88,6 @@ IN_PRIVATE = {"private.example": "10.11.12.13", "shared.example": "100.64.1.1"}
 
 
 @pytest.fixture
-def client() -> Iterator[docker.DockerClient]:
-    made = docker.from_env()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def make(engine: Engine, run_id: str) -> Iterator[Callable[..., ContainerSpec]]:
     """Describes a gateway's container that runs a Python program; what it made is removed."""
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import twins
-from framework import Attack, Box, Twin, attack
+from framework import Attack, Box, Twin, act_of, attack
 from kernel_calls import call
 
 FIRST = 1
@@ -168,21 +168,8 @@ ACTS: dict[str, tuple[Callable[[], object], Twin, tuple[int, ...]]] = {
 }  # fmt: skip
 
 
-def _act_of(name: str, act: Callable[[], object], passed: tuple[int, ...]) -> Attack:
-    def run(_box: Box) -> str:
-        try:
-            act()
-        except OSError as error:
-            if error.errno in passed:
-                return f"{name} was allowed, though it failed ({error})"
-            raise
-        return f"{name} was done"
-
-    return run
-
-
 for title, (done, allowed, checked_later) in ACTS.items():
-    attack("PID 1", title, twin=allowed)(_act_of(title, done, checked_later))
+    attack("PID 1", title, twin=allowed)(act_of(title, done, checked_later))
 
 
 @attack("PID 1", "signals", twin=twins.signal_child, ends=True)
