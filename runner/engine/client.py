@@ -37,11 +37,10 @@ from runner.engine.containers import (
 from runner.engine.files.store import FileStore
 from runner.engine.images import ImageStore
 from runner.engine.kinds import check_version, engine_info, engine_kind
-from runner.engine.networks import NetworkStore
+from runner.engine.networks import BRIDGE, NetworkStore
 from runner.records.layout import LABEL_DATA, LABEL_ROLE, LABEL_RUN
 
 STOP_GRACE_SECONDS = 5  # between SIGTERM and SIGKILL; every PID 1 of ours needs less
-DEFAULT_BRIDGE = "bridge"
 ENDED = ("exited", "dead")  # states of a container
 
 
@@ -104,7 +103,7 @@ class Engine(ImageStore, NetworkStore, FileStore):
         It is the address of the engine's own bridge, which containers of all networks reach.
         """
         with translated("asking the engine for the address of its machine"):
-            return machine_address(self._client.info(), self._api.inspect_network(DEFAULT_BRIDGE))
+            return machine_address(self._client.info(), self._api.inspect_network(BRIDGE))
 
     def network_addresses(self) -> list[str]:
         """The IPv4 addresses of the engine's bridges and of the containers that run, once each."""

@@ -25,7 +25,8 @@ from runner.records.layout import LABEL_RUN
 NO_RANGE_LEFT = ("non-overlapping", "fully subnetted")
 # Longer than it takes to make a container after its network, on however busy a machine.
 SETTLING_SECONDS = 20.0
-BRIDGE, MTU = "bridge", "com.docker.network.driver.mtu"
+BRIDGE = "bridge"  # the engine's own network, in which no container of ours is
+MTU = "com.docker.network.driver.mtu"
 NO_RANGE_HINT = (
     "the engine has no range of addresses left for a network: remove networks that nobody uses "
     "(`docker network prune`, `make clean-runs`), or give the engine more ranges with "

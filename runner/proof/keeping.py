@@ -1,7 +1,7 @@
 """What a proof depends on, as a key, and the slow findings that are kept under it.
 
 Invariant: a finding is told of a container only if nothing that decides it has changed: the image,
-what the engine is asked for, the engine, its kernel, and the boot of its machine. Slow probes
+what the engine is asked for, the engine, its kernel, the boot of its machine, and the probes. Slow probes
 depend on no volume, so the key of a box leaves volumes out; a run's own names are left out too.
 
 They lie in a folder of this machine, open to all its users, who share its engine as well.
@@ -64,12 +64,19 @@ def _nameless(spec: ContainerSpec) -> ContainerSpec:
     return replace(spec, name="box", mounts=mounts)
 
 
-def box_key(digest: str, spec: ContainerSpec, machine: Machine) -> str:
-    """The key of all that a slow finding about a container depends on, 32 hex digits."""
+def box_key(digest: str, spec: ContainerSpec, machine: Machine, probes: str) -> str:
+    """The key of all that a slow finding about a container depends on, 32 hex digits.
+
+    Args:
+        digest: of its image.
+        spec: the container.
+        machine: where it is.
+        probes: the text of the program that tries the lock.
+    """
     without_volumes = replace(spec, mounts=())
     asked = configuration(without_volumes, machine.kind)
     decisive = [digest, asked, machine.engine, machine.kernel]
-    return _digest([*decisive, machine.boot])
+    return _digest([*decisive, machine.boot, probes])
 
 
 def proof_key(boxes: Iterable[tuple[str, str, str]], machine: Machine) -> str:

@@ -86,7 +86,7 @@ def parameters(
         "pids": spec.pids,
         "gpu": spec.gpu is not None,
         "gateway": gateway,
-        "runtime": getattr(spec, "runtime", None) or "",
+        "runtime": spec.runtime or "",
     }
 
 

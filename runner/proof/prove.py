@@ -15,7 +15,7 @@ from runner.engine.containers import ContainerSpec
 from runner.proof import answers, around, keeping, outside
 from runner.proof.answers import Answers
 from runner.proof.container import SUFFIX, Prepared, Running, opened, prepared
-from runner.proof.program import expected, parameters, with_program
+from runner.proof.program import expected, packed_modules, parameters, with_program
 from runner.records.containment import Containment, Finding, Part
 from runner.records.schema import now
 
@@ -189,7 +189,7 @@ def _containment(
     configurations = {role: keeping.configuration(box, machine.kind) for role, box in boxes.items()}
     slow: list[Finding] = []
     for role, box in boxes.items():
-        key = keeping.box_key(digests[role], box, machine)
+        key = keeping.box_key(digests[role], box, machine, packed_modules())
         if part == "all":
             keeping.keep(key, tuple(one for one in proved[role].slow if one.outcome != "unproven"))
             slow += proved[role].slow

@@ -15,6 +15,7 @@ from runner.records import layout
 from runner.records.containment import Finding
 
 MACHINE = Machine("engine 20.10", "6.1", "boot")
+PROBES = "the text of all probes"
 BOX = ContainerSpec(
     name="bakeoff-a-s1-agent", image="image", run_id="a-s1", role="agent",
     mounts=(Mount("bakeoff-a-s1-workspace", "/workspace"), Mount("data", "/data", True)),
@@ -29,7 +30,9 @@ OF_ANOTHER_RUN = replace(
 def test_two_runs_of_one_kind_have_one_key() -> None:
     """The names of a run, its containers and its volumes decide nothing."""
     assert configuration(BOX) == configuration(OF_ANOTHER_RUN)
-    assert box_key("sha256:1", BOX, MACHINE) == box_key("sha256:1", OF_ANOTHER_RUN, MACHINE)
+    assert box_key("sha256:1", BOX, MACHINE, PROBES) == box_key(
+        "sha256:1", OF_ANOTHER_RUN, MACHINE, PROBES
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,21 +46,21 @@ def test_whatever_the_engine_is_asked_for_is_in_the_key(changed: dict[str, Any])
     """Each size and each right that differs makes another key."""
     other = replace(BOX, **changed)
     assert configuration(other) != configuration(BOX)
-    assert box_key("sha256:1", other, MACHINE) != box_key("sha256:1", BOX, MACHINE)
+    assert box_key("sha256:1", other, MACHINE, PROBES) != box_key("sha256:1", BOX, MACHINE, PROBES)
 
 
 def test_a_mount_is_in_the_configuration_and_not_in_the_key_of_slow_findings() -> None:
     """A volume more changes what a quick proof finds; no slow probe looks at it."""
     other = replace(BOX, mounts=(*BOX.mounts, Mount("more", "/more")))
     assert configuration(other) != configuration(BOX)
-    assert box_key("sha256:1", other, MACHINE) == box_key("sha256:1", BOX, MACHINE)
+    assert box_key("sha256:1", other, MACHINE, PROBES) == box_key("sha256:1", BOX, MACHINE, PROBES)
 
 
 def test_another_kind_of_engine_is_asked_for_something_else() -> None:
     """Podman is told no profile, and other options of tmpfs."""
     assert configuration(BOX, "podman") != configuration(BOX)
     podman = replace(MACHINE, kind="podman")
-    assert box_key("sha256:1", BOX, podman) != box_key("sha256:1", BOX, MACHINE)
+    assert box_key("sha256:1", BOX, podman, PROBES) != box_key("sha256:1", BOX, MACHINE, PROBES)
 
 
 @pytest.mark.parametrize("field", ["engine", "kernel", "boot"])
@@ -65,16 +68,21 @@ def test_the_machine_is_in_every_key(field: str) -> None:
     """Another engine, kernel or boot makes the proof worth nothing."""
     changed: dict[str, Any] = {field: "other"}
     other = replace(MACHINE, **changed)
-    assert box_key("sha256:1", BOX, other) != box_key("sha256:1", BOX, MACHINE)
+    assert box_key("sha256:1", BOX, other, PROBES) != box_key("sha256:1", BOX, MACHINE, PROBES)
     boxes = [("agent", "sha256:1", "configuration")]
     assert proof_key(boxes, other) != proof_key(boxes, MACHINE)
 
 
 def test_the_image_is_in_every_key() -> None:
     """A rebuilt image has to be tried again."""
-    assert box_key("sha256:2", BOX, MACHINE) != box_key("sha256:1", BOX, MACHINE)
+    assert box_key("sha256:2", BOX, MACHINE, PROBES) != box_key("sha256:1", BOX, MACHINE, PROBES)
     one, other = ([("agent", digest, "c")] for digest in ("sha256:1", "sha256:2"))
     assert proof_key(one, MACHINE) != proof_key(other, MACHINE)
+
+
+def test_the_probes_are_in_the_key_of_slow_findings() -> None:
+    """What an older program found, or did not try, says nothing of a newer one."""
+    assert box_key("sha256:1", BOX, MACHINE, "newer") != box_key("sha256:1", BOX, MACHINE, PROBES)
 
 
 @pytest.fixture
