@@ -1,8 +1,9 @@
 """What a proof depends on, as a key, and the slow findings that are kept under it.
 
 Invariant: a finding is told of a container only if nothing that decides it has changed: the image,
-what the engine is asked for, the engine, its kernel, the boot of its machine, and the probes. Slow probes
-depend on no volume, so the key of a box leaves volumes out; a run's own names are left out too.
+what the engine is asked for, the engine, its kernel, the boot of its machine, and the probes. Slow
+probes depend on no volume, so the key of a box leaves volumes out; a run's own names are left out
+too.
 
 They lie in a folder of this machine, open to all its users, who share its engine as well.
 """
