@@ -1,8 +1,8 @@
 """Runs in a bare container: starts an agent's CLI, and says when it first asks its model.
 
 The text of this module is the program of a container: `python3 -c TEXT ENVIRONMENT COMMAND…`. It
-listens where the CLI expects its provider, prints the moment of the first POST in seconds since
-1970, and ends.
+listens where the CLI expects its provider, prints a line with the moment of the first POST in
+seconds since 1970, and ends. Lines of the CLI may stand around that line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 
 PORT = 8080
 SILENCE_SECONDS = 60.0
+MOMENT = "first POST at "
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -39,4 +40,4 @@ def main(env: str, command: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1], sys.argv[2:]), flush=True)
+    print(f"\n{MOMENT}{main(sys.argv[1], sys.argv[2:])}", flush=True)

@@ -100,15 +100,15 @@ def start_of_cli(engine: Engine, agent: str) -> float:
         )  # fmt: skip
     finally:
         remove_run(engine, run_id)
-    try:
-        return float(said.output.splitlines()[-1]) - began
-    except (IndexError, ValueError):
-        raise RuntimeError(f"{agent}'s CLI asked for nothing: {said.output[-2000:]}") from None
+    for line in said.output.splitlines():
+        if line.startswith(inside.MOMENT):
+            return float(line.removeprefix(inside.MOMENT)) - began
+    raise RuntimeError(f"{agent}'s CLI asked for nothing: {said.output[-2000:]}")
 
 
 @contextlib.contextmanager
 def _process(command: list[str], said: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is killed at the end of the context; what it prints goes to a file."""
+    """A process that is told to end, at the end of the context; what it prints goes to a file."""
     with (
         said.open("wb") as log,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process,
@@ -116,7 +116,7 @@ def _process(command: list[str], said: Path) -> Iterator[subprocess.Popen[bytes]
         try:
             yield process
         finally:
-            process.kill()
+            process.terminate()
 
 
 def _first_request(run_dir: RunDir, process: subprocess.Popen[bytes], said: Path) -> str:

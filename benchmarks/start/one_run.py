@@ -6,6 +6,7 @@ python -m benchmarks.start.one_run RUNS RUN_ID AGENT proved|unproved
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from runner import options
@@ -23,7 +24,7 @@ def main(runs: str, run_id: str, agent: str, lock: str) -> None:
     asked = RunOptions(seed=1, rehearsal=True, verify="none", unsafe=True)
     spec = options.agent_run(agent, asked, Budget(hours=1), {})
     spec = spec.model_copy(update={"run_id": run_id})
-    prove = prove_lock if lock == PROVED else lambda *_: None
+    prove = prove_lock if lock == PROVED else lambda *_: nullcontext()
     lifecycle.start(spec, Engine.connect(), Path(runs), lambda *_: None, prove)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runner.engine.client import Engine
+from runner.proof.container import SUFFIX as PROOF_SUFFIX
 from runner.records.files import read_lines
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
@@ -97,9 +98,12 @@ class LiveRun:
         return sum(one.event == event for one in Journal(self.run_dir).events())
 
     def container(self, role: str) -> str | None:
-        """The running container with this role."""
-        found = (s for s in self.engine.containers(self.run_id) if s.role == role)
-        return next((s.id for s in found if s.status in ("running", "paused")), None)
+        """The running container with this role, in which the run itself works."""
+        for state in self.engine.containers(self.run_id):
+            is_proof = state.name.endswith(f"-{PROOF_SUFFIX}")
+            if state.role == role and not is_proof and state.status in ("running", "paused"):
+                return state.id
+        return None
 
     def trials(self) -> list[TrialRecord]:
         return list(read_lines(self.run_dir.trials, TrialRecord))

@@ -6,9 +6,10 @@ not be asked, or that ended early, leaves `unproven` findings and no gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
@@ -44,10 +45,23 @@ class _Surroundings:
     targets: list[tuple[str, int]]
     volumes: frozenset[str]
     gateways: frozenset[str]  # the runs whose gateway listens
+    removals: list[Callable[[], None]] = field(default_factory=list)  # at the proof's end
 
 
 def prove(engine: Engine, boxes: Mapping[str, ContainerSpec], part: Part) -> Containment:
+    """Try every probe in a container of each role; see `proving`."""
+    with proving(engine, boxes, part) as found:
+        return found
+
+
+@contextlib.contextmanager
+def proving(
+    engine: Engine, boxes: Mapping[str, ContainerSpec], part: Part
+) -> Iterator[Containment]:
     """Try every probe in a container of each role, all roles at once.
+
+    The context is entered as soon as all findings are there. What was made for the proof is removed
+    at its end, at the latest.
 
     Each container is the one that is given, but for its name, its program, and its writable
     volumes: those are made for the proof and removed after it. The findings of slow probes are kept
@@ -71,19 +85,37 @@ def prove(engine: Engine, boxes: Mapping[str, ContainerSpec], part: Part) -> Con
         for box in list(boxes.values())[:1]:  # others like it find the list made
             pool.submit(expected, parameters(box, "quick"))
         surroundings = _surroundings(engine, part, pool)
-        running = {
-            role: pool.submit(_proved, surroundings, role, box) for role, box in boxes.items()
-        }
-        bombs = _all_bombs(surroundings, boxes) if part == "all" else {}
-        proved = {
-            role: one.result().with_bombs(bombs.get(role, ())) for role, one in running.items()
-        }
-        digests = {role: one.result() for role, one in images.items()}
-    about = info.result()
-    said = next((one.answers for one in proved.values() if one.answers.kernel), Answers(()))
-    name = f"{about.id} {about.version}".strip()
-    machine = keeping.Machine(name, said.kernel, said.boot, about.kind)
-    return _containment(boxes, proved, digests, machine, part)
+        with _removed_at_the_end(surroundings, pool):
+            running = {
+                role: pool.submit(_proved, surroundings, role, box) for role, box in boxes.items()
+            }
+            try:
+                bombs = _all_bombs(surroundings, boxes) if part == "all" else {}
+            finally:
+                wait(running.values())
+            proved = {
+                role: one.result().with_bombs(bombs.get(role, ())) for role, one in running.items()
+            }
+            digests = {role: one.result() for role, one in images.items()}
+            about = info.result()
+            said = next((one.answers for one in proved.values() if one.answers.kernel), Answers(()))
+            name = f"{about.id} {about.version}".strip()
+            machine = keeping.Machine(name, said.kernel, said.boot, about.kind)
+            yield _containment(boxes, proved, digests, machine, part)
+
+
+@contextlib.contextmanager
+def _removed_at_the_end(around_it: _Surroundings, pool: ThreadPoolExecutor) -> Iterator[None]:
+    """Remove, at once, what containers left to be removed later.
+
+    Raises:
+        EngineError: something could not be removed.
+    """
+    try:
+        yield
+    finally:
+        for removed in [pool.submit(remove) for remove in around_it.removals]:
+            removed.result()
 
 
 def _surroundings(engine: Engine, part: Part, pool: ThreadPoolExecutor) -> _Surroundings:
@@ -126,9 +158,12 @@ def _tried(
     around_it: _Surroundings, role: str, given: ContainerSpec, told: dict[str, object],
     timeout_seconds: float,
 ) -> Answers:  # fmt: skip
-    box = prepared(given, around_it.volumes)
-    with opened(around_it.engine, _with(box, told)) as running:
-        return _answers(role, told, running, timeout_seconds)
+    """What a container answers, which is left running until the end of the proof."""
+    box = _with(prepared(given, around_it.volumes), told)
+    made = contextlib.ExitStack()
+    running = made.enter_context(opened(around_it.engine, box))
+    around_it.removals.append(made.close)
+    return _answers(role, told, running, timeout_seconds)
 
 
 def _all_bombs(

@@ -148,7 +148,9 @@ def _gateway(context: RunContext) -> ContainerPlan:
         volumes["upstream"] = ("/run/upstream", True)
     network = NO_NETWORK if spec.rehearsed else OWN_NETWORK
     image = context.image("gateway")
-    return ContainerPlan("gateway", image, as_config(config), volumes, network=network)
+    return ContainerPlan(
+        "gateway", image, as_config(config), volumes, network=network, awaits_proof=True
+    )
 
 
 def caps_of(budget: Budget) -> Caps:

@@ -24,6 +24,7 @@ from runner.collect.gateway_state import closed_gateway
 from runner.engine.client import Engine
 from runner.errors import BakeoffError, HostError, UserError
 from runner.preflight import checks, database, reach
+from runner.proof.program import begin_listing
 from runner.records.files import write_whole
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
@@ -64,6 +65,7 @@ def start(
         BakeoffError: the run could not start, or the engine or the disk failed under it. What was
             recorded until then is kept, and the run can be resumed.
     """
+    begin_listing(spec.runtime)
     run_dir = RunDir(runs / spec.run_id)
     task = load_task(spec.task)
     _check(spec, engine, run_dir, show)

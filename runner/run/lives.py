@@ -2,6 +2,9 @@
 
     sandbox, and the proof of its lock beside it → the loop → collect and settle → result.json
 
+The first turn of a new agent's run begins beside the proof. Its model answers once the lock is
+proved, and only then is the sandbox said to be open.
+
 A life ends with the run, with a suspension, or because the engine failed; then another one begins
 in the same process, once the engine answers.
 """
@@ -32,8 +35,9 @@ from runner.run.loop_parts import Ending
 from runner.run.result import run_result
 from runner.run.settlement import UsageLog, settle
 from runner.run.wiring import build_loop
+from runner.sandbox.opening import Proof
 from runner.sandbox.removal import remove_run
-from runner.sandbox.sandbox import Beside, Sandbox, new_token
+from runner.sandbox.sandbox import Sandbox, new_token
 from runner.trials.judging import Judging
 
 OPENED = "sandbox.opened"
@@ -45,7 +49,7 @@ def see_through(context: RunContext, before: Spent, prove: Prove = prove_lock) -
     Args:
         context: the run.
         before: what earlier lives spent.
-        prove: is called in each life, with the context and role → container, while the sandbox
+        prove: is entered in each life, with the context and role → container, while the sandbox
             opens; what it raises ends the life.
     """
     run_dir, journal = context.run_dir, context.journal
@@ -107,7 +111,7 @@ def _next_life(
         raise
 
 
-def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, beside: Beside) -> RunResult:
+def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, prove: Proof) -> RunResult:
     """Open the sandbox, run the loop, collect, settle with the gateway, and write the result.
 
     Raises:
@@ -117,28 +121,35 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, beside: Besid
     """
     usage = UsageLog(context.run_dir, context.journal, clock)
     context.journal.write("run.resumed" if context.resumed else "run.started", **_facts(context))
+
+    def opened() -> None:
+        context.journal.write(OPENED)
+        sandbox.keep_volumes = True  # until everything is collected
+
+    new_agent = context.spec.kind == "agent" and not context.resumed
     sandbox = Sandbox(
         context.engine, context.spec.run_id, container_plans(context), context.inbox, context.show,
-        beside,
+        prove, opened, early=new_agent,
     )  # fmt: skip
     sandbox.keep_volumes = context.resumed
     with sandbox:
-        context.journal.write(OPENED)
-        sandbox.keep_volumes = True  # until everything is collected
         collecting = Collector if context.spec.kind == "agent" else StudyCollector
         collector = collecting(
             context.engine, context.run_dir, context.journal, sandbox.contestant.container
         )
-        loop = build_loop(context, sandbox, clock, usage, collector, wishes)
+        wish = partial(_wish_once_open, sandbox, wishes)
+        loop = build_loop(context, sandbox, clock, usage, collector, wish)
         gateway = sandbox.peer("gateway")
         if gateway is not None and context.resumed:
             usage.take_up(context.engine, gateway.container)
         try:
             ending = loop.run()
         except SuspendedError:
+            sandbox.wait_open()
             sandbox.end()
             loop.drain()
             raise
+        sandbox.wait_open()
         sandbox.end()
         loop.drain()
         collector.finish()
@@ -147,6 +158,11 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, beside: Besid
         sandbox.keep_volumes = False
     journal_finish(context, ending)
     return result
+
+
+def _wish_once_open(sandbox: Sandbox, wishes: Wishes) -> Wish | None:
+    """What a person wants of the run; a moment later while its sandbox opens."""
+    return wishes() if sandbox.is_open else None
 
 
 def _suspended(context: RunContext, suspended: SuspendedError) -> SuspendedError:

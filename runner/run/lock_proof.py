@@ -1,20 +1,24 @@
 """Proves a run's lock while its sandbox opens, and refuses a run whose lock is not shown to hold.
 
-Invariant: no turn and no trial of a life begins before every probe has been tried in containers
-like those that run a contestant's code or hold its score, and has failed where it must. The attack
-that this stops: an agent in a sandbox whose walls an engine, a kernel or a user's own configuration
-has opened since they were last looked at.
+Invariant: nothing that a contestant made runs in a life before every probe has been tried in
+containers like those that run a contestant's code or hold its score, and has failed where it must.
+The first turn of a new run may begin before that: its model answers nothing yet, because the
+gateway has neither been started nor got a key. The attack that this stops: an agent in a sandbox
+whose walls an engine, a kernel or a user's own configuration has opened since they were last looked
+at.
 
 Source: docs/threat-model.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 
 from runner.engine.containers import ContainerSpec
 from runner.errors import LockError
-from runner.proof.prove import prove
+from runner.proof.prove import proving
 from runner.records.containment import Containment, Finding, read_containment
 from runner.records.files import to_json, write_whole
 from runner.records.visible import visible
@@ -24,7 +28,7 @@ from runner.run.wiring import lease_of, trainer_of
 # The long-lived containers that run a contestant's code, or hold what its score is made of.
 PROVED_ROLES = ("agent", "optimizer", "judge")
 TRIAL = "trial"
-Prove = Callable[[RunContext, Mapping[str, ContainerSpec]], None]
+Prove = Callable[[RunContext, Mapping[str, ContainerSpec]], AbstractContextManager[None]]
 NAMED = 3  # failed probes that an error names
 MAX_DETAIL_CHARS = 120
 HINT = (
@@ -34,9 +38,11 @@ HINT = (
 )
 
 
-def prove_lock(context: RunContext, opening: Mapping[str, ContainerSpec]) -> None:
+@contextlib.contextmanager
+def prove_lock(context: RunContext, opening: Mapping[str, ContainerSpec]) -> Iterator[None]:
     """Try the quick probes in containers like this run's, and keep what came of them.
 
+    The context is entered when the lock is proved, and removes at its end what the proof made.
     Where nothing got through but a probe proved nothing, all are tried once more: a busy machine
     can keep an allowed twin from working in time.
 
@@ -50,10 +56,13 @@ def prove_lock(context: RunContext, opening: Mapping[str, ContainerSpec]) -> Non
         HostError: the run's directory cannot be written.
     """
     proved = boxes(context, opening)
-    found = prove(context.engine, proved, "quick")
-    if {one.outcome for one in found.findings} == {"held", "unproven"}:
-        found = prove(context.engine, proved, "quick")
-    judge(context, found)
+    with contextlib.ExitStack() as made:
+        found = made.enter_context(proving(context.engine, proved, "quick"))
+        if {one.outcome for one in found.findings} == {"held", "unproven"}:
+            made.close()
+            found = made.enter_context(proving(context.engine, proved, "quick"))
+        judge(context, found)
+        yield
 
 
 def boxes(context: RunContext, opening: Mapping[str, ContainerSpec]) -> dict[str, ContainerSpec]:

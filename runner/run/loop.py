@@ -22,6 +22,7 @@ from runner.recovery.supervisor import PartNotRestarted, PartRestarted
 from runner.recovery.wishes import Kind
 from runner.run.drivers.driver import Closing
 from runner.run.loop_parts import Ending, LoopParts, last_answers_seconds
+from runner.sandbox.opening import NotOpened
 from runner.sandbox.peer import ConnectionLost, ContainerExited, MessageReceived
 from runner.trials import judge_container
 from runner.trials.events import TrialBegan, TrialBroke, TrialEnded, TrialRepeats, TrialWaits
@@ -232,6 +233,8 @@ class RunLoop:
                 self._handle_message(role, message)
             case ConnectionLost(error=error, since=since):
                 self._parts.clock.give_back_lost(since, self._parts.clock.now())
+                raise error
+            case NotOpened(error=error):
                 raise error
             case PartRestarted(role=role):
                 self._handle_restart(role)

@@ -22,19 +22,30 @@ def remove_run(engine: Engine, run_id: str, *, volumes: bool = True) -> int:
     Raises:
         EngineError: something could not be removed.
     """
-    containers = engine.containers(run_id)
-    for state in containers:
-        engine.remove(state.id)
+    count = _remove_containers(engine, run_id)
     for network in engine.networks(run_id):  # made for a container that never was
         engine.remove_network(network)
     present = engine.volumes(run_id) if volumes else []
     for volume in present:
-        try:
-            engine.remove_volume(volume.name)
-        except EngineError:
-            _empty(engine, run_id, volume.name)
-            engine.remove_volume(volume.name)
-    return len(containers) + len(present)
+        _remove_volume(engine, run_id, volume.name)
+    return count + len(present)
+
+
+def _remove_containers(engine: Engine, run_id: str) -> int:
+    containers = engine.containers(run_id)
+    for state in containers:
+        engine.remove(state.id)
+    return len(containers)
+
+
+def _remove_volume(engine: Engine, run_id: str, name: str) -> None:
+    try:
+        engine.remove_volume(name)
+    except EngineError:
+        # The engine may only now have made a container that a killed runner ordered.
+        if not _remove_containers(engine, run_id):
+            _empty(engine, run_id, name)
+        engine.remove_volume(name)
 
 
 def _empty(engine: Engine, run_id: str, volume: str) -> None:

@@ -2,16 +2,16 @@
 
 The attack that this stops: an agent that tries to get out. Its container has no interface but
 loopback. The one thing that it shares with the gateway is a volume with a socket in it, mounted
-read-only. The provider's key goes to the gateway alone, over its stdin. Everything carries the
-run's label, so a later command finds whatever is left.
+read-only. The provider's key goes to the gateway alone, over its stdin, and only once the lock is
+proved. Everything carries the run's label, so a later command finds whatever is left.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from runner.engine.containers import ContainerSpec, EngineInfo, Mount
 from runner.limits import limits, volume_bytes
 from runner.records.layout import container_name, volume_name
 from runner.sandbox.heartbeats import Heartbeats
+from runner.sandbox.opening import Opening, Order, Proof
 from runner.sandbox.peer import Inbox, Peer, Show, Take
 from runner.sandbox.removal import remove_run
 
@@ -45,6 +46,8 @@ class ContainerPlan:
         writable_data: likewise, but writable.
         take: takes messages of the container past the run's inbox, as `Peer` says.
         waits: it works as soon as it is told to, so it is told once everything else is open.
+        awaits_proof: it is told nothing before the lock is proved.
+        needed_late: nobody needs it before the contestant or its model has said something.
         runtime: what makes the container; None for the engine's own.
     """
 
@@ -59,10 +62,9 @@ class ContainerPlan:
     writable_data: Mapping[str, str] = field(default_factory=dict)
     take: Take | None = None
     waits: bool = False
+    awaits_proof: bool = False
+    needed_late: bool = False
     runtime: str | None = None
-
-
-Beside = Callable[[Mapping[str, ContainerSpec]], None]
 
 
 class Sandbox:
@@ -74,8 +76,11 @@ class Sandbox:
         plans: the containers to open; the last one is the contestant.
         inbox: gets the containers' messages.
         show: is called with (role, line) for each line that they print for people.
-        beside: is called with role → container while they open, in a thread of its own. The
-            sandbox is open once it has returned; what it raises closes the sandbox.
+        prove: is entered with role → container while they open, as `Opening` says; what it raises
+            closes the sandbox.
+        opened: is called when the sandbox is open, in some thread.
+        early: the context is entered as soon as the contestant can begin, and the lock is proved
+            meanwhile. What goes wrong with that comes into the inbox, as `NotOpened`.
     """
 
     def __init__(
@@ -85,13 +90,17 @@ class Sandbox:
         plans: list[ContainerPlan],
         inbox: Inbox,
         show: Show,
-        beside: Beside = lambda _: None,
+        prove: Proof = lambda _: contextlib.nullcontext(),
+        opened: Callable[[], None] = lambda: None,
+        *,
+        early: bool = False,
     ) -> None:
         self._engine = engine
         self._run_id = run_id
         machine = engine.info()
+        self._opening = Opening(inbox, prove, opened, early=early)
+        self._plans = plans
         self._peers = [self._peer(plan, machine, inbox, show) for plan in plans]
-        self._beside = beside
         told = (plan.config.get("orphan_seconds") for plan in plans)
         self._heartbeats = Heartbeats(self._peers, [seconds for seconds in told if seconds])
         self._purposes = sorted({purpose for plan in plans for purpose in plan.volumes})
@@ -115,8 +124,21 @@ class Sandbox:
         """The container with this role, or None when the run has none."""
         return next((peer for peer in self._peers if peer.spec.role == role), None)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known by now that the sandbox is open, or will never be."""
+        return self._opening.is_over
+
+    def wait_open(self) -> None:
+        """Block until the sandbox is open.
+
+        Raises:
+            BakeoffError: why it will never be.
+        """
+        self._opening.wait()
+
     def __enter__(self) -> Sandbox:
-        """Open everything, and wait until each container has answered `started`.
+        """Open everything, and wait until it is open; if early, until the contestant can begin.
 
         Raises:
             BakeoffError: the first of what failed; everything is closed then.
@@ -152,34 +174,30 @@ class Sandbox:
             EngineError: something could not be removed; everything else was.
         """
         with contextlib.ExitStack() as stack:
-            stack.callback(remove_run, self._engine, self._run_id, volumes=not self.keep_volumes)
+            stack.callback(self._remove)
             stack.callback(_together, [peer.close for peer in self._peers])
+            stack.callback(self._opening.close, self._peers)
             stack.callback(self._heartbeats.end)
             self.end()
 
-    def _open(self) -> None:
-        """Open all containers at once; those that wait begin when all others have started.
+    def _remove(self) -> None:
+        remove_run(self._engine, self._run_id, volumes=not self.keep_volumes)
 
-        No other order is needed: whoever connects to another's socket does so when it is asked for
-        something, and no agent is asked for anything before the sandbox is open.
-        """
+    def _open(self) -> None:
         _together(partial(self._create_volume, purpose) for purpose in self._purposes)
-        specs = {peer.spec.role: peer.spec for peer in self._peers}
-        opening = [partial(_open, peer) for peer in self._peers]
-        _all_or_none([*opening, partial(self._beside, specs)], self._give_up)
-        waiting = [peer for peer in self._peers if peer.waits]
-        for peer in waiting:
-            peer.admit()
-        for peer in waiting:
-            peer.wait_started()
+        planned = list(zip(self._peers[:-1], self._plans[:-1], strict=True))
+        self._opening.begin(
+            Order(
+                contestant=self.contestant,
+                held=[peer for peer, plan in planned if plan.awaits_proof],
+                late=[peer for peer, plan in planned if plan.needed_late],
+                others=[p for p, plan in planned if not (plan.awaits_proof or plan.needed_late)],
+            )
+        )
 
     def _create_volume(self, purpose: str) -> None:
         name = volume_name(self._run_id, purpose)
         self._engine.create_volume(name, run_id=self._run_id, size_bytes=volume_bytes(purpose))
-
-    def _give_up(self) -> None:
-        for peer in self._peers:
-            peer.give_up()
 
     def _peer(self, plan: ContainerPlan, machine: EngineInfo, inbox: Inbox, show: Show) -> Peer:
         mounts = tuple(
@@ -200,14 +218,9 @@ class Sandbox:
             **lockdown.sizes(limits()[plan.role], machine),
         )
         return Peer(
-            self._engine, spec, plan.config, inbox, show, plan.files, plan.take, waits=plan.waits
-        )
-
-
-def _open(peer: Peer) -> None:
-    peer.open()
-    if not peer.waits:
-        peer.wait_started()
+            self._engine, spec, plan.config, inbox, show, plan.files,
+            self._opening.taking(plan.take), waits=plan.waits or plan.awaits_proof,
+        )  # fmt: skip
 
 
 def _end(peer: Peer) -> None:
@@ -224,24 +237,6 @@ def _together(actions: Iterable[Callable[[], None]]) -> None:
         done = [pool.submit(action) for action in actions]
     for one in done:
         one.result()
-
-
-def _all_or_none(actions: Sequence[Callable[[], None]], give_up: Callable[[], None]) -> None:
-    """Do all of them at once; when one fails, the others are given up, and then waited for.
-
-    Raises:
-        BakeoffError: what the first of them that failed raised.
-    """
-    with ThreadPoolExecutor(len(actions), thread_name_prefix="opening") as pool:
-        running = [pool.submit(action) for action in actions]
-        try:
-            ended, _ = wait(running, return_when=FIRST_EXCEPTION)
-            for one in running:
-                if one in ended:
-                    one.result()
-        except BaseException:
-            give_up()
-            raise
 
 
 def new_token() -> str:

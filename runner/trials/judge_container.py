@@ -62,7 +62,8 @@ def judge_plan(
     """
     return ContainerPlan(
         ROLE, image, as_config(config), {PURPOSE: (JUDGE_FOLDER, False)},
-        command=COMMAND, data=data, take=judging.take, runtime=runtime,
+        command=COMMAND, data=data, take=judging.take, needed_late=True,
+        runtime=runtime,
     )  # fmt: skip
 
 

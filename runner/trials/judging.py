@@ -50,6 +50,13 @@ class JudgeContainer(Protocol):
             BakeoffError: it cannot be started.
         """
 
+    def wait_started(self) -> None:
+        """Wait until it has started, if it is still being opened.
+
+        Raises:
+            BakeoffError: it did not start.
+        """
+
 
 @dataclass
 class Session:
@@ -115,7 +122,7 @@ class Judging:
         self._hurried_at: float | None = None
 
     def connect(self, container: JudgeContainer) -> None:
-        """Name the judge's container, once it has started."""
+        """Name the judge's container, which may still be opened; a session waits for that."""
         self._container = container
 
     @contextlib.contextmanager
@@ -155,7 +162,7 @@ class Judging:
         session = Session(
             name, token, seed, on_request, on_lost, on_finish, on_estimate, trial=trial
         )
-        self._reopen()
+        self._have_judge()
         with self._lock:
             self._sessions[name] = session
         self._send(ScoreOpen(name, token, mode, seed, list(splits), hidden, cores or ""))
@@ -257,11 +264,15 @@ class Judging:
             session.closed = True
             self._send(ScoreClose(session.name))
 
-    def _reopen(self) -> None:
+    def _have_judge(self) -> None:
         with self._reopening:
-            if self._down and self._container is not None:
+            if self._container is None:
+                return
+            if self._down:
                 self._container.reopen()
                 self._down = False
+            else:
+                self._container.wait_started()
 
     def _send(self, message: Message) -> None:
         if self._container is not None:

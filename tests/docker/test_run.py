@@ -80,7 +80,7 @@ def test_the_result_names_the_budget_that_ended_the_run(finished: Finished) -> N
     assert written == finished.result
 
 
-def test_its_lock_was_proved_before_its_first_turn(finished: Finished) -> None:
+def test_its_lock_was_proved_before_its_model_was_asked(finished: Finished) -> None:
     """In containers like those of agent, trial and judge, every probe of which held."""
     proved = read_containment(finished.run_dir)
     assert proved is not None
@@ -88,7 +88,8 @@ def test_its_lock_was_proved_before_its_first_turn(finished: Finished) -> None:
     assert {one.role for one in proved.findings} == {"agent", "trial", "judge"}
     order = [event.event for event in finished.events]
     assert order.index("containment.proved") < order.index("sandbox.opened")
-    assert order.index("sandbox.opened") < order.index("turn.started")
+    (proved_at,) = [event.at for event in finished.events if event.event == "containment.proved"]
+    assert proved_at < min(record.at for record in finished.usage)
     assert not finished.result.unsafe
 
 

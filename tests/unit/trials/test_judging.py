@@ -45,6 +45,9 @@ class ScriptedJudge:
         if self.fault is not None:
             raise self.fault
 
+    def wait_started(self) -> None:
+        pass
+
     def of(self, kind: type[Message]) -> list[Message]:
         return [message for message in self.told if isinstance(message, kind)]
 
