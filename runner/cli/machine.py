@@ -34,7 +34,7 @@ def doctor(context: typer.Context) -> None:
 
 def prove_lock(
     part: Annotated[
-        Part, typer.Option("--part", help="quick: what each run tries before its first turn.")
+        Part, typer.Option("--part", help="quick: what each run tries at its start.")
     ] = "all",
     roles: Annotated[
         list[str] | None, typer.Option("--role", help="Only this container; may be repeated.")
