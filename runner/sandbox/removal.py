@@ -24,7 +24,7 @@ def remove_run(engine: Engine, run_id: str, *, volumes: bool = True) -> int:
     """
     count = _remove_containers(engine, run_id)
     for network in engine.networks(run_id):  # made for a container that never was
-        engine.remove_network(network)
+        _remove_network(engine, run_id, network)
     present = engine.volumes(run_id) if volumes else []
     for volume in present:
         _remove_volume(engine, run_id, volume.name)
@@ -38,11 +38,21 @@ def _remove_containers(engine: Engine, run_id: str) -> int:
     return len(containers)
 
 
+# A container that a killed runner ordered may be made only now, and hold a network or a volume.
+
+
+def _remove_network(engine: Engine, run_id: str, name: str) -> None:
+    try:
+        engine.remove_network(name)
+    except EngineError:
+        _remove_containers(engine, run_id)
+        engine.remove_network(name)
+
+
 def _remove_volume(engine: Engine, run_id: str, name: str) -> None:
     try:
         engine.remove_volume(name)
     except EngineError:
-        # The engine may only now have made a container that a killed runner ordered.
         if not _remove_containers(engine, run_id):
             _empty(engine, run_id, name)
         engine.remove_volume(name)

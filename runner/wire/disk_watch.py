@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from disk_use import NAMES_PER_FILE, DiskBound, DiskUse, measure
 
 LOOK_SECONDS = 0.5
-WALK_SECONDS = 3.0  # from one walk to the next, when little happens
+WALK_SECONDS = 10.0  # from one walk to the next, when little happens
 WALKS_SHARE = 20.0  # a walk comes after at least so many times the seconds that the last one took
 LEAST_STEP = DiskBound(max_bytes=32 << 20, max_files=2_000)  # lost between two walks
 # Who begins over the bound may still write this share of it, so that there is room to clear up.

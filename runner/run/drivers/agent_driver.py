@@ -280,6 +280,7 @@ class AgentDriver:
         turn = self._turns.turn(name, self._own_prompt_values(), resume=resume)
         until = self._run_end.turns_until if self._run_end else math.inf
         self._turn = _Turn(alive_at=self._clock.now(), until=until)
+        self._disk.turn_begins()
         began = self._peer.send(TurnStart(self._clock.count_turn(), turn.argv, turn.env))
         self._journal_spent("turn.started", prompt=name)
         if began:

@@ -53,11 +53,14 @@ class DiskPolicy:
         self._count += 1
         self._journal.write(EXCEEDED, **asdict(self._last))
 
+    def turn_begins(self) -> None:
+        """A turn begins; the one before may have been lost without an end."""
+        self._told_now = False
+
     def turn_ended(self) -> None:
-        """A turn has ended: within the bound, unless `exceeded` was called since the last one."""
+        """A turn has ended: within the bound, unless `exceeded` was called since it began."""
         if not self._told_now:
             self._last, self._count = None, 0
-        self._told_now = False
 
     def gave_up(self) -> GaveUp | None:
         """Why the run should be suspended, or None."""

@@ -87,6 +87,17 @@ def test_a_turn_within_the_bound_begins_the_count_again(rig: AgentRig) -> None:
     assert rig.driver.gave_up() is None
 
 
+def test_a_lost_turn_leaves_nothing_to_the_next_one(rig: AgentRig) -> None:
+    """Its container died over the bound, before the turn could end; the next one kept to it."""
+    rig.driver.handle_message(exceeded())
+    rig.driver.container_died()
+    rig.driver.container_restarted()
+    rig.tick_after(200)
+    assert "9000 MB" in rig.prompt()
+    ends(rig, over=False)
+    assert "MB" not in rig.prompt()
+
+
 def test_a_resumed_run_is_told_of_the_turn_before(rig: AgentRig, run_dir: RunDir) -> None:
     """And has all its turns again in which to clear up."""
     ends(rig, over=True)

@@ -6,6 +6,7 @@ import queue
 from pathlib import Path
 
 import disk_watch
+import pytest
 from disk_use import DiskBound, DiskUse
 from disk_watch import (
     LEAST_STEP,
@@ -85,8 +86,11 @@ def watch_of(place: Path) -> tuple[DiskWatch, queue.Queue[DiskUse]]:
     return DiskWatch([str(place)], DiskBound(1 << 20, 100), told.put), told
 
 
-def test_a_folder_that_grows_is_told_of_once(tmp_path: Path) -> None:
+def test_a_folder_that_grows_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the thread that watches, and again only after the next `arm`."""
+    monkeypatch.setattr(disk_watch, "WALK_SECONDS", 0.2)
     watch, told = watch_of(tmp_path)
     watch.arm()
     (tmp_path / "large").write_bytes(bytes(2 << 20))
