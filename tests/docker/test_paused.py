@@ -32,7 +32,7 @@ BUSY = 3.0  # how much slower a busy machine is
 HOURS = 30 / 3600  # a busy machine takes half of it until the first trial
 LINE = "x" * 1000
 AT_ONCE_SECONDS = 1.0
-IN_USE_SINCE = {"agent": "trial.started", "gateway": "turn.started", "judge": "trial.started"}
+IN_USE_SINCE = {"agent": "trial.started", "gateway": "sandbox.opened", "judge": "trial.started"}
 
 Act = Callable[[docker.APIClient, str], None]
 
