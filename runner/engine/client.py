@@ -264,9 +264,13 @@ class Engine(ImageStore, NetworkStore, FileStore):
             try:
                 self._unpaused(container, remove)
             except docker.errors.APIError as error:
-                if self._kind == "podman" and self.wait_exit(container, STOP_GRACE_SECONDS):
-                    remove(container)  # it refuses one that is ending at this moment
-                elif error.status_code != requests.codes.conflict:
+                is_going = error.status_code == requests.codes.conflict
+                may_end = self._kind == "podman" or not is_going
+                # Podman refuses one that is ending at this moment, and Docker's engine one that it
+                # killed while gVisor had it paused.
+                if may_end and self.wait_exit(container, STOP_GRACE_SECONDS):
+                    remove(container)
+                elif not is_going:
                     raise
                 else:
                     return
