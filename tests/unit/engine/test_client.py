@@ -11,7 +11,9 @@ import pytest
 import requests
 from docker.errors import APIError
 
+from runner.engine import client
 from runner.engine.client import Engine
+from runner.engine.containers import EngineKind
 from runner.errors import EngineError
 
 
@@ -99,11 +101,17 @@ def test_killing_what_has_ended_is_no_error_whatever_the_engine_answers() -> Non
         engine_on(EndingApi("running")).kill("c")
 
 
-def test_what_is_ending_on_podman_is_removed_once_it_has_ended() -> None:
-    """It refuses to remove a container at that moment; Docker's engine does not."""
+@pytest.mark.parametrize("kind", ["docker", "podman"])
+def test_what_is_ending_is_removed_once_it_has_ended(kind: EngineKind) -> None:
+    """Podman refuses it at that moment, and Docker's engine where gVisor had it paused."""
     api = EndingApi("exited")
-    client = cast("docker.DockerClient", SimpleNamespace(api=api))
-    Engine(client, kind="podman").remove("c")
+    asked = cast("docker.DockerClient", SimpleNamespace(api=api))
+    Engine(asked, kind=kind).remove("c")
     assert api.asked == ["remove", "remove"]
+
+
+def test_what_does_not_end_is_not_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's refusal is told as it is."""
+    monkeypatch.setattr(client, "STOP_GRACE_SECONDS", 0.05)
     with pytest.raises(EngineError, match="removing container c: the engine refused"):
-        engine_on(EndingApi("exited")).remove("c")
+        engine_on(EndingApi("running")).remove("c")
