@@ -70,8 +70,8 @@ def proving(
     Args:
         engine: where they run.
         boxes: role → a container of the run, exactly as it will be opened.
-        part: `quick`: what takes no second, for the time before a run's first turn; `all`: bombs
-            and slow probes too.
+        part: `quick`: what takes no second, for the start of a run; `all`: bombs and slow probes
+            too.
 
     Raises:
         EngineError: the engine refused.
@@ -109,13 +109,20 @@ def _removed_at_the_end(around_it: _Surroundings, pool: ThreadPoolExecutor) -> I
     """Remove, at once, what containers left to be removed later.
 
     Raises:
-        EngineError: something could not be removed.
+        EngineError: something could not be removed, and nothing else had gone wrong.
     """
+    error: BaseException | None = None
     try:
         yield
+    except BaseException as raised:
+        error = raised
+        raise
     finally:
-        for removed in [pool.submit(remove) for remove in around_it.removals]:
-            removed.result()
+        removals = [pool.submit(remove) for remove in around_it.removals]
+        wait(removals)
+        if error is None:
+            for removal in removals:
+                removal.result()
 
 
 def _surroundings(engine: Engine, part: Part, pool: ThreadPoolExecutor) -> _Surroundings:

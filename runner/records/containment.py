@@ -42,7 +42,7 @@ class Containment(Record):
 
     Args:
         proved_at: when it ended.
-        part: which probes were run before the first turn.
+        part: which probes were run at the start.
         key: the hash of all that the proof depends on: images, configurations, engine, kernel and
             boot of its machine. A slow proof holds for every run with the same key.
         images: role → the image by its content.

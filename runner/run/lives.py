@@ -41,6 +41,7 @@ from runner.sandbox.sandbox import Sandbox, new_token
 from runner.trials.judging import Judging
 
 OPENED = "sandbox.opened"
+PROOF = "containment."  # of the events about it
 
 
 def see_through(context: RunContext, before: Spent, prove: Prove = prove_lock) -> RunResult:
@@ -123,13 +124,14 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, prove: Proof)
     context.journal.write("run.resumed" if context.resumed else "run.started", **_facts(context))
 
     def opened() -> None:
-        context.journal.write(OPENED)
-        sandbox.keep_volumes = True  # until everything is collected
+        try:
+            context.journal.write(OPENED)
+        finally:
+            sandbox.keep_volumes = was_opened(context.journal)  # until everything is collected
 
-    new_agent = context.spec.kind == "agent" and not context.resumed
     sandbox = Sandbox(
         context.engine, context.spec.run_id, container_plans(context), context.inbox, context.show,
-        prove, opened, early=new_agent,
+        prove, opened, early=begins_early(context),
     )  # fmt: skip
     sandbox.keep_volumes = context.resumed
     with sandbox:
@@ -145,9 +147,10 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, prove: Proof)
         try:
             ending = loop.run()
         except SuspendedError:
-            sandbox.wait_open()
-            sandbox.end()
-            loop.drain()
+            if not sandbox.is_opening:  # else nothing of it is kept
+                sandbox.wait_open()
+                sandbox.end()
+                loop.drain()
             raise
         sandbox.wait_open()
         sandbox.end()
@@ -161,8 +164,8 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, prove: Proof)
 
 
 def _wish_once_open(sandbox: Sandbox, wishes: Wishes) -> Wish | None:
-    """What a person wants of the run; a moment later while its sandbox opens."""
-    return wishes() if sandbox.is_open else None
+    """What a person wants of the run, once its sandbox is open."""
+    return None if sandbox.is_opening else wishes()
 
 
 def _suspended(context: RunContext, suspended: SuspendedError) -> SuspendedError:
@@ -190,8 +193,18 @@ def journal_finish(context: RunContext, ending: Ending) -> None:
 
 
 def was_opened(journal: Journal) -> bool:
-    """Whether the contestant has its repository and may have worked."""
+    """Whether the contestant may have worked: its lock was proved, and its model could answer."""
     return any(event.event == OPENED for event in journal.events())
+
+
+def begins_early(context: RunContext) -> bool:
+    """Whether the contestant may begin before the lock is proved: it has written nothing yet.
+
+    A runner that is killed right after the proof may leave a run that was never open, and in which
+    the contestant worked for a moment.
+    """
+    proved = any(event.event.startswith(PROOF) for event in context.journal.events())
+    return context.spec.kind == "agent" and not context.resumed and not proved
 
 
 def _facts(context: RunContext) -> dict[str, Any]:

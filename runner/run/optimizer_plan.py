@@ -44,7 +44,7 @@ def optimizer_plan(context: RunContext) -> ContainerPlan:
         volumes["gateway"] = ("/run/gateway", True)
     return ContainerPlan(
         "optimizer", context.image("optimizer"), as_config(config), volumes,
-        waits=True, runtime=context.spec.runtime,
+        runtime=context.spec.runtime,
     )  # fmt: skip
 
 

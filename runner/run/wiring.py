@@ -48,7 +48,7 @@ def build_loop(
     collector: Collector,
     wish: Callable[[], Wish | None],
 ) -> RunLoop:
-    """The loop of a run whose sandbox is open."""
+    """The loop of a run whose contestant can begin."""
     contestant = sandbox.contestant
     parts = [peer for peer in sandbox.peers if peer is not sandbox.judge]
     context.judging.connect(sandbox.judge)

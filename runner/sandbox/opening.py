@@ -1,8 +1,9 @@
 """Opens a run's containers at once, and has the lock proved meanwhile.
 
-Invariant: a container whose plan says that it awaits the proof is told nothing, and above all no
-key, before the lock is proved. An early opening lets the contestant begin before that, because its
-program, an agent's CLI, takes longest to start: its model gives no answer until then.
+Invariant: a container that awaits the proof gets no `start`, and so no key, before the lock is
+proved. Nor does the contestant, unless the opening is early: that is for a contestant which has
+written nothing yet, so that its program, an agent's CLI, starts while the lock is proved. Its model
+gives no answer until then.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Proof = Callable[[Mapping[str, ContainerSpec]], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class NotOpened:
-    """The sandbox could not be opened, after the contestant has begun in it."""
+    """The sandbox could not be opened; the contestant may have begun in it already."""
 
     error: BaseException
 
@@ -45,8 +46,8 @@ class Order:
         contestant: where the contestant works.
         others: opened beside it.
         held: opened beside it, and told to begin once the lock is proved.
-        late: opened beside it as well, unless the opening is early: then at the first word of the
-            contestant or of the gateway.
+        late: opened beside it as well, unless the opening is early: then at the first word of any
+            container.
     """
 
     contestant: Peer
@@ -122,8 +123,7 @@ class Opening:
         """Open nothing any more, and wait until nothing is being opened."""
         with self._lock:
             self._late = []
-        if not self.is_over:
-            self._give_up(peers)
+        self._give_up(peers)
         self._threads.shutdown()
 
     def _prove(self, specs: Mapping[str, ContainerSpec]) -> None:
@@ -146,15 +146,15 @@ class Opening:
             *(partial(self._open_held, peer) for peer in order.held),
             self._proof.result,
         ]
+        refuse = partial(self._refuse, order.peers)
         try:
-            _all_or_none(actions, partial(self._give_up, order.peers))
+            _all_or_none(actions, refuse)
             _admit(order.held)
-            if order.contestant.waits:
+            if not self._early:
                 _admit([order.contestant])
             self._opened()
         except BaseException as error:  # noqa: BLE001 - whoever waits for the sandbox raises it
-            self._whole.set_exception(error)
-            self._inbox.put(NotOpened(error))
+            refuse(error)
         else:
             self._whole.set_result(None)
 
@@ -162,9 +162,8 @@ class Opening:
         contestant.open()
         if self._early:
             self._made.set_result(None)
-        if not contestant.waits:
             contestant.wait_started()
-        self._begun.set_result(None)
+            self._begun.set_result(None)
 
     def _open_held(self, peer: Peer) -> None:
         self._made.result()
@@ -178,10 +177,19 @@ class Opening:
         return take is not None and take(message)
 
     def _open_late(self, peers: Sequence[Peer]) -> None:
-        try:
-            _all_or_none([partial(_open, peer) for peer in peers], partial(self._give_up, peers))
-        except BaseException as error:  # noqa: BLE001 - the run's loop raises it
+        def refuse(error: BaseException) -> None:
             self._inbox.put(NotOpened(error))
+            self._give_up(peers)
+
+        with contextlib.suppress(Exception):  # the run's loop raises it
+            _all_or_none([partial(_open, peer) for peer in peers], refuse)
+
+    def _refuse(self, peers: Sequence[Peer], error: BaseException) -> None:
+        """Tell why the sandbox will not be open, before others are given up and fail as well."""
+        with contextlib.suppress(InvalidStateError):  # the first error counts
+            self._whole.set_exception(error)
+            self._inbox.put(NotOpened(error))
+        self._give_up(peers)
 
     def _give_up(self, peers: Sequence[Peer]) -> None:
         unwanted = SandboxError("opening the sandbox: it is not wanted any more")
@@ -203,8 +211,10 @@ def _admit(peers: Sequence[Peer]) -> None:
         peer.wait_started()
 
 
-def _all_or_none(actions: Sequence[Callable[[], None]], give_up: Callable[[], None]) -> None:
-    """Do all of them at once; when one fails, the others are given up, and then waited for.
+def _all_or_none(
+    actions: Sequence[Callable[[], None]], refuse: Callable[[BaseException], None]
+) -> None:
+    """Do all of them at once; when one fails, `refuse` gives the others up, and they are awaited.
 
     Raises:
         BakeoffError: what the first of them that failed raised.
@@ -216,6 +226,6 @@ def _all_or_none(actions: Sequence[Callable[[], None]], give_up: Callable[[], No
             for one in running:
                 if one in ended:
                     one.result()
-        except BaseException:
-            give_up()
+        except BaseException as error:
+            refuse(error)
             raise

@@ -96,7 +96,6 @@ class Peer:
         waits: bool = False,
     ) -> None:
         self.spec = spec
-        self.waits = waits
         self.container = ""
         self._engine = engine
         self._start_line = _start_lines(config)
@@ -172,6 +171,10 @@ class Peer:
                 f"starting {self.spec.name}: {what}; its last lines: {self.last_lines()}",
                 hint="`bakeoff --verbose` prints all that the containers say",
             )
+
+    def has_news(self, within_seconds: float) -> bool:
+        """Whether by then it has started or ended, or is not wanted."""
+        return self._news.wait(within_seconds)
 
     def admit(self) -> None:
         """Let a container that waits begin: its `ready` is answered, now or when it comes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from runner.build.images import image_tag
 from runner.engine import one_off
 from runner.engine.client import Engine
@@ -50,12 +52,15 @@ def _remove_network(engine: Engine, run_id: str, name: str) -> None:
 
 
 def _remove_volume(engine: Engine, run_id: str, name: str) -> None:
-    try:
-        engine.remove_volume(name)
-    except EngineError:
-        if not _remove_containers(engine, run_id):
-            _empty(engine, run_id, name)
-        engine.remove_volume(name)
+    clearing = (partial(_remove_containers, engine, run_id), partial(_empty, engine, run_id, name))
+    for clear in clearing:
+        try:
+            engine.remove_volume(name)
+        except EngineError:
+            clear()
+        else:
+            return
+    engine.remove_volume(name)
 
 
 def _empty(engine: Engine, run_id: str, volume: str) -> None:

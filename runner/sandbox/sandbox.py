@@ -45,9 +45,9 @@ class ContainerPlan:
         data: a volume that outlives the run → the path inside, where it is read-only.
         writable_data: likewise, but writable.
         take: takes messages of the container past the run's inbox, as `Peer` says.
-        waits: it works as soon as it is told to, so it is told once everything else is open.
-        awaits_proof: it is told nothing before the lock is proved.
-        needed_late: nobody needs it before the contestant or its model has said something.
+        awaits_proof: it gets no `start` before the lock is proved; nor does the contestant, unless
+            the sandbox opens early.
+        needed_late: nobody needs it before another container has said something.
         runtime: what makes the container; None for the engine's own.
     """
 
@@ -61,7 +61,6 @@ class ContainerPlan:
     data: Mapping[str, str] = field(default_factory=dict)
     writable_data: Mapping[str, str] = field(default_factory=dict)
     take: Take | None = None
-    waits: bool = False
     awaits_proof: bool = False
     needed_late: bool = False
     runtime: str | None = None
@@ -79,8 +78,9 @@ class Sandbox:
         prove: is entered with role → container while they open, as `Opening` says; what it raises
             closes the sandbox.
         opened: is called when the sandbox is open, in some thread.
-        early: the context is entered as soon as the contestant can begin, and the lock is proved
-            meanwhile. What goes wrong with that comes into the inbox, as `NotOpened`.
+        early: the contestant has written nothing yet, so the context is entered as soon as it can
+            begin, and the lock is proved meanwhile. What goes wrong with that comes into the inbox,
+            as `NotOpened`.
     """
 
     def __init__(
@@ -100,7 +100,11 @@ class Sandbox:
         machine = engine.info()
         self._opening = Opening(inbox, prove, opened, early=early)
         self._plans = plans
-        self._peers = [self._peer(plan, machine, inbox, show) for plan in plans]
+        waiting = [plan.awaits_proof for plan in plans[:-1]] + [not early]
+        self._peers = [
+            self._peer(plan, machine, inbox, show, waits=waits)
+            for plan, waits in zip(plans, waiting, strict=True)
+        ]
         told = (plan.config.get("orphan_seconds") for plan in plans)
         self._heartbeats = Heartbeats(self._peers, [seconds for seconds in told if seconds])
         self._purposes = sorted({purpose for plan in plans for purpose in plan.volumes})
@@ -125,9 +129,9 @@ class Sandbox:
         return next((peer for peer in self._peers if peer.spec.role == role), None)
 
     @property
-    def is_open(self) -> bool:
-        """Whether it is known by now that the sandbox is open, or will never be."""
-        return self._opening.is_over
+    def is_opening(self) -> bool:
+        """Whether it is not known yet that the sandbox is open, or will never be."""
+        return not self._opening.is_over
 
     def wait_open(self) -> None:
         """Block until the sandbox is open.
@@ -199,7 +203,9 @@ class Sandbox:
         name = volume_name(self._run_id, purpose)
         self._engine.create_volume(name, run_id=self._run_id, size_bytes=volume_bytes(purpose))
 
-    def _peer(self, plan: ContainerPlan, machine: EngineInfo, inbox: Inbox, show: Show) -> Peer:
+    def _peer(
+        self, plan: ContainerPlan, machine: EngineInfo, inbox: Inbox, show: Show, *, waits: bool
+    ) -> Peer:
         mounts = tuple(
             Mount(volume_name(self._run_id, purpose), path, read_only)
             for purpose, (path, read_only) in plan.volumes.items()
@@ -219,7 +225,7 @@ class Sandbox:
         )
         return Peer(
             self._engine, spec, plan.config, inbox, show, plan.files,
-            self._opening.taking(plan.take), waits=plan.waits or plan.awaits_proof,
+            self._opening.taking(plan.take), waits=waits,
         )  # fmt: skip
 
 

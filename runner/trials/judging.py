@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from runner.errors import SandboxError
 from runner.timing.instants import Instant
 from runner.wire.judge_terms import SCORER_DIED
 from runner.wire.messages import (
@@ -50,8 +51,11 @@ class JudgeContainer(Protocol):
             BakeoffError: it cannot be started.
         """
 
+    def has_news(self, within_seconds: float) -> bool:
+        """Whether it has started or ended by then; it may still be opened."""
+
     def wait_started(self) -> None:
-        """Wait until it has started, if it is still being opened.
+        """Wait until it has started.
 
         Raises:
             BakeoffError: it did not start.
@@ -271,8 +275,11 @@ class Judging:
             if self._down:
                 self._container.reopen()
                 self._down = False
-            else:
-                self._container.wait_started()
+                return
+            while not self._container.has_news(POLL_SECONDS):
+                if self._hurried_at is not None:
+                    raise SandboxError("opening the judge: the run ends")
+            self._container.wait_started()
 
     def _send(self, message: Message) -> None:
         if self._container is not None:

@@ -135,7 +135,6 @@ def sandbox_on(
     prove: Proof = lambda _: contextlib.nullcontext(),
     opened: Callable[[], None] = lambda: None,
     *,
-    waits: str = "",
     early: bool = False,
 ) -> Sandbox:
     """A sandbox in which the gateway and the agent are told this config, and the others none.
@@ -146,7 +145,7 @@ def sandbox_on(
     plans = [
         ContainerPlan(
             role, "image", told.get(role, {}), {},
-            waits=role == waits, awaits_proof=role == "gateway", needed_late=role == "judge",
+            awaits_proof=role == "gateway", needed_late=role == "judge",
         )
         for role in ROLES
     ]  # fmt: skip

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from runner.engine.containers import ContainerSpec
-from runner.errors import LockError, SandboxError
+from runner.errors import HostError, LockError, SandboxError
 from runner.sandbox.opening import NotOpened, Proof
-from runner.sandbox.peer import Inbox, MessageReceived
+from runner.sandbox.peer import ContainerExited, Inbox, MessageReceived
 from runner.wire.messages import Start
 from tests.unit.sandbox.scripted_engine import (
     ROLES,
@@ -121,8 +121,8 @@ def test_a_failed_proof_refuses_the_sandbox(engine: ScriptedEngine) -> None:
     assert opened == []
 
 
-def test_a_container_that_waits_is_told_last(engine: ScriptedEngine) -> None:
-    """Until all else has started and the lock is proved, it hears nothing."""
+def test_the_contestant_is_told_last(engine: ScriptedEngine) -> None:
+    """Until all else has started and the lock is proved, it hears nothing: it may have a past."""
     heard: list[bool] = []
 
     def listen(_specs: Specs) -> None:
@@ -130,7 +130,7 @@ def test_a_container_that_waits_is_told_last(engine: ScriptedEngine) -> None:
             time.sleep(0.001)
         heard.append(not is_silent(engine, "agent"))
 
-    with sandbox_on(engine, prove=proof_that(listen), waits="agent"):
+    with sandbox_on(engine, prove=proof_that(listen)):
         assert container(engine, "agent").heard() == Start({})
         assert heard == [False]
 
@@ -144,7 +144,7 @@ def test_an_early_contestant_begins_before_the_proof_is_through(engine: Scripted
         while "gateway" not in {one.role for one in engine.containers_by_name.values()}:
             time.sleep(0.001)
         assert is_silent(engine, "gateway")
-        assert not sandbox.is_open
+        assert sandbox.is_opening
         proof.may_end.set()
         sandbox.wait_open()
         assert container(engine, "gateway").heard() == Start({})
@@ -182,6 +182,56 @@ def test_an_early_sandbox_says_that_it_was_refused(engine: ScriptedEngine) -> No
             sandbox.wait_open()
     assert opened == []
     assert set(order(engine, "remove")) == set(ROLES)
+
+
+def test_what_fails_last_is_told_as_well(engine: ScriptedEngine) -> None:
+    """What `opened` raises, a full disk say, is why the sandbox was not open."""
+    inbox: Inbox = queue.Queue()
+
+    def opened() -> None:
+        raise HostError("writing events.jsonl: no space left")
+
+    with sandbox_on(engine, inbox, opened=opened, early=True) as sandbox:
+        with pytest.raises(HostError, match="no space left"):
+            sandbox.wait_open()
+        assert isinstance(inbox.get(timeout=SOON), NotOpened)
+
+
+def test_the_cause_is_told_before_others_are_given_up(engine: ScriptedEngine) -> None:
+    """The loop of a run that began early acts on the first word that it gets."""
+    proof, inbox = HeldProof(), queue.Queue[object]()
+    engine.broken = {"rehearsal"}
+    engine.starting = lambda role: role != "rehearsal" or proof.began.wait(SOON)
+    with sandbox_on(engine, inbox, prove=proof, early=True) as sandbox:
+        told = [inbox.get(timeout=SOON) for _ in range(2)]
+        assert [type(one) for one in told] in (
+            [ContainerExited, NotOpened], [NotOpened, ContainerExited],
+        )  # fmt: skip
+        assert not sandbox.is_opening, "before the proof is through"
+        proof.may_end.set()
+        with pytest.raises(SandboxError, match="bakeoff-x-rehearsal: it ended"):
+            sandbox.wait_open()
+
+
+def test_a_sandbox_that_closes_gives_up_what_is_opened_late(engine: ScriptedEngine) -> None:
+    """The judge, which would take long, is not waited for."""
+    closing = threading.Event()
+    engine.starting = lambda role: role != "judge" or closing.wait(SOON)
+    began = time.monotonic()
+    with sandbox_on(engine, early=True) as sandbox:
+        sandbox.wait_open()
+        container(engine, "agent").speaks()
+        while "bakeoff-x-judge" not in engine.containers_by_name:
+            time.sleep(0.001)
+        give_up = sandbox.judge.give_up
+
+        def noted() -> None:
+            give_up()
+            closing.set()
+
+        sandbox.judge.give_up = noted  # type: ignore[method-assign]
+    assert time.monotonic() - began < SOON
+    assert "judge" in order(engine, "remove")
 
 
 def test_an_early_contestant_that_does_not_start_closes_the_sandbox(

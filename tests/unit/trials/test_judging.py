@@ -30,6 +30,8 @@ class ScriptedJudge:
         self.told: list[Message] = []
         self.answers: Callable[[Message], list[Message]] = lambda _: []
         self.reopened = 0
+        self.is_open = threading.Event()
+        self.is_open.set()
         self.fault: SandboxError | None = None
         self._judging = judging
         judging.connect(self)
@@ -44,6 +46,9 @@ class ScriptedJudge:
         self.reopened += 1
         if self.fault is not None:
             raise self.fault
+
+    def has_news(self, within_seconds: float) -> bool:
+        return self.is_open.wait(within_seconds)
 
     def wait_started(self) -> None:
         pass
@@ -117,6 +122,35 @@ def test_the_log_is_closed_before_the_judge_sends_a_row(
         judging.take(requested(session, 3.0))
         assert order == ["closed", "begun"]
         assert times(session) == [2.0]
+
+
+def test_a_session_waits_for_a_judge_that_opens_late(
+    judging: Judging, judge: ScriptedJudge
+) -> None:
+    """Nothing is told to it before it has started."""
+    judge.is_open.clear()
+    told: list[int] = []
+
+    def begin() -> None:
+        with judging.session():
+            told.append(len(judge.of(ScoreOpen)))
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join(0.2)
+    assert (thread.is_alive(), judge.told) == (True, [])
+    judge.is_open.set()
+    thread.join(SOON)
+    assert told == [1]
+
+
+def test_a_run_that_ends_waits_for_no_judge(judging: Judging, judge: ScriptedJudge) -> None:
+    """A trial of it has no session then."""
+    judge.is_open.clear()
+    judging.hurry()
+    with pytest.raises(SandboxError, match="the run ends"), judging.session():
+        pass
+    assert judge.told == []
 
 
 def test_a_score_may_come_after_the_trial_has_ended(judging: Judging, judge: ScriptedJudge) -> None:
