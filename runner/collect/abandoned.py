@@ -70,6 +70,7 @@ def _pack_and_collect(
     peer = Sandbox(engine, run_id, [plan], inbox, lambda *_: None).contestant
     problems = []
     try:
+        peer.admit()
         peer.open()
         try:
             peer.wait_started()

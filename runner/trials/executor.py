@@ -29,7 +29,7 @@ from runner.spec import RunSpec
 from runner.timing.instants import Instant
 from runner.trials.estimates import step_of
 from runner.trials.events import Watch
-from runner.trials.judging import Judging, Session
+from runner.trials.judging import JudgeAbandonedError, Judging, Session
 from runner.trials.lease import DeviceLease, Held, Holder, LeaseAbandonedError, still_trains
 from runner.trials.orders.order import TrialOrder
 from runner.trials.outcome import Overrun, Seen, record_fields, starved
@@ -112,6 +112,9 @@ class Executor:
             fields, waited = self._lease.use(self._abandon, holder, watch, measured)
         except LeaseAbandonedError:
             reason = "the run ended before its device was free"
+            return self._record(order, status="killed", reason=reason)
+        except JudgeAbandonedError:
+            reason = "the run ended before the judge was open"
             return self._record(order, status="killed", reason=reason)
         record = self._record(order, lease_wait_seconds=round(waited, 3), **fields)
         return verdicts.added(record, order.train_py, self._pristine(order))

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from runner.errors import SandboxError
 from runner.timing.instants import Instant
 from runner.wire.judge_terms import SCORER_DIED
 from runner.wire.messages import (
@@ -36,6 +35,10 @@ SEEDS = 2**31
 FINAL = "final"
 
 OnEstimate = Callable[[ScoreEstimated], None]
+
+
+class JudgeAbandonedError(Exception):
+    """The run ended while a trial still waited for the judge to open."""
 
 
 class JudgeContainer(Protocol):
@@ -160,6 +163,7 @@ class Judging:
 
         Raises:
             BakeoffError: the judge ended, and cannot be started again.
+            JudgeAbandonedError: the run ends, and the judge has not opened yet.
         """
         seed = secrets.randbelow(SEEDS)
         name, token = f"s-{secrets.token_hex(8)}", secrets.token_urlsafe(24)
@@ -278,7 +282,7 @@ class Judging:
                 return
             while not self._container.has_news(POLL_SECONDS):
                 if self._hurried_at is not None:
-                    raise SandboxError("opening the judge: the run ends")
+                    raise JudgeAbandonedError
             self._container.wait_started()
 
     def _send(self, message: Message) -> None:

@@ -16,8 +16,10 @@ import pytest
 from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
+from runner.trials.judging import Judging
 from runner.trials.orders.order import TrialOrder
 from runner.wire.judge_terms import JUDGE_FOLDER
+from runner.wire.messages import Message
 
 from .trial_rig import FOREVER, SCORED, TrialRig, scored
 
@@ -151,6 +153,42 @@ def test_a_trial_that_waits_for_its_device_ends_with_its_run(
     assert (record.status, record.started_at) == ("killed", "")
     assert "before its device was free" in record.reason
     assert not second.started.is_set()
+
+
+class OpeningJudge:
+    """A judge's container that is still being opened."""
+
+    def __init__(self) -> None:
+        self.is_awaited = threading.Event()
+
+    def send(self, message: Message) -> bool:
+        raise AssertionError(f"it was sent {message}")
+
+    def reopen(self) -> None:
+        raise AssertionError("it is opened already")
+
+    def has_news(self, within_seconds: float) -> bool:
+        self.is_awaited.set()
+        time.sleep(within_seconds)
+        return False
+
+    def wait_started(self) -> None:
+        raise AssertionError("it has no news")
+
+
+def test_a_trial_that_waits_for_the_judge_ends_with_its_run(rig: TrialRig) -> None:
+    """It is recorded as killed, unstarted, and breaks no run."""
+    judging, judge = Judging(), OpeningJudge()
+    judging.connect(judge)
+    executor = rig.executor(judging=judging)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(rig.run, SCORED, executor)
+        assert judge.is_awaited.wait(30)
+        executor.abandon()
+        record = waiting.result(30)
+    assert (record.status, record.started_at) == ("killed", "")
+    assert "before the judge was open" in record.reason
+    assert not rig.started.is_set()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -21,6 +21,7 @@ from runner.records.schema import TrialRecord
 from runner.timing.findings import Allowances
 from runner.trials.events import Watch
 from runner.trials.executor import Executor
+from runner.trials.judging import Judging
 from runner.trials.lease import DeviceLease
 from runner.trials.orders.order import TrialOrder
 from runner.trials.terms import CONTESTANT, Terms
@@ -116,6 +117,7 @@ class TrialRig:
         retry_disturbed: bool = False,
         data_volume: str = "",
         estimate_at: tuple[float, ...] = (),
+        judging: Judging | None = None,
         **limit: Any,
     ) -> Executor:
         """An executor; `limit` are fields of the trial's limits, and `memory_bytes` and `cpus`.
@@ -123,7 +125,7 @@ class TrialRig:
         `limit_seconds` is how long a trial may take until it asks for its score, and its scoring
         may take as long as what this is above `train_seconds`. Its trials mount `data_volume`, if
         there is one, in the place of the judge's own training data. They are told to be estimated
-        at `estimate_at`.
+        at `estimate_at`. Another judge than the rig's may be given.
         """
         limit.setdefault("memory_bytes", MEMORY_BYTES)
         beyond = limit_seconds - train_seconds
@@ -135,7 +137,8 @@ class TrialRig:
             trainer = replace(trainer, data_volume=data_volume)
         spec = spec_of(self.run_id, train_seconds, retry_disturbed=retry_disturbed)
         lease = DeviceLease("test", self.device, self.folder / "leases")
-        return Executor(self.engine, spec, self.run_dir, trainer, lease, self.judging)
+        judging = judging or self.judging
+        return Executor(self.engine, spec, self.run_dir, trainer, lease, judging)
 
     def order(self, train_py: str, terms: Terms = CONTESTANT) -> TrialOrder:
         self._number += 1

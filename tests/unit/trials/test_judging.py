@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from runner.errors import SandboxError
-from runner.trials.judging import MAX_ESTIMATES, Judging, Session
+from runner.trials.judging import MAX_ESTIMATES, JudgeAbandonedError, Judging, Session
 from runner.wire.messages import (
     Message,
     Problem,
@@ -148,7 +148,7 @@ def test_a_run_that_ends_waits_for_no_judge(judging: Judging, judge: ScriptedJud
     """A trial of it has no session then."""
     judge.is_open.clear()
     judging.hurry()
-    with pytest.raises(SandboxError, match="the run ends"), judging.session():
+    with pytest.raises(JudgeAbandonedError), judging.session():
         pass
     assert judge.told == []
 
