@@ -16,6 +16,7 @@ and four more for ends that are no errors here: budget, agent, provider and disk
 
 Some exceptions are not in the tree, because their callers catch them and no command ends by them:
 `LeaseAbandonedError` and `LeaseLostError` (a trial stops waiting for its device, or has lost it),
+`JudgeAbandonedError` (a trial stops waiting for the judge),
 `UnreadableError` (a train.py is no Python), `ArchiveError` (a tar stream is odd) and those of
 `runner/wire/`, which is copied into images that do not have this file.
 """
