@@ -188,7 +188,6 @@ def test_a_trial_that_waits_for_the_judge_ends_with_its_run(rig: TrialRig) -> No
         record = waiting.result(30)
     assert (record.status, record.started_at) == ("killed", "")
     assert "before the judge was open" in record.reason
-    assert not rig.started.is_set()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
