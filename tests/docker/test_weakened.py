@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -170,6 +173,28 @@ def test_a_weakened_rule_is_noticed(name: str, noticed: Mapping[str, set[str]]) 
     _, _, probe = WEAKENED[name]
     assert probe in noticed[name]
     assert probe not in noticed[""]
+
+
+def test_a_copy_out_of_a_container_weakens_nothing(engine: Engine, box: ContainerSpec) -> None:
+    """During a `docker cp` older engines mount each volume twice; all that held still holds."""
+    told = parameters(box, "quick")
+    waiting = ["sh", "-c", 'read -r go; exec "$@"', "sh", *argv(told)]
+    spec = replace(box, name=f"{box.name}-copied", entrypoint=waiting)
+    with contextlib.ExitStack() as made:
+        container = engine.create(spec)
+        made.callback(engine.remove, container)
+        channel = engine.attach(container)
+        made.callback(channel.close)
+        engine.start(container)
+        copy = engine.get_archive(container, "/usr")  # more than pipes hold: it stands still
+        made.callback(copy.close)
+        next(copy)
+        channel.send(b"go\n")
+        printed = (line for is_stdout, line in channel.lines() if is_stdout)
+        # Not until its end: the engine notices that only when the copy is over.
+        lines = list(itertools.islice(printed, 1 + len(expected(told))))
+    found = answers.read("weak", expected(told), lines).findings
+    assert {one.probe for one in found if one.outcome != "held"} == set()
 
 
 def test_every_rule_was_weakened(box: ContainerSpec) -> None:

@@ -96,9 +96,16 @@ def mounts() -> list[tuple[str, str]]:
 
 
 def is_read_only(point: str) -> bool:
-    """Whether what is mounted last at this very place can be read only."""
-    options = [found for where, found in mounts() if where == point]
-    return bool(options) and "ro" in options[-1].split(",")
+    """Whether something is mounted at this very place, and what lies on top can only be read.
+
+    The list of mounts does not say what lies on top: while the engine copies out of a container
+    (`docker cp`), each volume is mounted once more, writable and *beneath* what is there, and
+    stands last in the list. `statvfs` tells of the top, but not under gVisor, where each place has
+    one mount.
+    """
+    options = [found.split(",") for where, found in mounts() if where == point]
+    on_top = bool(os.statvfs(point).f_flag & os.ST_RDONLY)
+    return bool(options) and (on_top or all("ro" in each for each in options))
 
 
 def _is_closed(point: str) -> bool:
