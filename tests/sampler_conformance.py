@@ -155,7 +155,7 @@ def settings(
         sampler: its name.
         trials: how many settings.
         parallel: how many are outstanding; their results come out of order.
-        restarted: the process dies after every answer and before every answer.
+        restarted: the process dies between every two answers, and before the first.
         answer_to: makes an answer of a request.
         options: those of `Run`.
     """
@@ -167,8 +167,6 @@ def settings(
                 run.begin()
             which = (7 * len(run.asked) + 3) % len(run.outstanding)
             run.tell(which, answer_to)
-            if restarted:
-                run.begin()
     return [run.asked[number] for number in range(trials)]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BAKEOFF = str(Path(sys.executable).with_name("bakeoff"))
-SECONDS = 300.0
+SECONDS = 400.0
 NARROW = 40
 DECIDING = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM", "COLORTERM", "LANG", "LC_ALL",
             "LC_CTYPE", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONCOERCECLOCALE")  # fmt: skip

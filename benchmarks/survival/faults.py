@@ -14,7 +14,7 @@ from runner.errors import EngineError
 
 Fault = Callable[[LiveRun], None]
 AWAY_SECONDS = 5.0  # of an engine that is gone, a runner that is stopped, an agent that is paused
-SUSPEND_SECONDS = 20.0  # twice what it may take, for a busy machine
+SUSPEND_SECONDS = 120.0  # far more than the ten that it may take: other tests may run beside it
 
 
 def kill_container(role: str, run: LiveRun) -> None:

@@ -88,11 +88,11 @@ class Place:
         """Wait before the next look; the first few in turn are woken when a holder goes.
 
         Then they look again and again for a moment, because the second is the first once that one
-        has taken the device.
+        has taken the device; and so does who comes in that moment, when nobody holds one.
         """
         if before >= WATCHED:
             abandon.wait(SELDOM_LOOK_SECONDS)
-        elif time.monotonic() < self._hurry_until:
+        elif time.monotonic() < self._hurry_until or not queue.holders():
             abandon.wait(HURRY_LOOK_SECONDS)
         else:
             self._departures.watch(holder.ticket for holder in queue.holders())

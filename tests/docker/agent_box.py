@@ -34,6 +34,7 @@ from runner.wire.protocol import decode, encode
 from .container_log import container_log
 
 FILES = {"train.py": b"print('training')\n", "program.md": b"Read me first.\n"}
+WAIT_SECONDS = 120.0  # for what comes soon on an idle machine
 MAX_TRANSCRIPT_BYTES = 64 << 20
 M = TypeVar("M", bound=Message)
 
@@ -68,7 +69,7 @@ class AgentBox:
         self.channel = self._attach()
         engine.start(self.container)
 
-    def start(self, deadline_seconds: float = 300, **more: Any) -> Started:
+    def start(self, deadline_seconds: float = 3600, **more: Any) -> Started:
         """Bring agentd to work, with more fields of its config; its answer."""
         self.wait_for(Ready)
         config = {
@@ -81,7 +82,7 @@ class AgentBox:
     def send(self, message: Message) -> None:
         self.channel.send(encode(message))
 
-    def wait_for(self, kind: type[M] | tuple[type[M], ...], seconds: float = 30) -> M:
+    def wait_for(self, kind: type[M] | tuple[type[M], ...], seconds: float = WAIT_SECONDS) -> M:
         """The next message of that kind, or of one of those; others on the way are passed over."""
         until = time.monotonic() + seconds
         while True:
@@ -102,11 +103,11 @@ class AgentBox:
         self.send(TurnStart(self._turn, argv, env or {}))
         return self._turn
 
-    def end_of_turn(self, seconds: float = 30) -> TurnFinished:
+    def end_of_turn(self, seconds: float = WAIT_SECONDS) -> TurnFinished:
         """Wait for the turn's end; its transcript may be gone."""
         return self.wait_for(TurnFinished, seconds)
 
-    def end(self, seconds: float = 30) -> tuple[TurnFinished, str]:
+    def end(self, seconds: float = WAIT_SECONDS) -> tuple[TurnFinished, str]:
         """Wait for the turn's end; what it printed."""
         finished = self.end_of_turn(seconds)
         return finished, self.read(finished.transcript)
@@ -124,11 +125,12 @@ class AgentBox:
         assert data is not None, path
         return data.decode("utf-8", "replace")
 
-    def wait_for_file(self, path: str, seconds: float = 30) -> str:
+    def wait_for_file(self, path: str, seconds: float = WAIT_SECONDS) -> str:
         """A file's text as soon as there is any."""
         until = time.monotonic() + seconds
         while not (data := self.engine.get_file(self.container, path, MAX_TRANSCRIPT_BYTES)):
             assert time.monotonic() < until, f"no {path} within {seconds} s"
+            time.sleep(0.2)
         return data.decode("utf-8", "replace")
 
     def interrupt_after_output(self) -> None:
@@ -137,14 +139,15 @@ class AgentBox:
         self.send(TurnInterrupt("the test says so"))
 
     def leave(self) -> None:
-        """Close the channel, as a runner that dies does."""
+        """Close the channel, as a runner that dies does; what was sent has arrived."""
+        self.channel.drain(30)
         self.channel.close()
 
     def come_back(self) -> None:
         self.channel.close()
         self.channel = self._attach()
 
-    def exited(self, seconds: float = 30) -> ContainerState:
+    def exited(self, seconds: float = WAIT_SECONDS) -> ContainerState:
         """The container's state after its own end."""
         state = self.engine.wait_exit(self.container, seconds)
         assert state is not None, "\n".join(self.stderr[-20:])

@@ -27,7 +27,7 @@ from runner.errors import EngineError
 from runner.records.layout import LABEL_RUN
 
 POLL_SECONDS = 0.5
-VOLUMES_EVERY = 8  # looks; a look into all volumes takes longest
+VOLUMES_EVERY = 4  # looks; a look into all volumes takes longest
 PROC = Path("/proc")
 OF_A_PROCESS = ("cmdline", "environ")
 

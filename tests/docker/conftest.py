@@ -23,7 +23,7 @@ from .trial_rig import TrialRig
 # Modules that take minutes. One that begins last would keep a single worker busy at the end.
 LONGEST = (
     "test_faults", "test_hard_sessions", "test_run", "test_survival", "test_time_travel",
-    "test_baseline",
+    "test_baseline", "test_hostile_volumes", "test_upkeep", "test_optimizer_parallel",
     "test_executor", "test_executor_life", "test_trainer",
 )  # fmt: skip
 ATTACK_TABLE = "attack table"  # the section of a test's report that holds it

@@ -6,10 +6,12 @@ import time
 
 from runner.engine.client import Engine
 
-WRITTEN_SECONDS = 20.0
+WRITTEN_SECONDS = 60.0
 
 
-def container_log(engine: Engine, container: str, *words: str) -> str:
+def container_log(
+    engine: Engine, container: str, *words: str, seconds: float = WRITTEN_SECONDS
+) -> str:
     """The whole log, once all these words are in it.
 
     The engine copies a line to whoever is attached and to the log side by side, so a line that
@@ -18,7 +20,7 @@ def container_log(engine: Engine, container: str, *words: str) -> str:
     Raises:
         AssertionError: they were not in time; with the log.
     """
-    until = time.monotonic() + WRITTEN_SECONDS
+    until = time.monotonic() + seconds
     while True:
         log = b"".join(engine.logs(container)).decode("utf-8", "replace")
         missing = [word for word in words if word not in log]

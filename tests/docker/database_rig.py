@@ -76,7 +76,7 @@ def database(engine: Engine) -> Iterator[Database]:
     try:
         engine.put_files(container, "/data", {"password": password.encode()})
         engine.start(container)
-        container_log(engine, container, READY)
+        container_log(engine, container, READY, seconds=300)
         with forwarded(engine, address(container), PORT) as (host, port):
             yield Database(engine, container, host, port, password)
     finally:

@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
 from runner.wire.messages import Message, Started, TrialFinished, TrialRequested
 
-from .container_log import container_log
 from .program_end import ProgramEnd
 
 IMAGE = os.environ.get("BAKEOFF_TEST_OPTIMIZER_IMAGE", "bakeoff/optimizer:0.1.0")
@@ -31,6 +29,7 @@ SPACE: dict[str, Any] = {
 }  # fmt: skip
 DEFAULTS = {name: knob["default"] for name, knob in SPACE.items()}
 CRASHED, PRUNED = 3, 6  # two trials of every history, so that their telling is replayed as well
+Damage = Callable[[bytes, list[bytes]], bytes]  # of the whole journal, and of its lines
 M = TypeVar("M", bound=Message)
 
 
@@ -72,28 +71,11 @@ class Optimizer(ProgramEnd):
         """The study's journal as it is on the volume."""
         return self.engine.get_file(self.container, "/state/journal.log", 1 << 20) or b""
 
-    def damage(self, how: str) -> None:
-        """Change the journal on the volume; `how` is Python, of its bytes `whole` and `lines`."""
-        program = (
-            "from pathlib import Path\n"
-            "journal = Path('/state/journal.log')\n"
-            "whole = journal.read_bytes()\n"
-            "lines = whole.splitlines(keepends=True)\n"
-            f"journal.write_bytes({how})\n"
-        )
-        name = f"{self.volume}-damage"
-        spec = ContainerSpec(
-            name, image_tag("base"), self.volume, "optimizer",
-            command=["python3", "-c", program], mounts=(Mount(self.volume, "/state"),),
-        )  # fmt: skip
-        container = self.engine.create(spec)
-        try:
-            self.engine.start(container)
-            state = self.engine.wait_exit(container, 60)
-            assert state is not None
-            assert state.exit_code == 0, container_log(self.engine, container)
-        finally:
-            self.engine.remove(container)
+    def damage(self, damaged: Damage) -> None:
+        """Change the journal on the volume, while the container is stopped."""
+        whole = self.journal()
+        changed = damaged(whole, whole.splitlines(keepends=True))
+        self.engine.put_files(self.container, "/state", {"journal.log": changed})
 
 
 Make = Callable[..., Optimizer]

@@ -25,7 +25,7 @@ from runner.engine.containers import ContainerSpec, Mount
 IMAGE = "pages-test"
 WORK = "/analysis"
 MEGABYTE = 1 << 20
-SECONDS = 240.0
+SECONDS = 600.0
 LARGEST = 64 * MEGABYTE
 
 

@@ -50,6 +50,7 @@ class ProgramEnd:
 
     def hang_up(self) -> None:
         if self.channel is not None:
+            self.channel.drain(30)
             self.channel.close()
 
     def end(self, seconds: float = 60) -> ContainerState:

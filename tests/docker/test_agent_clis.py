@@ -164,7 +164,10 @@ def test_the_image_keeps_its_promises_in_its_lock(box: AgentBox, agent: Agent) -
 
 
 def test_a_cli_asks_for_nothing_but_its_model(box: AgentBox, agent: Agent) -> None:
-    """No telemetry, no update, no other path; the run's token for a key; its own model."""
+    """No telemetry, no update, no other path; the run's token for a key; its own model.
+
+    And the policy file is in force: a provider's own search would pass any network lock.
+    """
     requests = noted_requests(box, agent)
     assert {(noted["method"], noted["path"]) for noted in requests} == {
         ("POST", MODEL_PATHS[agent.spec.name])
@@ -172,22 +175,20 @@ def test_a_cli_asks_for_nothing_but_its_model(box: AgentBox, agent: Agent) -> No
     for noted in requests:
         headers = {name.lower(): value for name, value in noted["headers"].items()}
         assert headers[KEY_HEADERS[agent.spec.provider]].removeprefix("Bearer ") == TOKEN
-        model = json.loads(noted["body"]).get("model", agent.spec.model)
-        assert model == agent.spec.model
-
-
-def test_a_cli_offers_its_model_no_web_tool(box: AgentBox, agent: Agent) -> None:
-    """The policy file is in force: a provider's own search would pass any network lock."""
-    for noted in noted_requests(box, agent):
-        tools = json.dumps(json.loads(noted["body"]).get("tools", []))
+        body = json.loads(noted["body"])
+        assert body.get("model", agent.spec.model) == agent.spec.model
+        tools = json.dumps(body.get("tools", []))
         assert not [name for name in WEB_TOOLS if f'"{name}"' in tools]
         assert "exec_command" in tools or "Bash" in tools or "run_shell_command" in tools
 
 
 def test_the_policy_cannot_be_undone_from_inside(box: AgentBox, agent: Agent) -> None:
     """Settings that an agent leaves in its home and repository bring back no web, no telemetry."""
-    for path, content in HOSTILE_SETTINGS.items():
-        box.shell(f"mkdir -p $(dirname {path}) && cat > {path} <<'END'\n{content}\nEND")
+    written = (
+        f"mkdir -p $(dirname {path}) && cat > {path} <<'END'\n{content}\nEND"
+        for path, content in HOSTILE_SETTINGS.items()
+    )
+    box.shell("set -e\n" + "\n".join(written))
     requests = noted_requests(box, agent)
     assert {noted["path"] for noted in requests} == {MODEL_PATHS[agent.spec.name]}
     for noted in requests:
@@ -219,7 +220,7 @@ def test_a_turn_that_is_interrupted_is_not_good(box: AgentBox, agent: Agent) -> 
     turn = agent.turn("say hello", resume=False, token=TOKEN)
     box.begin_turn(turn.argv, turn.env)
     box.interrupt_after_output()
-    finished = box.wait_for(TurnFinished, 20)
+    finished = box.wait_for(TurnFinished, 90)
     assert not agent.judge(box.read(finished.transcript).splitlines(), finished.exit_code).good
 
 

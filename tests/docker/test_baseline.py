@@ -34,13 +34,15 @@ class Lowest:
 """
 
 
-def asked_of(name: str, task: str = "pystdlib", data: Path | None = None) -> RunSpec:
+def asked_of(
+    name: str, task: str = "pystdlib", data: Path | None = None, trials: int = TRIALS
+) -> RunSpec:
     """The spec of a short run of seed 1, a rehearsed one for an agent, under a name of its own."""
     given = None if data is None else str(data)
     asked = RunOptions(
         seed=1, trial_seconds=1.0, task=task, data=given, rehearsal=name in agent_names()
     )
-    budget = Budget(trials=TRIALS)
+    budget = Budget(trials=trials)
     spec = (
         options.agent_run(name, asked, budget, {})
         if asked.rehearsal
@@ -63,7 +65,7 @@ def test_an_optimiser_spends_its_trials(engine: Engine, tmp_path: Path, sampler:
         assert set(trial.knobs) == set(space)
         assert trial.source == "sampler"
         assert not trial.other_changes
-        assert trial.status in ("ok", "crash", "timeout"), trial
+        assert trial.status in ("ok", "crash", "timeout", "rejected"), trial
     assert trials[0].status == "ok"
     assert result.spent.usd == 0
     assert result.spent.requests == 0
@@ -104,8 +106,8 @@ high = 0.1
 log = true
 when = { knob = "DEPTH", is = [1] }
 """
-TOTAL_USD = 15.0
-KILL_SECONDS = 10.0  # from a spent budget to the end of the trial under way, on a busy machine
+TOTAL_USD = 10.0
+KILL_SECONDS = 30.0  # from a spent budget to the end of the trial under way, on a busy machine
 
 
 def test_a_budget_of_devices_ends_a_search_of_its_own_space(engine: Engine, tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ def test_a_budget_of_devices_ends_a_search_of_its_own_space(engine: Engine, tmp_
     assert (result.ended_by, result.cause) == ("total_usd", "budget")
     spent = result.spent.device_seconds
     assert spent == pytest.approx(sum(trial.wall_seconds for trial in trials), abs=0.1)
-    assert TOTAL_USD <= spent <= TOTAL_USD + KILL_SECONDS
+    assert TOTAL_USD - 1 <= spent <= TOTAL_USD + KILL_SECONDS  # a trial counts from its container
     assert all(trial.status != "killed" for trial in trials[:-1])
     assert trials[0].knobs == {"DEPTH": 4, "WINDOW_PATTERN": "SSSL", "MATRIX_LR": 0.04}
     assert trials[0].knobs_changed == {}
@@ -153,7 +155,7 @@ def test_a_text_of_the_users_is_a_task(
     """DATA is prepared into volumes of its own, trained on, and kept for the next run."""
     before = {volume.name for volume in engine.volumes()}
     try:
-        spec = asked_of(contestant, "text", own_text)
+        spec = asked_of(contestant, "text", own_text, trials=1)
         result, trials = through(engine, spec, tmp_path / "runs")
         kept = [v for v in engine.volumes() if v.name not in before and v.data == "text"]
     finally:

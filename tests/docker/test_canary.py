@@ -19,8 +19,16 @@ from runner.spec import Budget, RunSpec
 from runner.wire.messages import Stop
 from tests.docker.canary import Sweep, forms, new_canary, watched
 from tests.docker.commands import a_seed, commands, events, rehearsed, trials, wait_for
-from tests.docker.gateway_rig import BASE_IMAGE, GATEWAY_IMAGE, KEY, REHEARSAL_IMAGE, Rig
+from tests.docker.gateway_rig import (
+    BASE_IMAGE,
+    GATEWAY_IMAGE,
+    KEY,
+    REHEARSAL_IMAGE,
+    Program,
+    Rig,
+)
 
+from .container_log import container_log
 from .gateway_client import Client
 
 ASKED = RunOptions(seed=1, trial_seconds=1.0, rehearsal=True, record=True, verify="none")
@@ -129,6 +137,11 @@ def test_a_killed_runner_leaves_the_key_nowhere(
     assert_clean(sweep, least | {"volumes, /workspace": 20_000})
 
 
+def posted(standin: Program) -> int:
+    """How many requests the stand-in of a provider has told of."""
+    return sum("POST" in line for line in standin.text)
+
+
 def test_a_provider_that_repeats_the_key_tells_it_to_nobody(engine: Engine, sweep: Sweep) -> None:
     """In bodies and headers of errors of every kind; the client, log and records lack it."""
     rig = Rig(engine)
@@ -140,7 +153,8 @@ def test_a_provider_that_repeats_the_key_tells_it_to_nobody(engine: Engine, swee
         for number, status in enumerate((400, 401, 403, 404, 500)):
             client.ask(id=str(number), faults=[{"status": status, "echo": True}])
             sweep.containers(rig.run_id)
-        assert len([line for line in standin.text if "POST" in line]) == 6  # once again after 500
+        standin.until(lambda: posted(standin) >= 6)
+        assert posted(standin) == 6  # once again after 500
         gateway.say(Stop("the run is over", 5))
         gateway.end()
         sweep.containers(rig.run_id)
@@ -202,10 +216,11 @@ def test_the_search_finds_a_key_in_a_container(engine: Engine, run_id: str, cana
     sweep, rig = Sweep(engine, canary), Rig(engine)
     try:
         mounts = (rig.mount("gateway", "/run/gateway"),)
-        tell = f"echo {canary}; echo {canary} > /run/gateway/x; KEY={canary} sleep 60"
+        printing = f"KEY={canary} exec sh -c 'echo {canary}; sleep 60; :'"
+        tell = f"echo {canary} > /run/gateway/x; {printing}"
         leaky = rig.program("leaky", GATEWAY_IMAGE, mounts, entrypoint=["sh", "-c", tell])
         leaky.up()
-        leaky.line(canary)
+        container_log(engine, leaky.container, canary)
         sweep.containers(rig.run_id)
         sweep.processes()
     finally:

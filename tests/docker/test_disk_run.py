@@ -17,7 +17,7 @@ from tests.docker.whole_runs import copy_checkout
 
 LIMITS = "runner/limits.toml"
 USUAL, SMALL_MB = "disk_mb = 8192", 384
-RUN_SECONDS = 300.0
+RUN_SECONDS = 800.0
 MB = 1 << 20
 # In a process of its own, from a copy of the checkout whose limits are lower.
 PROGRAM = """

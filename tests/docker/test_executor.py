@@ -191,15 +191,18 @@ def test_after_all_that_a_good_trial_is_still_a_good_trial(rig: TrialRig) -> Non
 
 def test_the_real_train_py_learns_and_is_scored(rig: TrialRig) -> None:
     """The default task's own text, made smaller: it learns, is estimated on the way, and scored."""
-    executor = rig.executor(train_seconds=4, limit_seconds=124, memory_bytes=2 << 30, cpus=2.0)
+    executor = rig.executor(train_seconds=8, limit_seconds=188, memory_bytes=2 << 30, cpus=2.0)
     record = rig.run(pristine(), executor)
     assert record.status == "ok", (record, rig.lines[-5:])
     assert record.value is not None
     assert 1 < record.value < 4.7  # about 4.9 untrained
-    assert [estimate["fraction"] for estimate in record.estimates] == [0.25, 0.5, 0.75]
+    fractions = [estimate["fraction"] for estimate in record.estimates]
+    assert fractions == sorted(set(fractions))
+    assert set(fractions) <= {0.25, 0.5, 0.75}  # a long step may pass one
+    assert fractions
     assert all(1 < estimate["val_bpb"] < 5.5 for estimate in record.estimates)
     assert record.declared_seconds is not None
-    assert record.declared_seconds >= 4
+    assert record.declared_seconds >= 8
     assert any(line.startswith("progress: step=") for line in rig.lines)
     assert not any(line.startswith("val_bpb") for line in rig.lines)
     told = {"training_seconds", "total_seconds", "num_steps", "num_params_M", "depth"}

@@ -52,4 +52,7 @@ def test_one_lie_and_one_hidden_trial_are_found(engine: Engine, tmp_path: Path) 
     assert f"claims {VAL_BPB.shown(measured - LIE_BPB)}, 0.2500 better than measured" in page
     assert f"trial {HIDDEN}: failed (crash), and has no row" in page
     assert result.best_claimed is not None
-    assert result.best_claimed.value == pytest.approx(measured - LIE_BPB, abs=1e-6)
+    honest = trials[1].value
+    assert honest is not None
+    best = min(honest, measured - LIE_BPB)
+    assert result.best_claimed.value == pytest.approx(best, abs=1e-6)

@@ -8,7 +8,7 @@ import pytest
 
 from .trial_rig import TrialRig
 
-LIMIT_SECONDS = 8.0
+LIMIT_SECONDS = 30.0
 AFTER_SECONDS = 30.0  # for the containers and the lines that were let through, on a busy machine
 EMPTY = "import os\n{before}\nfor _ in range(256):\n    os.write(1, b'\\n' * 65536)\n"
 FOR_EVER = "import os\nwhile True:\n    os.write(1, {piece!r} * 8192)\n"

@@ -113,7 +113,7 @@ def test_a_spent_budget_ends_a_cli_at_once(rig: Rig, provider: str) -> None:
     gateway.begin(rig.config(provider, caps={"usd": 0}))
     program = agent(rig, provider)
     ended = turn(program, provider, prompt="Say hello.")
-    assert ended.seconds < 20
+    assert ended.seconds < 60
     assert [cap.budget for cap in gateway.heard(CapReached)] == ["usd"]
     transcript = program.engine.get_file(program.container, ended.transcript, 1 << 20) or b""
     message = b"Quota exceeded" if provider == "openai" else b"usd budget is spent"

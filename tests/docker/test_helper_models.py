@@ -95,10 +95,10 @@ class Delegation:
         assert ended.exit_code == 0, ended
         return ended
 
-    def asked_for(self, purpose: str) -> list[str]:
-        """The models of the requests of this purpose."""
-        asked = [re.fullmatch(rf"asked (\S+) {purpose}", line) for line in self.model.text]
-        return [found[1] for found in asked if found]
+    def was_asked(self, purpose: str, least: int) -> None:
+        """Wait until the model was asked so often with this purpose."""
+        told = re.compile(rf"asked \S+ {purpose}")
+        self.model.until(lambda: sum(bool(told.fullmatch(one)) for one in self.model.text) >= least)
 
     def models(self) -> set[str]:
         """The models of all requests; none was refused."""
@@ -116,7 +116,7 @@ def test_claudes_sub_agents_are_the_runs_model(rig: Rig, name: str, model: str |
         general = {**order, "subagent_type": "general-purpose", **alias}
         delegation.turn({"tools": ["Agent", "Task"], "input": general})
         assert delegation.models() == {agent.spec.model}
-    assert len(delegation.asked_for("delegated")) >= 5, delegation.model.text
+    delegation.was_asked("delegated", 5)
 
 
 def test_claudes_other_sub_agents_are_the_runs_model(rig: Rig) -> None:
@@ -128,7 +128,7 @@ def test_claudes_other_sub_agents_are_the_runs_model(rig: Rig) -> None:
         order = {"description": "hello", "prompt": "DELEGATED: say hello", "subagent_type": kind}
         delegation.turn({"tools": ["Agent", "Task"], "input": order})
         assert delegation.models() == {agent.spec.model}
-    assert len(delegation.asked_for("delegated")) >= 3, delegation.model.text
+    delegation.was_asked("delegated", 3)
 
 
 @pytest.mark.parametrize(("name", "model"), GEMINIS)
@@ -142,7 +142,7 @@ def test_geminis_sub_agents_are_the_runs_model(rig: Rig, name: str, model: str |
         order: dict[str, str] = {"agent_name": kind, "prompt": "DELEGATED: say hello"}
         delegation.turn({"tools": ["invoke_agent"], "input": order})
         assert delegation.models() == {agent.spec.model}
-    assert len(delegation.asked_for("delegated")) >= 2, delegation.model.text
+    delegation.was_asked("delegated", 2)
 
 
 @pytest.mark.parametrize(("name", "model"), SHORTENING)
@@ -157,7 +157,7 @@ def test_a_history_is_shortened_by_the_runs_model(rig: Rig, name: str, model: st
     delegation.turn(call, padding="long ago " * 5000)
     delegation.turn(call, padding="and now " * 1000, resume=True)
     assert delegation.models() == {agent.spec.model}
-    assert delegation.asked_for("summary"), delegation.model.text
+    delegation.was_asked("summary", 1)
 
 
 @pytest.mark.parametrize("cli", ["claude", "codex", "gemini"])
@@ -169,6 +169,7 @@ def test_the_names_of_models_in_a_cli_are_known(engine: Engine, cli: str) -> Non
         box.start()
         for kind in ("models", "settings"):
             look = f"LC_ALL=C grep -rahoE '{table['patterns'][kind]}' /opt/agent | sort -u"
-            assert sorted(box.shell(look).splitlines()) == sorted(table[kind]), (
+            box.begin(look)
+            assert sorted(box.end(300)[1].splitlines()) == sorted(table[kind]), (
                 f"{cli} has other {kind} than images/agent/{cli}/models.toml: see there what to do"
             )

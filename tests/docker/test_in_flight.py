@@ -22,7 +22,6 @@ from runner.trials.lease import DeviceLease
 from tests.docker.commands import Commands, a_seed, commands, events, trials, wait_for
 
 SECONDS = "3"  # of each trial: long enough to be killed under
-EXACT_SECONDS = 6.0  # three times what a kill may lose of the wall time
 
 
 @pytest.fixture
@@ -153,7 +152,8 @@ def test_a_dead_run_is_closed_with_all_that_it_had(bakeoff: Commands) -> None:
     assert [(t.trial, t.status) for t in trials(live.run_dir)][1:] == [(2, "killed")]
     assert "the runner died" in trials(live.run_dir)[1].reason
     assert result.trials_by_status["killed"] == 1
-    assert result.spent.elapsed_seconds == pytest.approx(killed_at - began, abs=EXACT_SECONDS)
+    lived = killed_at - began  # it is written down each second, or later on a busy machine
+    assert lived - 20 < result.spent.elapsed_seconds < lived + 1
     assert result.problems == []
     bundle = live.run_dir.artifacts / "repo.bundle"
     assert bundle.read_bytes().startswith(b"# v")

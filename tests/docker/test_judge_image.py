@@ -192,7 +192,7 @@ def test_a_judge_ends_in_time(engine: Engine, judge: ProgramEnd) -> None:
     judge.start(config())
     judge.next(Started)
     judge.say(ScoreOpen("one", "token", "trial", 7))
-    engine.stop(judge.container, 5)
+    engine.stop(judge.container, 60)
     assert judge.next(Stopped).reason == "SIGTERM"
     assert judge.end().exit_code == 143
     judge.start(config(deadline_seconds=1))

@@ -45,8 +45,8 @@ with lease.held(threading.Event(), holder) as held:
         except LeaseLostError:
             print("lost", flush=True)
 """
-SOON = 10.0  # seconds: some times what it takes to notice that a container has ended
-LONG = 3.0  # seconds: longer than it takes to notice that a runner does nothing
+SOON = 60.0  # seconds: many times what it takes to notice that a container has ended
+LONG = 6.0  # seconds: longer than it takes to notice that a runner does nothing
 Make = Callable[[], str]
 
 

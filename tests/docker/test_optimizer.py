@@ -136,14 +136,14 @@ def test_a_space_that_is_used_up_ends_it(make_optimizer: Make) -> None:
 
 
 def test_it_ends_at_its_deadline_and_on_sigterm(make_optimizer: Make) -> None:
-    """Without a runner it ends itself at the deadline; SIGTERM ends it at once."""
-    lonely, asked = make_optimizer(deadline_seconds=15), make_optimizer()
-    lonely.up()
+    """Without a runner it ends itself at the deadline; SIGTERM ends it."""
+    lonely, asked = make_optimizer(deadline_seconds=5), make_optimizer()
+    lonely.start(lonely.config)
     lonely.hang_up()
     assert lonely.end(60).exit_code == 0
     lonely.log("stopped: deadline")
     asked.up()
-    asked.engine.stop(asked.container, 5)
+    asked.engine.stop(asked.container, 60)
     assert asked.end().exit_code == 143
 
 

@@ -11,7 +11,7 @@ import pytest
 from runner.wire.messages import Message, TrialFinished, TrialRequested
 from runner.wire.protocol import encode
 
-from .optimizer_rig import CRASHED, DEFAULTS, PRUNED, SPACE, Make, Optimizer, answer
+from .optimizer_rig import CRASHED, DEFAULTS, PRUNED, SPACE, Damage, Make, Optimizer, answer
 
 # One of each kind: what it needs is in the trials, in Optuna's own attributes, or is replayed.
 KEEPING = ("random", "qmc", "tpe", "gp", "cmaes", "catcma")
@@ -53,7 +53,11 @@ def test_every_sampler_repeats_itself_and_survives_being_killed(
     uninterrupted = run(make_optimizer(sampler), TRIALS)
     resumed = run(make_optimizer(sampler), TRIALS, killed_after=(0, CRASHED, 12))
     assert resumed == uninterrupted
-    cuts = {5: "whole[:-7]", PRUNED: "b''.join(lines[:-2])", 13: "whole[:-300] + bytes(300)"}
+    cuts: dict[int, Damage] = {
+        5: lambda whole, _: whole[:-7],
+        PRUNED: lambda _, lines: b"".join(lines[:-2]),
+        13: lambda whole, _: whole[:-300] + bytes(300),
+    }
     assert run_damaged(make_optimizer(sampler), TRIALS, cuts) == uninterrupted
     assert uninterrupted[0] == DEFAULTS
     assert all(within_range(knobs) for knobs in uninterrupted)
@@ -61,7 +65,7 @@ def test_every_sampler_repeats_itself_and_survives_being_killed(
     assert run(make_optimizer(sampler, seed=2), 2)[1] != uninterrupted[1]
 
 
-def run_damaged(optimizer: Optimizer, trials: int, damages: dict[int, str]) -> list[Any]:
+def run_damaged(optimizer: Optimizer, trials: int, damages: dict[int, Damage]) -> list[Any]:
     """As `run`, but the journal is damaged while requests are open; repeated requests are answered.
 
     Args:
@@ -85,20 +89,20 @@ def run_damaged(optimizer: Optimizer, trials: int, damages: dict[int, str]) -> l
     return [asked[number] for number in range(trials)]
 
 
-DAMAGES = {
-    "cut in the last line": "whole[:-7]",
-    "without its last newline": "whole[:-1]",
-    "cut between the lines of an ask": "b''.join(lines[:-2])",
-    "cut after the first line of an ask": "b''.join(lines[:-7])",
-    "with a trial that was created and no more": "whole + lines[-7]",
-    "cut in the middle": "whole[: len(whole) // 2]",
-    "its end full of NULs": "whole[:-300] + bytes(300)",
-    "with a page of NULs more": "whole + bytes(4096)",
-    "NULs and nothing else": "bytes(len(whole))",
-    "with a hole of NULs": "whole[:2000] + bytes(900) + whole[2900:]",
-    "empty": "b''",
-    "with half a line more": "whole + lines[-1][:20]",
-    "with words at its end": "whole + b'no JSON\\n' + lines[-1]",
+DAMAGES: dict[str, Damage] = {
+    "cut in the last line": lambda whole, _: whole[:-7],
+    "without its last newline": lambda whole, _: whole[:-1],
+    "cut between the lines of an ask": lambda _, lines: b"".join(lines[:-2]),
+    "cut after the first line of an ask": lambda _, lines: b"".join(lines[:-7]),
+    "with a trial that was created and no more": lambda whole, lines: whole + lines[-7],
+    "cut in the middle": lambda whole, _: whole[: len(whole) // 2],
+    "its end full of NULs": lambda whole, _: whole[:-300] + bytes(300),
+    "with a page of NULs more": lambda whole, _: whole + bytes(4096),
+    "NULs and nothing else": lambda whole, _: bytes(len(whole)),
+    "with a hole of NULs": lambda whole, _: whole[:2000] + bytes(900) + whole[2900:],
+    "empty": lambda _whole, _lines: b"",
+    "with half a line more": lambda whole, lines: whole + lines[-1][:20],
+    "with words at its end": lambda whole, lines: whole + b"no JSON\n" + lines[-1],
 }
 
 

@@ -14,6 +14,7 @@ import docker
 import pytest
 
 from runner import options
+from runner.budget_clock import BudgetClock
 from runner.engine.client import Engine
 from runner.options import RunOptions
 from runner.records.files import read_lines
@@ -27,9 +28,10 @@ from tests.docker.commands import a_seed
 from tests.docker.sandbox_rig import SandboxRig, make_context
 
 GRACE_SECONDS = 10.0
-STOPPING_SECONDS = 2.0  # what the end may take beyond the grace
+STOPPING_SECONDS = 30.0  # what the end may take beyond the grace, on a busy machine
 BUSY = 3.0  # how much slower a busy machine is
-HOURS = 30 / 3600  # a busy machine takes half of it until the first trial
+HOURS = 600 / 3600  # until a container is disturbed, however busy the machine is
+LEFT_SECONDS = 3.0  # and from then on
 LINE = "x" * 1000
 AT_ONCE_SECONDS = 1.0
 IN_USE_SINCE = {"agent": "trial.started", "gateway": "sandbox.opened", "judge": "trial.started"}
@@ -49,18 +51,24 @@ def stop_pid1(api: docker.APIClient, container: str) -> None:
 class Seen:
     """What was done to a container, and when the run's last process was gone (machine's time)."""
 
+    clock: BudgetClock
     acted: bool = False
     gone_at: float = 0.0
 
 
 @contextmanager
 def disturbed(run_dir: RunDir, role: str, act: Act) -> Iterator[Seen]:
-    """Do something to a container of a run while it is in use, and watch the end."""
-    seen, over = Seen(), threading.Event()
+    """Do something to a container of a run while it is in use, and watch the end.
+
+    The hours of the run are over soon after.
+    """
+    seen, over = Seen(BudgetClock(Budget(hours=HOURS))), threading.Event()
     thread = threading.Thread(target=_disturb, args=(run_dir, role, act, seen, over), daemon=True)
     thread.start()
     try:
-        yield seen
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("runner.run.lives.BudgetClock", lambda *_: seen.clock)
+            yield seen
     finally:
         over.set()
         thread.join(30)
@@ -73,11 +81,18 @@ def _disturb(run_dir: RunDir, role: str, act: Act, seen: Seen, over: threading.E
         while not said(run_dir, IN_USE_SINCE[role]):
             if over.wait(0.1):
                 return
-        act(client.api, container_name(run_id, role))
+        name = container_name(run_id, role)
+        while (state := engine.inspect(name)) is None or state.status != "running":
+            if over.wait(0.1):  # a judge is opened late
+                return
+        act(client.api, name)
         seen.acted = True
+        hours = (seen.clock.spent().wall_seconds + LEFT_SECONDS) / 3600
+        object.__setattr__(seen.clock, "budget", Budget(hours=hours))
         while not over.wait(0.05):
+            looked_at = time.time()
             if any(one.status in ("running", "paused") for one in engine.containers(run_id)):
-                seen.gone_at = time.time()
+                seen.gone_at = looked_at
     finally:
         client.close()
         engine.close()
@@ -113,7 +128,7 @@ def test_a_container_that_does_not_listen_holds_up_no_end(
         (ending,) = said(run_dir, "run.ending")
         took = seen.gone_at - moment(ending)
         print(f"{role} {act.__name__}: {took:.1f} s from the deadline to the last process")
-        assert 0 < took <= GRACE_SECONDS + BUSY * STOPPING_SECONDS
+        assert 0 < took <= GRACE_SECONDS + STOPPING_SECONDS
         assert engine.containers(run_id) == []
         assert engine.volumes(run_id) == []
         usage = list(read_lines(run_dir.usage, UsageRecord))
@@ -147,6 +162,6 @@ def test_a_paused_agent_misses_lines_and_nothing_else(engine: Engine, tmp_path: 
         assert f"({5000 - passed} lines of the log were left out" in log
         client.api.pause(agent.container)
         began = time.monotonic()
-    assert time.monotonic() - began < BUSY * STOPPING_SECONDS
+    assert time.monotonic() - began < STOPPING_SECONDS
     client.close()
     assert engine.containers(own.context.spec.run_id) == []

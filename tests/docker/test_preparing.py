@@ -28,7 +28,6 @@ from .trainer_rig import (
     Volume,
     Volumes,
     made_volumes,
-    prepared_pystdlib,
     run,
     spec,
 )
@@ -43,8 +42,11 @@ def _built(engine: Engine) -> None:
 
 @pytest.fixture(scope="module")
 def pystdlib(engine: Engine) -> Iterator[Volume]:
-    """The data of the default task."""
-    with prepared_pystdlib(engine) as volume:
+    """The data of the default task, prepared offline in a volume."""
+    with made_volumes(engine) as make:
+        volume = make()
+        ran = volume.prepare("--task", "pystdlib")
+        assert ran.state.exit_code == 0, ran.notes
         yield volume
 
 

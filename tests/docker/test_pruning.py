@@ -21,7 +21,7 @@ from tests.corpora import pristine
 from .optimizer_rig import Make, Optimizer
 from .trial_rig import FOREVER, SCORED, TrialRig, scored
 
-GONE_SECONDS = 3.0  # a second, with a margin for a busy machine
+GONE_SECONDS = 20.0  # one, and a margin for a busy machine; untouched it would run for a minute
 ESTIMATED_THEN_FOREVER = scored(estimate=True).partition("value = ")[0] + FOREVER
 
 
@@ -37,12 +37,9 @@ def test_a_trial_that_is_given_up_is_gone_at_once(rig: TrialRig) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(executor.run, order, replace(rig.watch(), on_estimate=give_up))
-        while not given_up and not running.done():
-            time.sleep(0.01)
-        while rig.containers():
-            time.sleep(0.01)
-        gone = time.monotonic()
         record = running.result()
+        gone = time.monotonic()
+    assert rig.containers() == []
     assert gone - given_up[0] < GONE_SECONDS
     assert (record.status, record.exit_code) == ("pruned", 143), (record, rig.judge_said)
     assert record.reason == "given up after 50 % of its training"
@@ -60,12 +57,10 @@ def test_a_search_that_prunes_has_its_trials_estimated_more_often(rig: TrialRig)
     executor = rig.executor(
         train_seconds=4, limit_seconds=124, memory_bytes=2 << 30, cpus=2.0, estimate_at=told
     )
-    record = rig.run(pristine(), executor)
+    ten_steps = pristine().replace("done.count(time.perf_counter() - began)", "done.count(0.41)")
+    record = rig.run(ten_steps, executor)
     assert record.status == "ok", (record, rig.lines[-5:])
-    fractions = [estimate["fraction"] for estimate in record.estimates]
-    assert fractions == sorted(set(fractions))
-    assert set(fractions) <= set(told)
-    assert fractions[-1] == told[-1]
+    assert [estimate["fraction"] for estimate in record.estimates] == list(told)
 
 
 @pytest.mark.parametrize("pruner", ["median", "wilcoxon"])

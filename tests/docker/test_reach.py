@@ -34,7 +34,7 @@ server = ThreadingHTTPServer((sys.argv[1], 0), Handler)
 print(server.server_port)
 server.serve_forever()
 """
-SOON_SECONDS = 60.0
+SOON_SECONDS = 180.0
 
 
 @pytest.fixture

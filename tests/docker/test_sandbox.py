@@ -225,7 +225,8 @@ def _own_addresses() -> list[str]:
     """The engine's bridge as a container would see it, and the address that faces the world."""
     client = docker.from_env()
     try:
-        configs = [c for n in client.networks.list() for c in n.attrs["IPAM"]["Config"] or []]
+        networks = [n for n in client.networks.list() if not str(n.name).startswith("bakeoff")]
+        configs = [config for n in networks for config in n.attrs["IPAM"]["Config"] or []]
     finally:
         client.close()
     bridges = [str(ipaddress.ip_network(config["Subnet"])[1]) for config in configs]

@@ -15,7 +15,7 @@ from runner.build.images import ensure, image_tag
 from runner.engine import lockdown
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec, Mount
-from runner.records.layout import RunDir
+from runner.records.layout import RunDir, container_name
 from runner.spec import read_spec
 from runner.study.reading import study_of
 from runner.wire.messages import (
@@ -223,10 +223,10 @@ def test_runs_share_a_study_and_survive_its_absence(
     process = bakeoff.start(*command)
     log = tmp_path / "command-0.log"
     wait_for(lambda: events(first, "trial.queued"), "the first trial", process, log)
-    containers = {state.role: state for state in engine.containers(f"random-s{seed}")}
-    for role in ("relay", "optimizer"):
-        assert server.password not in shown(containers[role].id)
-    engine.kill(containers["relay"].id)
+    containers = {role: container_name(f"random-s{seed}", role) for role in ("relay", "optimizer")}
+    for name in containers.values():
+        assert server.password not in shown(name)
+    engine.kill(containers["relay"])
     server.fail_for_a_while()
     wait_for(lambda: first.result.exists(), "the end of the first run", process, log)
     assert process.wait(60) == 0, log.read_text()

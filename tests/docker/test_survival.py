@@ -63,27 +63,28 @@ class Live:
 
 def test_a_killed_run_is_listed_and_can_be_resumed(bakeoff: Commands) -> None:
     """After SIGKILL `ps` shows what is left; resumed, the run spends the very same budget."""
-    live = Live(bakeoff, "gpt", "--trials", "4")
+    live = Live(bakeoff, "gpt", "--trials", "3")
     live.until_trials_began(2)
     live.kill()
     before = trials(live.run_dir)
     assert [trial.trial for trial in before] == [1]
+    left = bakeoff.left(live.run_id)  # before: the engine may still make what it was asked for
     shown = bakeoff("ps").stdout
-    for name in bakeoff.left(live.run_id):
+    for name in left:
         assert name in shown
     assert f"bakeoff-{live.run_id}-agent" in shown
     assert "its runner died" in shown
-    again = bakeoff(*rehearsed("gpt", int(live.run_id.rpartition("s")[2]), "--trials", "4"))
+    again = bakeoff(*rehearsed("gpt", int(live.run_id.rpartition("s")[2]), "--trials", "3"))
     assert again.returncode == 2
     assert f"make resume RUN={live.run_id}" in again.stderr
     done = bakeoff("resume", live.run_id)
     assert done.returncode == 0, done.stderr[-3000:]
     records = trials(live.run_dir)
     assert records[:1] == before
-    assert [trial.trial for trial in records] == [1, 2, 3, 4]
-    assert len({trial.request for trial in records}) == 4
+    assert [trial.trial for trial in records] == [1, 2, 3]
+    assert len({trial.request for trial in records}) == 3
     result = bakeoff.result(live.run_id)
-    assert (result.ended_by, result.spent.trials) == ("trials", 4)
+    assert (result.ended_by, result.spent.trials) == ("trials", 3)
     usage = list(read_lines(live.run_dir.usage, UsageRecord))
     assert result.spent.usd == pytest.approx(sum(record.cost_usd for record in usage))
     assert result.spent.requests == len(usage)
@@ -109,7 +110,7 @@ def test_a_killed_baseline_resumes_the_same_study(bakeoff: Commands) -> None:
         "--trial-seconds",
         "1",
         "--trials",
-        "4",
+        "3",
         "--verify",
         "none",
     )
@@ -120,14 +121,14 @@ def test_a_killed_baseline_resumes_the_same_study(bakeoff: Commands) -> None:
     done = bakeoff("resume", run_id)
     assert done.returncode == 0, done.stderr[-3000:]
     records = trials(run_dir)
-    assert [trial.trial for trial in records] == [1, 2, 3, 4]
-    assert len({str(sorted(trial.knobs.items())) for trial in records}) == 4
+    assert [trial.trial for trial in records] == [1, 2, 3]
+    assert len({str(sorted(trial.knobs.items())) for trial in records}) == 3
     assert bakeoff.left(run_id) == []
 
 
 def test_a_run_whose_runner_died_can_be_closed(bakeoff: Commands) -> None:
     """`stop` collects what there is, writes a result that says so, and clears the engine."""
-    live = Live(bakeoff, "gemini", "--trials", "4", "--record")
+    live = Live(bakeoff, "gemini", "--trials", "3", "--record")
     live.until_trials_began(2)
     live.kill()
     assert bakeoff.left(live.run_id)
@@ -166,12 +167,12 @@ def test_a_live_run_is_stopped_gracefully(bakeoff: Commands) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_suspends_a_run(bakeoff: Commands, number: signal.Signals) -> None:
     """Soon, with nothing left but volumes; resumed, it ends by its budget."""
-    live = Live(bakeoff, "opus", "--trials", "4")
+    live = Live(bakeoff, "opus", "--trials", "3")
     live.until_trials_began(2)
     began = time.monotonic()
     os.killpg(live.process.pid, number)
-    assert live.process.wait(60) == 1
-    assert time.monotonic() - began <= 20, "ten seconds, and as much for a busy machine"
+    assert live.process.wait(90) == 1
+    assert time.monotonic() - began <= 40, "ten seconds, and more for a busy machine"
     assert bakeoff.engine.containers(live.run_id) == []
     assert bakeoff.engine.volumes(live.run_id) != []
     (suspended,) = events(live.run_dir, "run.suspended")
@@ -182,7 +183,7 @@ def test_a_signal_suspends_a_run(bakeoff: Commands, number: signal.Signals) -> N
     assert done.returncode == 0, done.stdout
     assert f"{live.run_id}: ended" in done.stdout
     assert bakeoff.result(live.run_id).ended_by == "trials"
-    assert [trial.trial for trial in trials(live.run_dir)] == [1, 2, 3, 4]
+    assert [trial.trial for trial in trials(live.run_dir)] == [1, 2, 3]
     assert bakeoff.left(live.run_id) == []
 
 
@@ -191,7 +192,7 @@ def test_a_suspended_run_can_be_ended(bakeoff: Commands) -> None:
     live = Live(bakeoff, "gpt", "--trials", "50")
     live.until_trials_began(2)
     os.killpg(live.process.pid, signal.SIGTERM)
-    assert live.process.wait(60) == 1
+    assert live.process.wait(90) == 1
     assert bakeoff("stop", live.run_id).returncode == 0
     result = bakeoff.result(live.run_id)
     assert (result.ended_by, result.cause) == ("stopped", "user")

@@ -73,6 +73,7 @@ def test_a_log_that_is_followed_ends_with_its_reader(shell: Shell, talking: str)
     assert spelled.out == "[bold]...[/] 0.9 +- 0.1 :x:\n"
 
 
+@pytest.mark.timeout(1800)
 def test_a_run_goes_on_without_anybody_to_tell(shell: Shell) -> None:
     """In the C locale, every stream closed or full, a run ends as it should; so does its log."""
     for redirected, exit_code in (("<&- >&- 2>&-", 0), (">/dev/full 2>/dev/full", 1)):

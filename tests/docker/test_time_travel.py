@@ -30,7 +30,10 @@ INSTALLED: dict[str, tuple[str, ...]] = {
 }
 # Two more install node, or packages as text, in a stage of their builds that is thrown away.
 BUILT = (*INSTALLED, "agent-codex", "data")
+COPIED_NOT = shutil.ignore_patterns("__pycache__")  # other tests write there at any moment
 COPIED = ("images", "scripts", "trainer", "runner", "tests/trainer")
+
+pytestmark = pytest.mark.timeout(2400)  # seven images are built from nothing
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def later_checkout(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> 
     """A copy of the checkout, its images with names of their own and built in a later year."""
     root = tmp_path_factory.mktemp("checkout")
     for folder in COPIED:
-        shutil.copytree(ROOT / folder, root / folder)
+        shutil.copytree(ROOT / folder, root / folder, ignore=COPIED_NOT)
     table = root / "images" / "images.toml"
     prefix = f"bakeoff-test-{uuid.uuid4().hex[:8]}"
     table.write_text(table.read_text().replace('tag = "bakeoff/', f'tag = "{prefix}/'))

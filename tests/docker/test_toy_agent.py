@@ -29,7 +29,7 @@ TOY = Path(__file__).with_name("toy_agent")
 ADDED = ("runner/agents/toy.py", "images/agent/toy")
 TABLE = "runner/agents/agents.toml"
 TRIALS = 2
-RUN_SECONDS = 300.0
+RUN_SECONDS = 800.0
 
 
 @dataclass(frozen=True)

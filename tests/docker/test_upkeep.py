@@ -156,7 +156,7 @@ def test_nothing_that_a_look_starts_outlives_it(box: AgentBox) -> None:
     finished = after(
         box,
         "echo '(setsid sleep 300 &)' > ~/.bash_profile;"
-        " git config filter.f.clean 'setsid sleep 300 & cat';"
+        " git config filter.f.clean 'setsid sleep 300 > /dev/null & cat';"
         " echo '*.py filter=f' > .gitattributes; touch train.py",
     )
     assert finished.exit_code == 0

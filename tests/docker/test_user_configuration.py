@@ -28,6 +28,7 @@ from runner.build.images import image_tag
 from runner.engine.client import Engine
 from runner.engine.containers import ContainerSpec
 from runner.errors import EngineError
+from runner.proof.container import SUFFIX
 
 from .commands import LONG_SECONDS, a_seed, commands, rehearsed
 from .engine_relay import EngineRelay
@@ -250,7 +251,8 @@ def _looked_into(
         for state in engine.containers(run_id):
             with contextlib.suppress(docker.errors.APIError):
                 text = json.dumps(inspector.inspect_container(state.id))
-                if state.status == "running":
+                # In a proof a process of others would be taken for an attack.
+                if state.status == "running" and not state.name.endswith(SUFFIX):
                     command = inspector.exec_create(
                         state.id, READ_ENVIRONMENTS, user="0", privileged=True
                     )

@@ -25,7 +25,7 @@ from runner.proof.program import argv, expected, parameters
 from runner.records.layout import LABEL_ROLE, LABEL_RUN
 
 AT_ONCE = 4
-SECONDS = 120
+SECONDS = 600
 MIB = 1 << 20
 SOCKET = urlsplit(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")).path
 FIXED = "/fixed"
@@ -88,7 +88,7 @@ def box(engine: Engine) -> Iterator[ContainerSpec]:
         name=f"bakeoff-{run_id}-weak", image=image_tag("agent-codex"), run_id=run_id, role="agent",
         mounts=(Mount(f"bakeoff-{run_id}-work", "/workspace"),
                 Mount(f"bakeoff-{run_id}-fixed", FIXED, read_only=True)),
-        tmpfs={"/tmp": 8 * MIB}, memory_bytes=256 * MIB, cpus=1.0, cpu_weight=64, pids=64,
+        tmpfs={"/tmp": 8 * MIB}, memory_bytes=256 * MIB, cpus=1.0, cpu_weight=1024, pids=64,
         shm_bytes=16 * MIB, cpuset="0",
     )  # fmt: skip
     for state in engine.containers(run_id):

@@ -158,13 +158,3 @@ def made_volumes(engine: Engine) -> Iterator[Volumes]:
     finally:
         for name in made:
             engine.remove_volume(name)
-
-
-@contextlib.contextmanager
-def prepared_pystdlib(engine: Engine) -> Iterator[Volume]:
-    """The data of the default task, prepared offline in a volume."""
-    with made_volumes(engine) as make:
-        volume = make()
-        ran = volume.prepare("--task", "pystdlib")
-        assert ran.state.exit_code == 0, ran.notes
-        yield volume

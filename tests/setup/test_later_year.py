@@ -56,8 +56,8 @@ def test_set_up_takes_the_lock(later_year: dict[str, str], tmp_path: Path) -> No
             shutil.copy(ROOT / name, tmp_path / name)
     for lock in ROOT.glob("requirements*.lock"):
         shutil.copy(lock, tmp_path / lock.name)
-    run(["scripts/setup", "dev"], tmp_path, later_year)
-    expected = locked([(ROOT / "requirements-dev.lock").read_text()])
+    run(["scripts/setup", "run"], tmp_path, later_year)
+    expected = locked([(ROOT / "requirements.lock").read_text()])
     found = installed(tmp_path / ".venv")
     assert {k: v for k, v in found.items() if k not in OF_A_VENV - expected.keys()} == expected
 

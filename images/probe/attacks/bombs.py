@@ -168,6 +168,7 @@ def processor(box: Box) -> str:
     """Keep twice as many processors busy as are allowed, for a moment; count what was got."""
     seconds, workers = 1.0, int(box.cpus * 2) + 1
     children = []
+    began = time.monotonic()
     for _ in range(workers):
         child = os.fork()
         if not child:
@@ -176,7 +177,6 @@ def processor(box: Box) -> str:
                 pass
             os._exit(0)
         children.append(child)
-    began = time.monotonic()
     used = 0.0
     for child in children:
         _, _, spent = os.wait4(child, 0)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-AWAY_SECONDS = 3.0
+AWAY_SECONDS = 15.0
 DATA, PASSWORD = Path("/data/cluster"), Path("/data/password")
 (PROGRAMS,) = Path("/usr/lib/postgresql").glob("*/bin")
 CERTIFICATE, KEY = Path("/data/server.crt"), Path("/data/server.key")

@@ -162,7 +162,7 @@ def test_a_free_device_is_noticed_soon(folder: Path) -> None:
             freed = time.monotonic()
         thread.join(30)
         took.append(moments[0] - freed)
-    assert statistics.median(took) < 3 * 0.05
+    assert statistics.median(took) < 0.35  # who is not woken looks after 0.4 s
 
 
 def test_a_run_that_ends_waits_no_longer_at_once(folder: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_run_that_ends_waits_no_longer_at_once(folder: Path) -> None:
             event.set()
         for thread in threads:
             thread.join(30)
-        assert max(ended) - began < 0.5
+        assert max(ended) - began < 1.5  # those far behind look every two seconds
         assert in_queue(folder) == ["holder"]
 
 

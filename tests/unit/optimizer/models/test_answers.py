@@ -16,7 +16,7 @@ from models.answers import MAX_ANSWER_BYTES, BadAnswerError, Found, read_json
 
 SETTING = {"LR": 0.1, "DEPTH": 8, "SCHEDULE": "cosine"}
 PLAIN = json.dumps(SETTING)
-SECONDS = 2.0
+SECONDS = 10.0
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -13,7 +13,7 @@ from models.answers import BadAnswerError, Code, read_code
 
 FILE = 'import math\n\nLR = 0.1  # {"LR": 0.2}\n'
 ANSWER = f"DESCRIPTION: halve the rate\n```python\n{FILE}```\n"
-SECONDS = 2.0
+SECONDS = 10.0
 
 
 @pytest.mark.parametrize(
