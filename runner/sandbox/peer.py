@@ -253,7 +253,6 @@ class Peer:
             SandboxError: it is not.
         """
         if self._closing:
-            self._exited.set()  # nobody listens to it
             self._engine.remove(self.container)
             raise SandboxError(f"starting {self.spec.name}: it is not wanted any more")
 
