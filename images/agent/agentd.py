@@ -204,15 +204,21 @@ class Agentd:
             finished = await turn.run(self._reaper)
         except OSError as error:
             finished = messages.TurnFinished(turn.order.turn, 1, 0.0, "", f"agentd: {error}")
+        exceeded = None
         if last or self._end.done():
             self._disk.rest()
-        elif (exceeded := await self._disk.end(turn.order.turn)) is not None:
-            send(exceeded)
+        else:
+            exceeded = await self._disk.end(turn.order.turn)
         if self._upkeep is not None and not last and not self._end.done():
+            self._disk.go_on()  # it runs the agent's own programs, which may write as well
             found = await self._upkeep.run()
+            exceeded = exceeded or await self._disk.end(turn.order.turn)
+            self._disk.rest()
             for phrase in (*found.wrong, *found.restored):
                 say(phrase)
             finished = dataclasses.replace(finished, wrong=found.wrong, restored=found.restored)
+        if exceeded is not None:
+            send(exceeded)
         self._turn = None
         send(finished)
         if last:

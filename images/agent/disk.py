@@ -42,6 +42,7 @@ class TurnDisk:
     def __post_init__(self) -> None:
         self._running = False
         self._cut: DiskUse | None = None
+        self._left = DiskUse()
         self._watch: DiskWatch | None = None
         if self.bound is not None:
             self._watch = DiskWatch((WORKSPACE, HOME), self.bound, self._passed)
@@ -53,13 +54,19 @@ class TurnDisk:
         if self._watch is not None:
             await asyncio.to_thread(self._watch.arm)
 
+    def go_on(self) -> None:
+        """A turn has ended, and what follows is watched as well: `end` is called once more."""
+        self._cut, self._running = None, True
+        if self._watch is not None:
+            self._watch.arm(self._left)
+
     async def end(self, turn: int) -> DiskExceeded | None:
         """A turn has ended, and nothing of it runs; what the runner must know of the disk."""
         self._running = False
         if self._watch is None or self.bound is None:
             return None
         self._watch.disarm()
-        left = await asyncio.to_thread(self._watch.at_rest)
+        left = self._left = await asyncio.to_thread(self._watch.at_rest)
         if self._cut is None and not left.passes(self.bound):
             return None
         seen = self._cut or left

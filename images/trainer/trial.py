@@ -198,7 +198,7 @@ def watch(
         if forwarder.overflowed:
             return Ending("output", 128 + signal.SIGKILL)
         if volumes and time.monotonic() >= next_look:
-            if measure(volumes, HANDED_OUT).passes(HANDED_OUT):
+            if not measure(volumes, HANDED_OUT).whole:
                 return Ending("disk", 128 + signal.SIGKILL)
             next_look = time.monotonic() + LOOK_SECONDS
         if _told_to_end():

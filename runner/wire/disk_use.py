@@ -10,6 +10,7 @@ Standard library only, and no import of the other files here: this file is copie
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import resource
@@ -25,9 +26,12 @@ OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READABLE = stat.S_IRUSR | stat.S_IXUSR
 PROCESSES = "/proc"
 STILL_OPEN = "files that are deleted and still open"
+MANY_NAMES = "names beyond count (an inode may have many)"
+UNLOOKED = "what could not be looked at"
 MAX_DESCRIPTORS = 100_000  # of processes that are looked at
 NAMES_PER_FILE = 4  # hard links cost no inode, and a walk takes time for each name
 MAX_SECONDS = 60.0
+STARVED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # these say nothing of what is opened
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,21 @@ class DiskUse:
     Attributes:
         bytes: allocated bytes; a hole in a file takes none, and an inode counts once.
         files: inodes.
-        path: the folder that takes most of it, or `STILL_OPEN`.
-        whole: everything was seen; else there may be more.
+        path: the folder that takes most of it, or in words what else does.
+        whole: everything was seen, and is within the bound; else there may be more.
+        names: names of inodes.
     """
 
     bytes: int = 0
     files: int = 0
     path: str = ""
     whole: bool = True
+    names: int = 0
 
     def passes(self, bound: DiskBound) -> bool:
-        """Whether this is more than the bound."""
-        return self.bytes > bound.max_bytes or self.files > bound.max_files
+        """Whether what was seen is more than the bound."""
+        many = self.names > NAMES_PER_FILE * bound.max_files
+        return self.bytes > bound.max_bytes or self.files > bound.max_files or many
 
 
 @dataclass(frozen=True)
@@ -127,16 +134,23 @@ def measure(
         places: absolute paths of folders.
         bound: the sum ends where it passes this.
         processes: the folder of the container's processes.
-        max_seconds: how long it may take; what it has not seen by then is missing in the sum.
+        max_seconds: how long it may take.
+
+    Returns:
+        What was seen; not `whole` where it passes the bound, took too long, or something could
+        not be looked at. Whoever holds a container to a bound takes all three for too much.
     """
     total = _Total(bound, time.monotonic() + max_seconds)
     devices = set()
-    for place in places:
-        with contextlib.suppress(OSError):
-            devices.add(Path(place).stat().st_dev)
-        if not total.take(place, walk(place)):
-            return total.use(whole=False)
-    whole = total.take(STILL_OPEN, deleted_files(devices, processes))
+    try:
+        for place in places:
+            with contextlib.suppress(OSError):
+                devices.add(Path(place).stat().st_dev)
+            if not total.take(place, walk(place)):
+                return total.use(whole=False)
+        whole = total.take(STILL_OPEN, deleted_files(devices, processes))
+    except OSError:
+        return total.use(whole=False)
     return total.use(whole=whole)
 
 
@@ -161,7 +175,9 @@ class _Total:
 
     def use(self, *, whole: bool) -> DiskUse:
         path = max(self.by_path, key=self._size_of, default="")
-        return DiskUse(self.bytes, self.files, path, whole)
+        if not whole and not self._passed():
+            path = MANY_NAMES if self._has_many_names() else UNLOOKED
+        return DiskUse(self.bytes, self.files, path, whole, self.names)
 
     def _size_of(self, path: str) -> int:
         """What counts of a path: its files where these are too many, else its bytes."""
@@ -177,12 +193,16 @@ class _Total:
             self.linked.add(inode)
         self.bytes += found.st_blocks * BLOCK_BYTES
         self.files += 1
-        passed = self.bytes > self.bound.max_bytes or self.files > self.bound.max_files
-        return not passed and self._has_time()
+        return not self._passed() and self._has_time()
+
+    def _passed(self) -> bool:
+        return self.bytes > self.bound.max_bytes or self.files > self.bound.max_files
+
+    def _has_many_names(self) -> bool:
+        return self.names > NAMES_PER_FILE * self.bound.max_files
 
     def _has_time(self) -> bool:
-        many = self.names > NAMES_PER_FILE * self.bound.max_files
-        return not many and time.monotonic() < self.until
+        return not self._has_many_names() and time.monotonic() < self.until
 
 
 # --- folders --------------------------------------------------------------------------------------
@@ -202,6 +222,9 @@ def walk(top: str) -> Iterator[os.stat_result]:
 
     One folder is open at a time. The way back up is `..`, which counts only where it is the folder
     that was come from; fts(3) goes the same way.
+
+    Raises:
+        OSError: descriptors or memory have run out, here or on the machine.
     """
     descriptor = _opened(top)
     if descriptor is None:
@@ -230,7 +253,7 @@ def walk(top: str) -> Iterator[os.stat_result]:
 
 def _entries(descriptor: int, device: int, folders: list[str]) -> Iterator[os.stat_result]:
     """What an open folder holds; the names of its folders are added to `folders`."""
-    with contextlib.suppress(OSError), os.scandir(descriptor) as entries:
+    with _unless_starved(), os.scandir(descriptor) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
                 found = entry.stat(follow_symlinks=False)
@@ -250,7 +273,9 @@ def _opened(name: str, above: int | None = None) -> int | None:
             with contextlib.suppress(OSError):
                 os.chmod(name, stat.S_IRWXU, dir_fd=above)
             continue
-        except OSError:
+        except OSError as error:
+            if error.errno in STARVED:
+                raise
             return None
         mode = os.fstat(descriptor).st_mode
         if mode & READABLE != READABLE:
@@ -265,7 +290,7 @@ def _up(descriptor: int, levels: list[_Level]) -> int:
 
     Where it was moved meanwhile, the way is taken from the top again, as far as it is still there.
     """
-    with contextlib.suppress(OSError):
+    with _unless_starved():
         above = os.open("..", OPEN, dir_fd=descriptor)
         if os.fstat(above).st_ino == levels[-1].inode:
             os.close(descriptor)
@@ -288,6 +313,16 @@ def _up(descriptor: int, levels: list[_Level]) -> int:
     return reached
 
 
+@contextlib.contextmanager
+def _unless_starved() -> Iterator[None]:
+    """What is gone or another's is passed over; that nothing more can be opened is an error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in STARVED:
+            raise
+
+
 # --- processes ------------------------------------------------------------------------------------
 
 
@@ -306,10 +341,10 @@ def deleted_files(devices: set[int], processes: str = PROCESSES) -> Iterator[os.
 
 def _descriptors(processes: str) -> Iterator[str]:
     """The path of each descriptor of each process, such as `/proc/7/fd/3`."""
-    with contextlib.suppress(OSError), os.scandir(processes) as entries:
+    with _unless_starved(), os.scandir(processes) as entries:
         for process in entries:
             if not process.name.isdecimal():
                 continue
-            with contextlib.suppress(OSError), os.scandir(f"{process.path}/fd") as links:
+            with _unless_starved(), os.scandir(f"{process.path}/fd") as links:
                 for link in links:
                     yield link.path

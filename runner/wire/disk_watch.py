@@ -88,9 +88,10 @@ def raised(bound: DiskBound, use: DiskUse) -> DiskBound:
     """The bound for a container that begins with this use: a little more where it is passed."""
     if not use.passes(bound):
         return bound
+    most_files = max(use.files, use.names // NAMES_PER_FILE)
     return DiskBound(
         max(bound.max_bytes, use.bytes + int(bound.max_bytes * SPARE_SHARE)),
-        max(bound.max_files, use.files + int(bound.max_files * SPARE_SHARE)),
+        max(bound.max_files, most_files + int(bound.max_files * SPARE_SHARE)),
     )
 
 
@@ -135,11 +136,11 @@ class DiskWatch:
         """Whether it watches, and has not found the bound passed since."""
         return self._armed.is_set()
 
-    def arm(self) -> None:
-        """Begin to watch, with what there is now."""
+    def arm(self, known: DiskUse | None = None) -> None:
+        """Begin to watch, with what there is now; `known` is that, where it was just measured."""
         self._armed.clear()
         moment = time.monotonic()
-        use, room = self.at_rest(), self._room()
+        use, room = known or self.at_rest(), self._room()
         self._began = use, room
         self._may_take = raised(self.bound, use)
         self._pace = Pace(self._may_take)
@@ -173,7 +174,7 @@ class DiskWatch:
         moment, room = time.monotonic(), self._room()
         use = measure(self._places, may_take)
         pace.walked(use, room, moment, time.monotonic())
-        if use.passes(may_take):
+        if not use.whole:
             return use
         before, began = self._began
         lost = unseen(self.bound, began, room, use.bytes - before.bytes)

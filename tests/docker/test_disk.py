@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -108,6 +109,32 @@ def test_one_file_has_a_bound_of_its_own(box: AgentBox) -> None:
     printed = box.end(60)[1]
     assert "ended 153" in printed, "128 + SIGXFSZ"
     assert str(BOUND["max_bytes"]) in printed
+
+
+def test_no_room_is_taken_without_writing(box: AgentBox) -> None:
+    """One call would take the whole disk; what a program asks of the C library is written."""
+    taking = (
+        "import ctypes, os\n"
+        "file = os.open('large', os.O_CREAT | os.O_RDWR)\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "libc.fallocate(file, 1, ctypes.c_long(0), ctypes.c_long(1 << 40))\n"  # keeps the size
+        "print(os.strerror(ctypes.get_errno()))\n"
+        "os.posix_fallocate(file, 0, 1 << 20)\n"
+        "print(os.fstat(file).st_blocks * 512)\n"
+    )
+    printed = box.shell(f"python3 -c {shlex.quote(taking)}")
+    assert printed.splitlines() == ["Operation not supported", str(1 << 20)]
+
+
+def test_what_the_agents_own_programs_write_after_a_turn_is_bounded(box: AgentBox) -> None:
+    """Its login shell's files run when its sandbox is looked after, and are ended like a turn."""
+    writing = "[ -e ~/off ] || python3 -c " + shlex.quote(BYTES.replace("x{", "xprofile{"))
+    box.begin(f"cat > ~/.bash_profile <<'END'\n{writing}\nEND\ncd ~")
+    said, finished = told(box)
+    assert (said.cut, finished.exit_code) == (True, 0)
+    assert said.bytes < BOUND["max_bytes"] + OVERSHOOT
+    box.begin("rm -rf ~/.bash_profile ~/x* /workspace/x*")
+    box.end_of_turn(60)
 
 
 def test_a_turn_after_that_has_room_to_clear_up(box: AgentBox) -> None:

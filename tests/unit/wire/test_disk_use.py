@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from runner.wire.config_reader import ConfigError, read_config
 from runner.wire.disk_use import (
+    MANY_NAMES,
     STILL_OPEN,
+    UNLOOKED,
     DiskBound,
     DiskUse,
     Exceeded,
@@ -153,8 +155,25 @@ def test_names_without_end_are_not_all_looked_at(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     for number in range(100):
         (tmp_path / str(number)).hardlink_to(tmp_path / "file")
-    assert not took(tmp_path, bound=DiskBound(1 << 60, 10)).whole
+    cut = took(tmp_path, bound=DiskBound(1 << 60, 10))
+    assert not cut.whole
+    assert cut.passes(DiskBound(1 << 60, 10)), "as much as too many files"
+    assert cut.path == MANY_NAMES
     assert took(tmp_path, bound=DiskBound(1 << 60, 30)).whole
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_little(tmp_path: Path) -> None:
+    """Neither where descriptors have run out nor where there was no time."""
+    (tmp_path / "file").write_bytes(b"x")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        starved = took(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    late = measure([str(tmp_path)], DiskBound(1 << 60, 10), max_seconds=0.0)
+    assert (starved.whole, starved.path) == (False, UNLOOKED)
+    assert (late.whole, late.path) == (False, UNLOOKED)
 
 
 def test_deleted_files_that_are_open_are_counted_once(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_who_begins_over_the_bound_may_write_a_little() -> None:
     spare = int(8 * GB * SPARE_SHARE)
     assert raised(BOUND, DiskUse(9 * GB, 5)) == DiskBound(9 * GB + spare, 1000)
     assert raised(BOUND, DiskUse(GB, 2000)).max_files == 2000 + int(1000 * SPARE_SHARE)
+    linked = DiskUse(GB, 20, names=10_000)
+    assert not linked.passes(raised(BOUND, linked))
 
 
 def test_what_no_walk_shows_counts_only_where_little_is_free() -> None:
@@ -103,6 +105,19 @@ def test_a_folder_that_grows_is_told_of_once(
     (tmp_path / "more").write_bytes(bytes(1 << 20))
     assert told.get(timeout=SOON_SECONDS).bytes > 3 << 20
     watch.disarm()
+
+
+def test_names_without_end_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hide what lies behind them, and so are taken for too much; so they are at the end."""
+    monkeypatch.setattr(disk_watch, "WALK_SECONDS", 0.2)
+    watch, told = watch_of(tmp_path)
+    watch.arm()
+    (tmp_path / "file").write_bytes(b"x")
+    for number in range(500):
+        (tmp_path / str(number)).hardlink_to(tmp_path / "file")
+    assert told.get(timeout=SOON_SECONDS).files < 100
+    watch.disarm()
+    assert watch.at_rest().passes(DiskBound(1 << 20, 100))
 
 
 def test_a_folder_within_the_bound_is_not_told_of(tmp_path: Path) -> None:
