@@ -7,9 +7,9 @@ that nothing here uses (io_uring, keyrings, rare protocols, 32-bit calls), and a
 user that ends PID 1, slows it, or has it believe that the runner signalled it.
 
 `seccomp_default.json` is the engine's own profile, unchanged (NOTICE says whose it is). All that
-differs is on this page: `REFUSED`, `NARROWED`, and two rules. What the default allows only to a
-holder of a capability is left out, because no container has one. And only the native calls of
-x86_64 and aarch64 are known: a process that makes a 32-bit or x32 call is killed.
+differs is on this page: `REFUSED`, `UNSUPPORTED`, `NARROWED`, and two rules. What the default
+allows only to a holder of a capability is left out, because no container has one. And only the
+native calls of x86_64 and aarch64 are known: a process that makes a 32-bit or x32 call is killed.
 
 What a filter cannot see is behind a pointer: the flags of clone3 (so it answers that it does not
 exist, and the C library uses clone), the address that a socket connects to, the path of a file.
@@ -28,7 +28,7 @@ from importlib import resources
 from typing import Any
 
 ARCHITECTURES = ("SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64")
-ALLOW = "SCMP_ACT_ALLOW"
+ALLOW, REFUSE = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 
 # Why → the calls that the default allows and this profile does not. They answer EPERM.
 REFUSED: Mapping[str, tuple[str, ...]] = {
@@ -43,8 +43,17 @@ REFUSED: Mapping[str, tuple[str, ...]] = {
     "sockets without a look at their family": ("socketcall",),
 }  # fmt: skip
 
-Condition = tuple[int, int]  # the number of an argument, and the only value that it may have
+# Why → the calls that answer EOPNOTSUPP, as on a file system that lacks them: the C library's
+# posix_fallocate then writes in their place.
+UNSUPPORTED: Mapping[str, tuple[str, ...]] = {
+    "a whole disk taken in one call, past the limit of a file's size": ("fallocate",),
+}
+EOPNOTSUPP = 95  # asm-generic/errno.h
+
+# The number of an argument, the only value that it may have, and which bits of it are compared.
+Condition = tuple[int, int] | tuple[int, int, int]
 UNIX, INET, INET6, NETLINK = 1, 2, 10, 16  # address families: linux/socket.h
+STREAM, DATAGRAM, TYPE_MASK = 1, 2, 0xF  # types, beside flags: linux/net.h
 DEFAULT, TCP, UDP = 0, 6, 17  # protocols: linux/in.h
 ROUTE = 0  # the only family of netlink: linux/netlink.h
 ITSELF = 0  # as a process id: whoever calls
@@ -56,8 +65,10 @@ NULL = 0
 NARROWED: Mapping[str, tuple[tuple[Condition, ...], ...]] = {
     "socket": (
         ((0, UNIX),),
-        *(((0, family), (2, protocol))
-          for family in (INET, INET6) for protocol in (DEFAULT, TCP, UDP)),
+        *(((0, family), (1, kind, TYPE_MASK), (2, protocol))  # other types have other protocols
+          for family in (INET, INET6)
+          for kind, protocols in ((STREAM, (DEFAULT, TCP)), (DATAGRAM, (DEFAULT, UDP)))
+          for protocol in protocols),
         ((0, NETLINK), (2, ROUTE)),  # the list of interfaces
     ),
     "socketpair": (((0, UNIX),),),
@@ -85,7 +96,7 @@ def profile() -> dict[str, Any]:
     return {
         "defaultAction": base["defaultAction"],
         "archMap": [{"architecture": name, "subArchitectures": []} for name in ARCHITECTURES],
-        "syscalls": [*_kept(base["syscalls"]), *_narrowed()],
+        "syscalls": [*_kept(base["syscalls"]), *_narrowed(), *_unsupported()],
     }
 
 
@@ -97,7 +108,8 @@ def text() -> str:
 
 def _kept(rules: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The rules of the default without what this profile takes out or narrows."""
-    other = {*NARROWED, *(name for names in REFUSED.values() for name in names)}
+    taken_out = (*REFUSED.values(), *UNSUPPORTED.values())
+    other = {*NARROWED, *(name for names in taken_out for name in names)}
     for rule in rules:
         includes, excludes = rule["includes"], rule["excludes"]
         names = [name for name in rule["names"] if name not in other]
@@ -115,10 +127,19 @@ def _kept(rules: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _narrowed() -> Iterator[dict[str, Any]]:
     for name, alternatives in NARROWED.items():
         for conditions in alternatives:
-            args = [
-                {"index": index, "value": value, "op": "SCMP_CMP_EQ"} for index, value in conditions
-            ]
+            args = [_compared(*condition) for condition in conditions]
             yield {"names": [name], "action": ALLOW, "args": args}
+
+
+def _compared(index: int, value: int, mask: int | None = None) -> dict[str, Any]:
+    if mask is None:
+        return {"index": index, "value": value, "op": "SCMP_CMP_EQ"}
+    return {"index": index, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
+
+
+def _unsupported() -> Iterator[dict[str, Any]]:
+    for names in UNSUPPORTED.values():
+        yield {"names": list(names), "action": REFUSE, "args": [], "errnoRet": EOPNOTSUPP}
 
 
 if __name__ == "__main__":  # for an engine that takes the path of a file alone: docs/engines.md

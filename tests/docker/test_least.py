@@ -42,6 +42,7 @@ NO_SOCKETS = {
     "vsock in the low half": ((1 << 32) + 40, STREAM, 0),
     "kobject events": (16, RAW, 15), "netfilter": (16, RAW, 12), "socket diagnosis": (16, RAW, 4),
     "icmp": (2, DATAGRAM, 1), "sctp": (2, STREAM, 132), "raw tcp": (2, RAW, 6), "dccp": (10, 6, 33),
+    "sctp by its type": (2, 5, 0), "dccp by its type": (10, 6, 0),
 }  # fmt: skip
 SOCKETS = {
     "unix": (1, STREAM, 0), "tcp": (2, STREAM, 6), "udp": (2, DATAGRAM, 17), "ip": (2, STREAM, 0),
