@@ -82,7 +82,8 @@ def judge(context: RunContext, found: Containment) -> None:
     """Keep a proof in the run's directory and in its journal, and refuse the run if it failed.
 
     A run that once went on without a whole proof is called unsafe to its end: its earlier trials
-    are the same as before, whatever a later proof finds.
+    are the same as before, whatever a later proof finds. And a proof that held stays where a later
+    life of its run is refused.
 
     Raises:
         LockError: it failed, and the run was not asked to go on without it.
@@ -94,7 +95,9 @@ def judge(context: RunContext, found: Containment) -> None:
     unsafe = was_unsafe or (bool(failed) and spec.unsafe)
     earlier = (*before.earlier, *before.failed) if before is not None and was_unsafe else ()
     kept = found.model_copy(update={"unsafe": unsafe, "earlier": tuple(dict.fromkeys(earlier))})
-    write_whole(run_dir.containment, to_json(kept))
+    refused = bool(failed) and not spec.unsafe
+    if not (refused and before is not None and not before.failed):  # the run was made under that
+        write_whole(run_dir.containment, to_json(kept))
     if not failed:
         context.journal.write(
             "containment.proved", probes=len(found.findings), slow_probes=len(found.slow)
@@ -105,7 +108,7 @@ def judge(context: RunContext, found: Containment) -> None:
     )
     for one in failed:
         context.show("proof", _in_words(one))
-    if not spec.unsafe:
+    if refused:
         raise LockError(refusal(spec.run_id, found), hint=HINT)
 
 

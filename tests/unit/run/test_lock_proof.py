@@ -74,6 +74,18 @@ def test_a_proof_that_fails_refuses_the_run(run_dir: RunDir, proof: Containment)
     assert (kept.standing, is_unsafe(run_dir)) == ("refused", False)
 
 
+def test_a_proof_that_held_outlives_a_later_refusal(run_dir: RunDir) -> None:
+    """The trials of a run were made under that; what was refused is in the journal."""
+    judge(context(run_dir), found("held"))
+    made = context(run_dir)
+    with pytest.raises(LockError):
+        judge(made, found("broken"))
+    assert said(made) == ["containment.proved", "containment.failed"]
+    kept = read_containment(run_dir)
+    assert kept is not None
+    assert (kept.standing, kept.failed) == ("held", ())
+
+
 def test_a_run_that_was_unsafe_once_is_unsafe(run_dir: RunDir) -> None:
     """It goes on, and a later life whose lock holds takes nothing of that back."""
     judge(context(run_dir, unsafe=True), found("broken"))
