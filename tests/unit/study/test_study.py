@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import signal
@@ -81,6 +82,19 @@ def test_the_table_is_that_of_optuna(run_dir: RunDir, spec: RunSpec, written: op
     assert sorted(path.name for path in run_dir.path.iterdir()) == [
         "spec.json", "study.csv", "study.jsonl",
     ]  # fmt: skip
+
+
+def test_a_formula_in_the_table_gets_an_apostrophe(run_dir: RunDir) -> None:
+    """The texts of a sampler or of a shared database are a stranger's; a number is left alone."""
+    study = optuna.create_study()
+    trial = study.ask({"PATTERN": optuna.distributions.CategoricalDistribution(["=cmd()"])})
+    trial.set_user_attr("said", "@x")
+    study.tell(trial, -1.5)
+    assert export(study, run_dir.study_table) == 1
+    (row,) = csv.DictReader(run_dir.study_table.read_text().splitlines())
+    assert row["params_PATTERN"] == "'=cmd()"
+    assert row["user_attrs_said"] == "'@x"
+    assert row["value"] == "-1.5"
 
 
 def test_a_copy_that_grows_is_followed_and_damage_ends_it(
