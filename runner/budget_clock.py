@@ -199,6 +199,10 @@ class BudgetClock:
         if self._frozen_at is None:
             self._frozen_at = self.now()
 
+    def stand_still(self) -> None:
+        """No time has passed at all: what could not begin costs its contestant nothing."""
+        self._frozen_at = self._began
+
     def _moment(self) -> float:
         return self.now() if self._frozen_at is None else self._frozen_at
 
