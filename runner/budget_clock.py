@@ -191,8 +191,7 @@ class BudgetClock:
         return any(after <= ended <= before for _, ended in self._trials_ran)
 
     def _ending_now(self, seconds: float) -> Interval:
-        moment = self.now()
-        return max(self._began, moment - max(0.0, seconds)), moment
+        return max(self._began, self.now() - max(0.0, seconds)), self._moment()
 
     def freeze(self) -> None:
         """No time passes from here on: what cannot go on costs its contestant nothing."""
