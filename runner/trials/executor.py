@@ -221,8 +221,11 @@ class Executor:
             with self._started(order, session, held) as (container, channel):
 
                 def overrun(which: Overrun) -> None:
-                    seen.overran = seen.overran or which
-                    if which == "all":
+                    before, seen.overran = seen.overran, seen.overran or which
+                    paused = which != "pruned" and self._is_paused(container)
+                    if paused:  # by somebody outside, whose end of it this is
+                        seen.overran = before
+                    if which == "all" or paused:
                         self._kill(container)
                         channel.close()  # it may be the connection that fails
                     else:
@@ -278,6 +281,12 @@ class Executor:
         finally:
             self._running.discard(container)
             self._engine.remove(container)
+
+    def _is_paused(self, container: str) -> bool:
+        with contextlib.suppress(EngineError):
+            state = self._engine.inspect(container)
+            return state is not None and state.status == "paused"
+        return False
 
     def _kill(self, container: str) -> None:
         with contextlib.suppress(EngineError):  # the container's own deadline ends it
