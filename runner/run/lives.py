@@ -168,8 +168,8 @@ def _live(
         sandbox.wait_open()
         sandbox.end()
         loop.drain()
-        collector.finish()
-        problems = settle(context, usage, gateway.container if gateway else "")
+        problems = collector.finish()
+        problems += settle(context, usage, gateway.container if gateway else "")
         result = write_result(context, clock, ending, problems)
         sandbox.keep_volumes = False
     journal_finish(context, ending)
