@@ -310,7 +310,8 @@ class Executor:
                     config = as_config(self._config(order, session))
                     channel.send(encode(Start(known_config(config, message.version))))
             elif isinstance(message, Started):
-                seen.began = _instant(message.details)
+                if seen.began is None:  # under gVisor a contestant can send another one
+                    seen.began = _instant(message.details)
                 timers.training_began()
             elif isinstance(message, TrialExited):
                 seen.exited = message
