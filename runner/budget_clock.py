@@ -191,13 +191,16 @@ class BudgetClock:
         return any(after <= ended <= before for _, ended in self._trials_ran)
 
     def _ending_now(self, seconds: float) -> Interval:
-        moment = self.now()
-        return max(self._began, moment - max(0.0, seconds)), moment
+        return max(self._began, self.now() - max(0.0, seconds)), self._moment()
 
     def freeze(self) -> None:
         """No time passes from here on: what cannot go on costs its contestant nothing."""
         if self._frozen_at is None:
             self._frozen_at = self.now()
+
+    def stand_still(self) -> None:
+        """No time has passed at all: what could not begin costs its contestant nothing."""
+        self._frozen_at = self._began
 
     def _moment(self) -> float:
         return self.now() if self._frozen_at is None else self._frozen_at

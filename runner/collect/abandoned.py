@@ -10,7 +10,7 @@ import contextlib
 import queue
 from collections.abc import Callable
 
-from runner.collect.artifacts import Collector
+from runner.collect.artifacts import BUNDLE, Collector
 from runner.engine.client import Engine
 from runner.errors import EngineError, SandboxError
 from runner.records.journal import Journal
@@ -20,7 +20,6 @@ from runner.sandbox.sandbox import ContainerPlan, Sandbox
 from runner.wire.messages import Problem, Stop
 
 PACKING_SECONDS = 60.0
-BUNDLE = "repo.bundle"
 MAX_CHARS = 300  # of what the container says
 PURPOSES = ("workspace", "home")
 

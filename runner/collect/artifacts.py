@@ -22,6 +22,9 @@ MAX_TRANSCRIPT_BYTES = 64 << 20
 MAX_TRANSCRIPTS_BYTES = 1 << 30
 MAX_JUDGED_BYTES = 8 << 20  # as much as is parsed in two seconds
 MAX_JUDGED_LINES = 100_000
+MAX_REASON_CHARS = 300
+BUNDLE = "repo.bundle"
+PACKING = "packing the repository"  # in what agentd says of a failure
 COLLECTED, LEFT_OUT, LOST = "transcript.collected", "transcript.left_out", "transcript.lost"
 
 # name in artifacts/ → (path in the agent's container, how many bytes are copied at most)
@@ -32,7 +35,7 @@ WATCHED = {
 AT_THE_END = {
     **WATCHED,
     "train.py": ("/workspace/train.py", 1 << 20),
-    "repo.bundle": (f"{AGENT_STATE}/repo.bundle", 256 << 20),
+    BUNDLE: (f"{AGENT_STATE}/repo.bundle", 256 << 20),
 }
 
 
@@ -65,13 +68,30 @@ class Collector:
         for name, (path, limit) in WATCHED.items():
             self._copy(name, path, limit)
 
-    def finish(self) -> None:
-        """Copy everything that a run leaves behind, after its last turn."""
+    def finish(self) -> list[str]:
+        """Copy everything that a run leaves behind, after its last turn.
+
+        Returns:
+            Why its repository could not be had, a sentence; nothing if it could.
+        """
         self.cut_turns()
         for turn in _turns_without_transcript(self._journal.events()):
             self._journal.write(LOST, turn=turn)
         for name, (path, limit) in AT_THE_END.items():
             self._copy(name, path, limit)
+        if BUNDLE in self._copied:
+            return []
+        return [f"{BUNDLE}: the agent's repository could not be collected: {self._why_missing()}"]
+
+    def _why_missing(self) -> str:
+        """Why there is no packed repository: by what the engine said, or the agent's PID 1."""
+        unreadable = self._unreadable.get(AT_THE_END[BUNDLE][0])
+        said = (
+            str(event.fields.get("message", ""))[:MAX_REASON_CHARS]
+            for event in reversed(self._journal.events())
+            if event.event == "container.problem" and event.fields.get("during") == PACKING
+        )
+        return unreadable or next(said, "its container ended without packing it")
 
     def transcript(self, turn: int, path: str) -> list[str]:
         """Append a turn's raw transcript to `transcript.jsonl`, and return the lines to judge."""
@@ -123,7 +143,7 @@ class Collector:
         try:
             return self._engine.get_file(self._container, path, limit)
         except EngineError as error:
-            self._report_once(path, error.message[:300])
+            self._report_once(path, error.message[:MAX_REASON_CHARS])
             return None
 
     def _report_once(self, path: str, error: str) -> None:

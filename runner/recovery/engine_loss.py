@@ -15,7 +15,7 @@ from runner.errors import BakeoffError, EngineError, ImageError, SandboxError
 from runner.records.journal import Journal
 from runner.recovery.wishes import Wish
 
-MAX_FAILURES = 5  # in a row, of an engine that answers: each within STEADY_SECONDS of a new start
+MAX_FAILURES = 5  # in a row, of an engine that answers: each within STEADY_SECONDS of its opening
 STEADY_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 1.0
 LOOK_SECONDS = 2.0  # from one look for the engine to the next
@@ -46,11 +46,20 @@ class EngineLoss:
         self._sleep = sleep
         self._failures = 0
         self._trials = 0
-        self._began = now()
+        self._opened_at: float | None = None
+
+    @property
+    def was_open(self) -> bool:
+        """Whether the sandbox of the life that began last has been open."""
+        return self._opened_at is not None
 
     def life_begins(self) -> None:
         """The run opens its sandbox."""
-        self._began = self._now()
+        self._opened_at = None
+
+    def life_opened(self) -> None:
+        """The sandbox is open. Any thread may say so."""
+        self._opened_at = self._now()
 
     def wait(
         self, error: BakeoffError, wish: Callable[[], Wish | None], trials: int
@@ -72,7 +81,8 @@ class EngineLoss:
         """
         if not isinstance(error, EngineError | SandboxError) or isinstance(error, ImageError):
             raise error
-        lasted = self._now() - self._began >= STEADY_SECONDS
+        opened_at = self._opened_at
+        lasted = opened_at is not None and self._now() - opened_at >= STEADY_SECONDS
         if trials > self._trials or (lasted and isinstance(error, EngineError)):
             self._failures = 0
         self._trials = trials

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -63,11 +64,14 @@ def see_through(context: RunContext, before: Spent, prove: Prove = prove_lock) -
                 if context.resumed:  # something may be left of an earlier life
                     remove_run(context.engine, context.spec.run_id, volumes=False)
                 clock = BudgetClock(context.spec.budget, before)
-                result = _live(context, clock, wishes, partial(prove, context))
+                result = _live(context, clock, wishes, partial(prove, context), loss.life_opened)
             except BakeoffError as error:
                 if not was_opened(journal) or run_dir.result.exists():
                     raise
-                before = clock.spent() if clock is not None else before
+                if clock is not None:
+                    if not loss.was_open:
+                        clock.stand_still()
+                    before = clock.spent()
                 wish = _next_life(error, loss, wishes, context)
             else:
                 _check_wanted(wishes)
@@ -112,8 +116,16 @@ def _next_life(
         raise
 
 
-def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, prove: Proof) -> RunResult:
+def _live(
+    context: RunContext,
+    clock: BudgetClock,
+    wishes: Wishes,
+    prove: Proof,
+    life_opened: Callable[[], None],
+) -> RunResult:
     """Open the sandbox, run the loop, collect, settle with the gateway, and write the result.
+
+    `life_opened` is called in some thread once the sandbox is open.
 
     Raises:
         LockError: the sandbox is not shown to hold what is in it.
@@ -124,6 +136,7 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, prove: Proof)
     context.journal.write("run.resumed" if context.resumed else "run.started", **_facts(context))
 
     def opened() -> None:
+        life_opened()
         try:
             context.journal.write(OPENED)
         finally:
@@ -155,8 +168,8 @@ def _live(context: RunContext, clock: BudgetClock, wishes: Wishes, prove: Proof)
         sandbox.wait_open()
         sandbox.end()
         loop.drain()
-        collector.finish()
-        problems = settle(context, usage, gateway.container if gateway else "")
+        problems = collector.finish()
+        problems += settle(context, usage, gateway.container if gateway else "")
         result = write_result(context, clock, ending, problems)
         sandbox.keep_volumes = False
     journal_finish(context, ending)

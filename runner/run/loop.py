@@ -78,6 +78,7 @@ class RunLoop:
                 self._tick()
         except SuspendedError as suspended:
             self._broken = True
+            self._parts.clock.freeze()
             self._cut(suspended.message)
             raise
         except BaseException:

@@ -221,8 +221,11 @@ class Executor:
             with self._started(order, session, held) as (container, channel):
 
                 def overrun(which: Overrun) -> None:
-                    seen.overran = seen.overran or which
-                    if which == "all":
+                    before, seen.overran = seen.overran, seen.overran or which
+                    paused = which != "pruned" and self._is_paused(container)
+                    if paused:  # by somebody outside, whose end of it this is
+                        seen.overran = before
+                    if which == "all" or paused:
                         self._kill(container)
                         channel.close()  # it may be the connection that fails
                     else:
@@ -279,6 +282,12 @@ class Executor:
             self._running.discard(container)
             self._engine.remove(container)
 
+    def _is_paused(self, container: str) -> bool:
+        with contextlib.suppress(EngineError):
+            state = self._engine.inspect(container)
+            return state is not None and state.status == "paused"
+        return False
+
     def _kill(self, container: str) -> None:
         with contextlib.suppress(EngineError):  # the container's own deadline ends it
             self._engine.kill(container)
@@ -301,7 +310,8 @@ class Executor:
                     config = as_config(self._config(order, session))
                     channel.send(encode(Start(known_config(config, message.version))))
             elif isinstance(message, Started):
-                seen.began = _instant(message.details)
+                if seen.began is None:  # under gVisor a contestant can send another one
+                    seen.began = _instant(message.details)
                 timers.training_began()
             elif isinstance(message, TrialExited):
                 seen.exited = message

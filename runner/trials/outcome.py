@@ -43,7 +43,7 @@ class Seen:
         output: what it printed.
         began: when train.py's process began; None until its PID 1 has said so.
         exited: the last word of its PID 1.
-        state: its container, once it had ended.
+        state: its container, once it had ended; None if it is gone, or not known to have ended.
         overran: which limit the host ended it for, or that its optimizer gave it up.
         abandoned: the run ended.
         started_at: ISO 8601.
@@ -79,14 +79,15 @@ class Seen:
     def ended_from_outside(self) -> bool:
         """Somebody outside ended, restarted or removed its container.
 
-        Neither its own text can do that, nor is it what the runner or the lack of memory did.
+        Neither its own text can do that, nor is it what the runner or the lack of memory did. What
+        its PID 1 said counts, also where the engine is too slow to say that the container ended.
         """
         if self.overran or self.session.lost:
             return False
-        if self.state is None:
-            return True
         if self.exited is not None:
             return self.exited.cause == "stopped"
+        if self.state is None:  # somebody removed it, or the connection broke
+            return True
         return self.state.exit_code in EXIT_CODES_FROM_OUTSIDE and not self.state.oom_killed
 
     @property

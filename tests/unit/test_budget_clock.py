@@ -372,3 +372,15 @@ def test_a_frozen_clock_costs_nothing_more() -> None:
     clock.freeze()
     assert clock.spent().wall_seconds == clock.spent().elapsed_seconds == 20.0
     assert clock.reading().attempts == {1: 15.0}
+
+
+def test_an_outage_that_ends_after_the_clock_froze_is_given_back_up_to_then() -> None:
+    """A gateway tells of an open outage when it is stopped."""
+    hands = Hands()
+    clock = BudgetClock(Budget(hours=1), now=hands)
+    hands.at = 20.0
+    clock.freeze()
+    hands.at = 25.0
+    clock.give_back_outage(10.0)
+    clock.give_back_outage(3.0)
+    assert (clock.spent().wall_seconds, clock.spent().outage_seconds) == (15.0, 5.0)

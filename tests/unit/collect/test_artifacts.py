@@ -1,4 +1,7 @@
-"""Transcripts of turns that were cut: fetched from the agent's volume once, in order, or named."""
+"""Transcripts of turns that were cut: fetched from the agent's volume once, in order, or named.
+
+The same of a repository that is missing at the end.
+"""
 
 from __future__ import annotations
 
@@ -103,3 +106,27 @@ def test_a_turn_that_printed_nothing_is_no_loss(run_dir: RunDir) -> None:
     collector(run_dir, {path(1): b""}).finish()
     assert turns(run_dir, "transcript.lost") == []
     assert turns(run_dir, "transcript.collected") == [1]
+
+
+PACKED = f"{AGENT_STATE}/repo.bundle"
+
+
+@pytest.mark.parametrize(
+    ("files", "said", "why"),
+    [
+        ({PACKED: b"# v2 git bundle"}, "", ""),
+        ({}, "", "its container ended without packing it"),
+        ({PACKED: b"hostile"}, "", "too many levels of symbolic links"),
+        ({}, "git bundle: exit code 128", "git bundle: exit code 128"),
+    ],
+)
+def test_a_repository_that_is_missing_at_the_end_is_named(
+    run_dir: RunDir, files: dict[str, bytes], said: str, why: str
+) -> None:
+    """Its volume is removed next, so the result must say that the work is lost, and why."""
+    if said:
+        during = "packing the repository"
+        Journal(run_dir).write("container.problem", role="agent", during=during, message=said)
+    problems = collector(run_dir, files).finish()
+    assert len(problems) == bool(why)
+    assert all(one.startswith("repo.bundle: ") and one.endswith(why) for one in problems)

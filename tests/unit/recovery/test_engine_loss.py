@@ -84,6 +84,7 @@ def test_an_engine_that_fails_again_and_again_is_given_up(run_dir: RunDir) -> No
     rig = Rig(run_dir)
     for _ in range(MAX_FAILURES):
         rig.loss.life_begins()
+        rig.loss.life_opened()
         rig.hands.at += STEADY_SECONDS / 2
         assert rig.wait(SandboxError("starting the judge: it ended")) is None
     with pytest.raises(SandboxError, match="starting the judge"):
@@ -97,6 +98,7 @@ def test_a_sandbox_that_fails_again_and_again_is_given_up(run_dir: RunDir) -> No
 
     def live() -> None:
         rig.loss.life_begins()
+        rig.loss.life_opened()
         rig.hands.at += STEADY_SECONDS
         assert rig.wait(error) is None
 
@@ -114,5 +116,20 @@ def test_a_life_that_lasted_makes_good_for_failures(run_dir: RunDir) -> None:
     rig = Rig(run_dir)
     for _ in range(3 * MAX_FAILURES):
         rig.loss.life_begins()
+        rig.loss.life_opened()
         rig.hands.at += STEADY_SECONDS
         assert rig.wait() is None
+
+
+def test_a_life_that_never_opened_has_not_lasted(run_dir: RunDir) -> None:
+    """However long the engine took to refuse: nothing but a sandbox that was open makes good."""
+    rig = Rig(run_dir)
+    rig.loss.life_begins()
+    rig.loss.life_opened()
+    for _ in range(MAX_FAILURES):
+        rig.loss.life_begins()
+        assert not rig.loss.was_open
+        rig.hands.at += 2 * STEADY_SECONDS
+        assert rig.wait() is None
+    with pytest.raises(EngineError, match="does not answer"):
+        rig.wait()

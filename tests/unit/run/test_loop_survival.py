@@ -9,6 +9,7 @@ import pytest
 
 from runner.errors import EngineError, SandboxError, SuspendedError
 from runner.recovery.supervisor import MAX_DEATHS, STEADY_SECONDS
+from runner.recovery.wishes import Wish
 from runner.run.drivers.turn_policy import MAX_TURNS_WITHOUT_TRIAL
 from runner.run.loop import CUT_SECONDS, RunLoop
 from runner.sandbox.peer import ContainerExited
@@ -152,6 +153,23 @@ def test_a_run_is_suspended(make: Rigs) -> None:
     assert rig.trials() == []
     assert rig.said("run.ending") == []
     assert rig.said("clock.read") != []
+
+
+def test_a_suspension_costs_no_time(make: Rigs) -> None:
+    """Its seconds are nobody's, however long the agent takes to leave its turn."""
+    rig, wished = make("agent", hours=1), list[float]()
+
+    def wish() -> Wish | None:
+        if rig.hands.at < 20:
+            return None
+        wished.append(rig.hands.at)
+        return SUSPEND
+
+    rig.contestant.answers, rig.wish = lambda _: (), wish
+    with pytest.raises(SuspendedError, match="a test"):
+        rig.run()
+    assert rig.hands.at >= wished[-1] + CUT_SECONDS
+    assert rig.said("clock.read")[-1]["wall_seconds"] == wished[-1]
 
 
 def test_a_suspended_optimiser_gets_the_answers_that_are_paid_for(make: Rigs) -> None:

@@ -85,6 +85,9 @@ def charged(trial: Seen) -> float:
         (None, 0, {"exit_code": 1}, False),
         (None, 0, {"exit_code": 137, "oom_killed": True}, False),
         (None, 0, None, True),
+        ("exited", 0, None, False),
+        ("exited", 1, None, False),
+        ("stopped", 143, None, True),
     ],
 )
 def test_who_ended_a_trials_container(
