@@ -24,6 +24,7 @@ from runner.wire.protocol import ProtocolError, decode, encode
 STARTED_TIMEOUT_SECONDS = 60.0  # from the container's start to its `started`
 SLOW_STARTED_SECONDS = 240.0  # likewise under a runtime that the run chose: gVisor's are slower
 EXIT_SECONDS = 5.0  # from the end of its output to its exit code
+GOING_SECONDS = 10.0  # from the end of its output to its end; else it is the connection that broke
 SENT_SECONDS = 0.5  # for what was sent to it before its end
 HEARD_SECONDS = 2.0  # from its end to the last that it said
 RECONNECT_SECONDS = 60.0
@@ -51,12 +52,13 @@ class ContainerExited:
 
 @dataclass(frozen=True)
 class ConnectionLost:
-    """The engine has not answered since `since` of the monotonic clock.
+    """What a container said after `since` of the monotonic clock may be lost.
 
-    A container may still run unheard.
+    The engine does not answer, so that the container may still run unheard, or the connection was
+    made again.
     """
 
-    error: EngineError
+    error: EngineError | SandboxError
     since: float
 
 
@@ -257,7 +259,10 @@ class Peer:
             raise SandboxError(f"starting {self.spec.name}: it is not wanted any more")
 
     def _listen(self, life: int) -> None:
-        """Read until the container ends; a connection that breaks before that is made again."""
+        """Read until the container ends; a connection that breaks before that is made again.
+
+        The engine repeats nothing of what was said meanwhile, so that is told as well.
+        """
         channel, broken_at = self._channel, time.monotonic()
         try:
             while channel is not None:
@@ -267,6 +272,8 @@ class Peer:
                     return
                 broken_at = time.monotonic()
                 channel = None if self._closing else self._reconnect(channel)
+                if channel is not None:
+                    self._inbox.put(ConnectionLost(self._gap(), broken_at))
             state = None if self._closing else self._engine.wait_exit(self.container, EXIT_SECONDS)
         except EngineError as error:
             self._inbox.put(ConnectionLost(error, broken_at))
@@ -294,7 +301,7 @@ class Peer:
             reraise=True,
         ):
             with attempt:
-                if self._engine.wait_exit(self.container, 1.0) is not None:
+                if self._engine.wait_exit(self.container, GOING_SECONDS) is not None:
                     return None
                 state = self._engine.inspect(self.container)
                 if state is None or state.started_at != self._started_at:
@@ -303,6 +310,11 @@ class Peer:
                 self._channel = self._engine.attach(self.container)
                 return self._channel
         return None
+
+    def _gap(self) -> SandboxError:
+        """No `EngineError`: lives that all end so are to be given up, however long each lasts."""
+        broke = "the connection broke, and what it said until the next one is lost"
+        return SandboxError(f"reading {self.spec.name}: {broke}")
 
     def _handle_line(self, is_stdout: bool, line: str) -> None:
         """Answer `ready`, note `started`, show text, and put other messages into the inbox."""
