@@ -27,22 +27,48 @@ MAX_LEDGER_BYTES = 256 << 20
 RECORD_NAME = re.compile(r"records/([0-9]{6,20}\.(?:request\.json|response)(?:\.cut)?\.gz)")
 
 
-def settled_requests(engine: Engine, gateway: str) -> Iterator[dict[str, object]]:
+def settled_requests(
+    engine: Engine, gateway: str, *, closed: bool = False
+) -> Iterator[dict[str, object]]:
     """Every usage record in the gateway's own ledger, whether or not the runner received it.
+
+    Args:
+        engine: where the gateway is.
+        gateway: its container.
+        closed: the gateway works no more. Its open reservations are charged as well, as its next
+            process would do it.
 
     Raises:
         EngineError: the engine does not answer.
     """
     path = f"{GATEWAY_STATE}/ledger.jsonl"
     ledger = engine.get_file(gateway, path, MAX_LEDGER_BYTES) or b""
+    reserved: dict[str, dict[str, object]] = {}
     for line in io.BytesIO(ledger):
-        if b'"settled"' not in line:
-            continue
-        with contextlib.suppress(ValueError, RecursionError):
-            body = json.loads(line)
-            if isinstance(body, dict) and body.get("kind") == "settled":
-                record = body.get("record")
-                yield record if isinstance(record, dict) else {}
+        body = _ledger_line(line)
+        fields = body.get("record")
+        record = fields if isinstance(fields, dict) else {}
+        request = str(record.get("request"))
+        if body.get("kind") == "settled":
+            reserved.pop(request, None)
+            yield record
+        elif body.get("kind") == "reserved" and record:
+            reserved[request] = _charged(record, body.get("usd"))
+    if closed:
+        yield from reserved.values()
+
+
+def _ledger_line(line: bytes) -> dict[str, object]:
+    """What a line of the ledger says; nothing if it cannot be read."""
+    with contextlib.suppress(ValueError, RecursionError):
+        body = json.loads(line)
+        return body if isinstance(body, dict) else {}
+    return {}
+
+
+def _charged(record: dict[str, object], usd: object) -> dict[str, object]:
+    """The record of a request that is charged its whole reservation."""
+    return record | {"cost_usd": usd, "charged_by": "reservation"}
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ NOT_FOUND = 404
 MODEL_BUDGETS = ("usd", "tokens", "requests", "total_usd")
 MAX_DETAIL_CHARS = 500
 MAX_PROBLEM_CHARS = 1000
-CUT_SECONDS = 6.5  # of a run that is suspended: for an agent's turn, or an optimiser's last answers
+CUT_SECONDS = 6.5  # of a run that is suspended: for a turn and the last answers
 
 
 class RunLoop:
@@ -128,8 +128,8 @@ class RunLoop:
         """Cut what is under way, so that a later life of the run goes on from there.
 
         The gateway admits no request any more, and what its open answers cost is counted. A turn
-        is interrupted, and its session stays. A trial is ended, and is run again. An optimiser
-        works until the gateway has stopped, because it keeps each answer as it comes.
+        is interrupted, and its session stays. A trial is ended, and is run again. The gateway's
+        end is waited for, and an optimiser works until then, because it keeps each answer.
         """
         parts = self._parts
         parts.trials.abandon()

@@ -78,12 +78,13 @@ class UsageLog:
         """What a request cost that is counted."""
         return self._costs[request]
 
-    def take_up(self, engine: Engine, gateway: str) -> int:
+    def take_up(self, engine: Engine, gateway: str, *, closed: bool = False) -> int:
         """Count what stands in the gateway's own book and is not counted yet.
 
         Args:
             engine: where the gateway is.
             gateway: its container, running or not.
+            closed: it will not run again, so what it left open is charged in full.
 
         Returns:
             How many requests of the book cannot be read.
@@ -93,7 +94,7 @@ class UsageLog:
             HostError: the disk is full.
         """
         unreadable = 0
-        for fields in settled_requests(engine, gateway):
+        for fields in settled_requests(engine, gateway, closed=closed):
             if not self.has(fields.get("request")) and self.add(fields) is None:
                 unreadable += 1
         return unreadable
@@ -158,7 +159,7 @@ def _take_up(context: RunContext, usage: UsageLog, container: str) -> list[str]:
     Raises:
         EngineError: the book cannot be read.
     """
-    unreadable = usage.take_up(context.engine, container)
+    unreadable = usage.take_up(context.engine, container, closed=True)
     if unreadable == 0:
         return []
     return [f"usage: {unreadable} of the requests that the gateway settled could not be read"]

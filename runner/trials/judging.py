@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from runner.errors import BakeoffError
 from runner.timing.instants import Instant
 from runner.wire.judge_terms import SCORER_DIED
 from runner.wire.messages import (
@@ -53,6 +54,9 @@ class JudgeContainer(Protocol):
         Raises:
             BakeoffError: it cannot be started.
         """
+
+    def give_up(self) -> None:
+        """Open it no further: whoever does gets an error at once."""
 
     def has_news(self, within_seconds: float) -> bool:
         """Whether it has started or ended by then; it may still be opened."""
@@ -125,6 +129,7 @@ class Judging:
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._reopening = threading.Lock()
+        self._reopens = False
         self._down = False
         self._hurried_at: float | None = None
 
@@ -212,6 +217,8 @@ class Judging:
     def hurry(self) -> None:
         """The run ends: from now on, a judge that says nothing is not waited for."""
         self._hurried_at = time.monotonic()
+        if self._reopens and self._container is not None:
+            self._container.give_up()
 
     def take(self, message: Message) -> bool:
         """Take up what the judge says; False for what is not about a session."""
@@ -277,13 +284,27 @@ class Judging:
             if self._container is None:
                 return
             if self._down:
-                self._container.reopen()
-                self._down = False
+                self._reopen(self._container)
                 return
             while not self._container.has_news(POLL_SECONDS):
                 if self._hurried_at is not None:
                     raise JudgeAbandonedError
             self._container.wait_started()
+
+    def _reopen(self, container: JudgeContainer) -> None:
+        """Open the judge again; whichever of this and `hurry` comes second sees the other."""
+        self._reopens = True
+        try:
+            if self._hurried_at is not None:
+                raise JudgeAbandonedError
+            container.reopen()
+            self._down = False
+        except BakeoffError:
+            if self._hurried_at is not None:
+                raise JudgeAbandonedError from None
+            raise
+        finally:
+            self._reopens = False
 
     def _send(self, message: Message) -> None:
         if self._container is not None:

@@ -231,8 +231,8 @@ class AgentDriver:
         reason = self._policy.gave_up()
         return self._disk.gave_up() if reason is None else GaveUp(reason)
 
-    def interrupted(self, *, answers_come: bool) -> bool:  # noqa: ARG002 # its turn is cut anyway
-        return self._state not in TURN_RUNS
+    def interrupted(self, *, answers_come: bool) -> bool:
+        return self._state not in TURN_RUNS and not answers_come  # what it asked for is charged
 
     def closed(self) -> bool:
         if self._state is State.OVER:

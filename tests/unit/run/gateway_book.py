@@ -34,11 +34,24 @@ def settled(name: str, cost_usd: float, **fields: object) -> dict[str, object]:
     }  # fmt: skip
 
 
-def book(*records: Mapping[str, object]) -> bytes:
-    """The gateway's book: each request is reserved and then settled; its last line is torn."""
-    lines = [
+def reserved(name: str, usd: str) -> dict[str, object]:
+    """A reservation as the gateway writes it, before it knows how the request goes."""
+    opened = {"at": "2026-01-01T00:00:00.000Z", "provider": "openai", "model": "gpt"}
+    record = {**opened, "request": name, "path": "/v1/responses", "rehearsed": False}
+    return {"kind": "reserved", "request": name, "usd": usd, "tokens": 900, "record": record}
+
+
+def book(
+    *records: Mapping[str, object], reservations: tuple[Mapping[str, object], ...] = ()
+) -> bytes:
+    """The gateway's book: each request is reserved and then settled; its last line is torn.
+
+    The reservations, whole lines of their own, come first.
+    """
+    settlements = [
         {"kind": kind, **({"record": record} if kind == "settled" else {})}
         for record in records
         for kind in ("reserved", "settled")
     ]
-    return b"".join(json.dumps(line).encode() + b"\n" for line in lines) + b'{"kind":"settled","re'
+    whole = (json.dumps(line).encode() + b"\n" for line in [*reservations, *settlements])
+    return b"".join(whole) + b'{"kind":"settled","re'

@@ -197,6 +197,7 @@ class LoopRig:
             wish=lambda: self.wish(),
             judging=self.judging,
         )
+        self.gateway.answers = lambda m: [Stopped(m.reason)] if isinstance(m, Stop) else []
         self.contestant.answers = self.work if role == "optimizer" else self.take_turns
         self.loop = RunLoop(self.parts)
 

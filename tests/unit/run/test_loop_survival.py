@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -170,6 +171,27 @@ def test_a_suspension_costs_no_time(make: Rigs) -> None:
         rig.run()
     assert rig.hands.at >= wished[-1] + CUT_SECONDS
     assert rig.said("clock.read")[-1]["wall_seconds"] == wished[-1]
+
+
+def test_a_suspended_agent_is_charged_what_it_asked_for(make: Rigs) -> None:
+    """Its turn has ended at once, and its gateway settles the open answers later."""
+    rig = make("agent", hours=1)
+    rig.contestant.answers = rig.think
+    rig.gateway.answers = lambda _: ()
+    rig.wish = lambda: SUSPEND
+    waited = itertools.count()
+
+    def settle_late() -> bool:
+        if next(waited) != 3:
+            return False
+        rig.settle_a_request(cost_usd=0.25)
+        rig.gateway.say(Stopped("a test"))
+        return True
+
+    rig.inbox.will_speak = settle_late
+    with pytest.raises(SuspendedError, match="a test"):
+        rig.run()
+    assert [record.cost_usd for record in rig.usage()] == [0.25]
 
 
 def test_a_suspended_optimiser_gets_the_answers_that_are_paid_for(make: Rigs) -> None:

@@ -18,7 +18,7 @@ from runner.run.settlement import UsageLog, settle, settle_abandoned
 from runner.run.spent import last_spent
 from runner.spec import Budget, Proposer, RunSpec
 from runner.tasks import load_task
-from tests.unit.run.gateway_book import BookEngine, book, settled
+from tests.unit.run.gateway_book import BookEngine, book, reserved, settled
 
 
 def context(
@@ -57,6 +57,22 @@ def test_an_abandoned_run_counts_the_same(run_dir: RunDir) -> None:
     assert settle(run, usage, "gateway") == []
     assert clock.spent().usd == 0.75
     assert last_spent(run_dir).usd == 0.75
+
+
+def test_a_killed_gateway_has_its_open_requests_charged(run_dir: RunDir) -> None:
+    """By their reservations, once each; what was settled, or was told to the runner, stays."""
+    opened = tuple(reserved(name, "1.5") for name in ("1", "2", "3"))
+    run = context(run_dir, BookEngine(book(settled("2", 0.5), reservations=opened)))
+    usage, clock = usage_log(run)
+    usage.add(settled("1", 0.25))
+    usage.take_up(run.engine, "gateway")
+    assert clock.spent().usd == 0.75, "a gateway that is resumed charges them itself"
+    for _ in range(2):
+        assert settle_abandoned(run, usage, lambda: "gateway") == []
+        assert clock.spent().usd == 2.25
+    last = list(read_lines(run_dir.usage, UsageRecord))[-1]
+    assert (last.request, last.status, last.tokens) == ("3", 0, 0)
+    assert (last.charged_by, last.path) == ("reservation", "/v1/responses")
 
 
 def test_a_record_that_cannot_be_read_hides_no_other(run_dir: RunDir) -> None:

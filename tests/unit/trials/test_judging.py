@@ -33,6 +33,9 @@ class ScriptedJudge:
         self.is_open = threading.Event()
         self.is_open.set()
         self.fault: SandboxError | None = None
+        self.opening = threading.Event()
+        self.unwanted = threading.Event()
+        self.slow = False
         self._judging = judging
         judging.connect(self)
 
@@ -46,6 +49,12 @@ class ScriptedJudge:
         self.reopened += 1
         if self.fault is not None:
             raise self.fault
+        self.opening.set()
+        if self.slow and self.unwanted.wait(SOON):
+            raise SandboxError("it is not wanted any more")
+
+    def give_up(self) -> None:
+        self.unwanted.set()
 
     def has_news(self, within_seconds: float) -> bool:
         return self.is_open.wait(within_seconds)
@@ -151,6 +160,40 @@ def test_a_run_that_ends_waits_for_no_judge(judging: Judging, judge: ScriptedJud
     with pytest.raises(JudgeAbandonedError), judging.session():
         pass
     assert judge.told == []
+
+
+def test_a_run_that_ends_waits_for_no_judge_that_is_opened_again(
+    judging: Judging, judge: ScriptedJudge
+) -> None:
+    """The opening is given up at once, and a later trial begins none."""
+    judge.slow = True
+    judging.gone()
+    abandoned: list[str] = []
+
+    def ask() -> None:
+        try:
+            with judging.session():
+                pass
+        except JudgeAbandonedError:
+            abandoned.append("abandoned")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert judge.opening.wait(SOON)
+    judging.hurry()
+    assert judge.unwanted.is_set()
+    thread.join(SOON)
+    ask()
+    assert abandoned == ["abandoned", "abandoned"]
+    assert (judge.reopened, judge.told) == (1, [])
+
+
+def test_a_judge_that_is_open_is_not_given_up(judging: Judging, judge: ScriptedJudge) -> None:
+    """At the end of the run it may still have its last word."""
+    judging.gone()
+    with judging.session():
+        judging.hurry()
+    assert not judge.unwanted.is_set()
 
 
 def test_a_score_may_come_after_the_trial_has_ended(judging: Judging, judge: ScriptedJudge) -> None:
