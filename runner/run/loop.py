@@ -271,9 +271,10 @@ class RunLoop:
                 detail = detail[:MAX_DETAIL_CHARS]
                 journal.write("gateway.request_denied", reason=reason, detail=detail)
                 self._parts.driver.handle_refusal(reason)
-            case Outage(began=began, ended=ended, reason=reason):
+            case Outage(began=began, ended=ended, reason=reason, whole_seconds=whole):
                 self._parts.clock.give_back_outage(ended - began)
-                journal.write("gateway.outage_ended", seconds=ended - began, reason=reason)
+                if (seconds := ended - began if whole is None else whole) > 0:
+                    journal.write("gateway.outage_ended", seconds=seconds, reason=reason)
             case CapReached(budget=budget, detail=detail):
                 journal.write("gateway.cap_reached", budget=budget, detail=detail)
                 self._cap_reached = self._parts.clock.cap_named(budget)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 VERSION = 5  # 2 `Heartbeat`; 3 `TrialEstimated`, caps; 4 `proposal`; 5 `private_ok`, `disk`
-MAX_TRAIN_PY_BYTES = 1024 * 1024
-MAX_HYPOTHESIS_CHARS = 2000
+MAX_TRAIN_PY_BYTES, MAX_HYPOTHESIS_CHARS = 1024 * 1024, 2000
 CATEGORIES = ("hyperparameter", "architecture", "optimizer", "schedule", "data", "other")
 CHECK = 0  # the number of a trial that is only a check
 MAX_PHRASES, MAX_PHRASE_CHARS = 12, 300  # of `wrong` and of `restored` in `TurnFinished`
@@ -156,12 +155,13 @@ class Denied(Message):
 
 @dataclass(frozen=True)
 class Outage(Message):
-    """The gateway saw no provider from `began` to `ended` (unix seconds)."""
+    """The gateway saw no provider from `began` to `ended` (unix seconds): a slice of an outage."""
 
     event: ClassVar[str] = "outage"
     began: float
     ended: float
     reason: str
+    whole_seconds: float | None = None  # of the outage, at its end; 0 while it goes on
 
 
 @dataclass(frozen=True)

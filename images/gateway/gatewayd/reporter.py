@@ -36,8 +36,8 @@ class EventSink(ABC):
         """No further request fits in a budget ("usd" or "tokens")."""
 
     @abstractmethod
-    def outage(self, began: float, ended: float, reason: str) -> None:
-        """The provider was out of reach between two moments, in unix seconds."""
+    def outage(self, began: float, ended: float, reason: str, whole_seconds: float) -> None:
+        """The provider was out of reach between two moments: a slice of an outage (outages.py)."""
 
     @abstractmethod
     def problem(self, during: str, message: str) -> None:
@@ -91,9 +91,10 @@ class Reporter(EventSink):
         self.send(messages.CapReached(budget, detail))
         self.say(detail)
 
-    def outage(self, began: float, ended: float, reason: str) -> None:
-        self.send(messages.Outage(began, ended, reason))
-        self.say(f"the provider was out of reach for {ended - began:.1f} s: {reason}")
+    def outage(self, began: float, ended: float, reason: str, whole_seconds: float) -> None:
+        self.send(messages.Outage(began, ended, reason, whole_seconds))
+        if whole_seconds:
+            self.say(f"the provider was out of reach for {whole_seconds:.1f} s: {reason}")
 
     def problem(self, during: str, message: str) -> None:
         self.send(messages.Problem(during, message))

@@ -98,7 +98,8 @@ class RecordedEvents(EventSink):
     def cap_reached(self, budget: str, detail: str) -> None:
         self._add(self.caps, (budget, detail))
 
-    def outage(self, began: float, ended: float, reason: str) -> None:
+    def outage(self, began: float, ended: float, reason: str, whole_seconds: float) -> None:
+        assert whole_seconds == ended - began, "no test has an outage that lasts longer"
         self._add(self.outages, (began, ended, reason))
 
     def problem(self, during: str, message: str) -> None:

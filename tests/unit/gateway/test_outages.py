@@ -18,10 +18,20 @@ class Clock:
 
 
 class Reported(list[tuple[float, float, str]]):
-    """The outages that were reported."""
+    """The outages that were reported, each with its slices joined."""
 
-    def add(self, *outage: Any) -> None:
-        self.append(outage)
+    slices = 0
+    goes_on = False
+
+    def add(self, began: float, ended: float, reason: str, whole_seconds: float) -> None:
+        if self.goes_on:
+            before, told_until, _ = self.pop()
+            assert told_until == began
+            began = before
+        self.slices += 1
+        self.goes_on = whole_seconds == 0
+        assert self.goes_on or whole_seconds == ended - began
+        self.append((began, ended, reason))
 
     @property
     def seconds(self) -> float:
@@ -140,3 +150,25 @@ async def test_the_outage_time_without_a_connection_is_not_bounded() -> None:
         outages.attempt_failed(clock.now - 1, "no connection")
     outages.close()
     assert reported.seconds > 7900
+
+
+async def test_a_long_outage_is_reported_while_it_lasts() -> None:
+    """In slices that follow each other, up to the failure of which the runner is told."""
+    outages, reported, clock = tracker()
+    for clock.now in range(1001, 1100, 7):
+        outages.attempt_failed(clock.now - 1, "status 529", f"{clock.now}")
+    assert (reported, reported.goes_on) == ([(1000, 1099, "status 529")], True)
+    outages.attempt_succeeded(1102)
+    assert (reported, reported.goes_on) == ([(1000, 1102, "status 529")], False)
+    assert reported.slices == 6
+
+
+async def test_a_slice_ends_when_it_is_reported() -> None:
+    """A request that counts no more adds no slice; what it added before is in the next one."""
+    outages, reported, clock = tracker(one_request_seconds=20)
+    for clock.now in (1001, 1030):
+        outages.attempt_failed(clock.now - 1, "status 529", "the same")
+    assert reported == []
+    clock.now = 1040
+    outages.attempt_failed(1039, "status 529", "another")
+    assert reported == [(1000, 1040, "status 529")]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from runner.errors import EngineError, SuspendedError
+from runner.recovery.wishes import Wish
 from runner.run.loop import READING_SECONDS
 from runner.run.loop_parts import TICK_SECONDS, Ending
 from runner.sandbox.peer import ConnectionLost, MessageReceived
@@ -234,6 +235,25 @@ def test_only_the_gateway_is_believed_about_money_and_outages(
     assert rig.run().ended_by == ended_by
     assert rig.clock.spent().outage_seconds == seconds
     assert len(rig.said("gateway.cap_reached")) == (role == "gateway")
+
+
+def test_an_outage_is_given_back_while_it_lasts(make: Rigs) -> None:
+    """No hours end the run in the midst of it, and it is one line of the journal at its end."""
+    rig = make("agent", hours=100 / 3600)
+    rig.contestant.answers = rig.think
+    slices = [Outage(at, at + 60.0, "status 529", 0.0) for at in (0.0, 60.0, 120.0, 180.0)]
+    slices.append(Outage(240.0, 300.0, "status 529", 300.0))
+
+    def time_passes() -> Wish | None:
+        if slices and rig.inbox.empty():
+            rig.hands.at += 60.0
+            rig.inbox.put(MessageReceived("gateway", slices.pop(0)))
+        return STOP if rig.inbox.empty() else None
+
+    rig.wish = time_passes
+    assert rig.run().ended_by == "stopped"
+    assert rig.clock.spent().outage_seconds == 300.0
+    assert [said["seconds"] for said in rig.said("gateway.outage_ended")] == [300.0]
 
 
 def test_a_refusal_is_told_to_the_driver(make: Rigs) -> None:

@@ -10,6 +10,9 @@ an interval
 - grows by at most `ONE_REQUEST_SECONDS` from one and the same request, because a request that is
   always refused may itself be at fault;
 - ends with the first attempt that succeeds.
+
+An interval is reported in slices while it lasts, so that no budget of time ends a run in the midst
+of it, and none of it is lost with the gateway.
 """
 
 from __future__ import annotations
@@ -29,13 +32,15 @@ ONE_REQUEST_SECONDS = 1800.0
 # wait, which the gateway itself observes.
 PAUSE_SECONDS = 180.0
 REMEMBERED_REQUESTS = 1000
+SLICE_SECONDS = 15.0  # of an interval that goes on are reported at least at a time
 
 
 class OutageTracker:
     """Joins the failed attempts of all requests into intervals.
 
     Args:
-        report: called with begin and end (unix seconds) and reason of every closed interval.
+        report: called with begin, end (unix seconds) and reason of every slice of an interval, and
+            with the seconds of the whole interval, which are 0 while it goes on.
         report_begin: called with the reason when an interval begins, for those who watch.
         bridge_seconds: how long an interval stays open after its last retry gave up.
         one_request_seconds: for how long the failures of one and the same request count.
@@ -44,7 +49,7 @@ class OutageTracker:
 
     def __init__(
         self,
-        report: Callable[[float, float, str], None],
+        report: Callable[[float, float, str, float], None],
         bridge_seconds: float = BRIDGE_SECONDS,
         one_request_seconds: float = ONE_REQUEST_SECONDS,
         now: Callable[[], float] = steady_clock.now,
@@ -56,6 +61,7 @@ class OutageTracker:
         self._one_request_seconds = one_request_seconds
         self._now = now
         self._began: float | None = None
+        self._told_until = 0.0
         self._last_failure = 0.0
         self._reason = ""
         self._retrying = 0
@@ -78,10 +84,14 @@ class OutageTracker:
         if self._streaming or until < start:
             return
         if self._began is None:
-            self._began = start
+            self._began = self._told_until = start
             self._reason = reason
             self._report_begin(reason)
-        self._last_failure = max(self._last_failure, min(self._now(), until))
+        now = self._now()
+        self._last_failure = max(self._last_failure, min(now, until))
+        # The runner takes a slice to end when it is told.
+        if self._last_failure == now and now - self._told_until >= SLICE_SECONDS:
+            self._tell(whole_seconds=0.0)
 
     def retry_started(self) -> None:
         """Takes note that a request begins to wait for its next attempt."""
@@ -127,9 +137,14 @@ class OutageTracker:
         """Ends the open interval, if there is one, at the last failure that counts."""
         self._stop_timer()
         if self._began is not None and self._last_failure > self._began:
-            self._report(self._began, self._last_failure, self._reason)
+            self._tell(self._last_failure - self._began)
         self._began = None
         self._last_failure = 0.0
+
+    def _tell(self, whole_seconds: float) -> None:
+        """Reports what of the interval was not reported yet."""
+        self._report(self._told_until, self._last_failure, self._reason, whole_seconds)
+        self._told_until = self._last_failure
 
     def _counts_until(self, request: str, began: float) -> float:
         """Until when failures of this request count, in unix seconds."""
