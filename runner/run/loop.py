@@ -188,7 +188,7 @@ class RunLoop:
             return Ending(spent, "budget", f"left: {self._parts.clock.left()}")
         self._check_wish()
         self._check_progress()
-        return None
+        return self._parts.nothing_left()
 
     def _check_wish(self) -> None:
         """Suspend the run if a person wants that, even while it ends.

@@ -14,6 +14,7 @@ from runner.analysis.comparison import Remark, Section
 from runner.analysis.output import honesty
 from runner.analysis.report import Context, Finding
 from runner.records.imported import ForeignMetric, Imported, ImportedRun, LeftOut
+from runner.records.schema import SPACE
 from tests.analysis_rig import context
 
 
@@ -48,6 +49,15 @@ def test_serious_remarks_come_first() -> None:
     order = [remark.serious for remark in remarks(context({"run": "tpe-s1"}))]
     assert order == sorted(order, reverse=True)
     assert set(order) == {True, False}
+
+
+def test_a_run_that_tried_every_setting_is_no_unfinished_one() -> None:
+    """It cannot use its budget, and that is said in other words."""
+    made = context({"ended_by": SPACE, "budget_share": 0.1})
+    assert said(made, "used less than") is None
+    tried = said(made, "1 run tried every setting of the search space")
+    assert tried is not None
+    assert not tried.serious
 
 
 @pytest.mark.parametrize(
