@@ -187,3 +187,16 @@ def test_many_names_are_counted() -> None:
     remark = said(context(*many), "rehearsed")
     assert remark is not None
     assert remark.text.endswith("r0, r1, r2, r3, r4, r5 and 3 more.")
+
+
+def test_other_devices_and_a_shared_study_are_said(tmp_path: Path) -> None:
+    """They are read from the specs of the runs."""
+    for name, more in (("a-s1", {"cpu_sets": 2}), ("b-s1", {"study": "night-3"})):
+        (tmp_path / name).mkdir()
+        spec = {"kind": "baseline", "run_id": name} | more
+        (tmp_path / name / "spec.json").write_text(json.dumps(spec))
+    made = context(*({"run": run, "path": str(tmp_path / run)} for run in ("a-s1", "b-s1")))
+    for words in ("differ in devices: 2 sets of cores; all cores.", "1 run took part in a shared"):
+        remark = said(made, words)
+        assert remark is not None
+        assert remark.serious
