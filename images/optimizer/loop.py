@@ -28,7 +28,7 @@ from model_config import GAVE_UP
 from models.terms import OutOfBudgetError, UselessModelError
 from pid1 import say, send
 from search import Suggestion, UnknownTrialError
-from space import describe
+from space import EVERY_SETTING_TRIED, describe
 
 REFUSALS_IN_A_ROW = 10  # the runner takes none of our knobs: more asking would never end
 REQUEST = "ask-"
@@ -162,7 +162,7 @@ class Loop:
             outstanding += 1
         if outstanding == 0:
             done = self._why_no_more or "the last trial is done"
-            raise Over(done if self._last else "every setting has been tried")
+            raise Over(done if self._last else EVERY_SETTING_TRIED)
 
     def _ask(self) -> Suggestion | None:
         """The next suggestion. What is under way is waited for where it ends."""

@@ -96,7 +96,8 @@ class Proposals:
             ]  # fmt: skip
             return self._replayed.ask(number, asked, told(trials, self._direction, self._as_run))
         if self._entry.suggest:
-            return self._entry.suggest(self._seed, number, self._distributions, shown)
+            found = self._entry.suggest(self._seed, number, self._distributions, shown)
+            return self._next_of_grid(trials, shown) if found is None and self._has_end else found
         if self._entry.learns_from_trials:
             return suggested(
                 self.sampler(number), self._direction, trials, self._distributions, self._as_run,

@@ -289,9 +289,14 @@ class Search:
         return best(told, key=lambda entry: entry[0], default=None)
 
     def _tell_pruned(self, number: int, value: float) -> None:
-        """Optuna reads a pruned trial's worth from its last intermediate value, if it has any."""
-        if not self._known(number).intermediate_values:
-            self._storage.set_trial_intermediate_value(self._trial_id(number), 0, value)
+        """Optuna reads a pruned trial's worth from its last intermediate value.
+
+        Of a trial that ran twice, that may be the first attempt's, which got further.
+        """
+        reported = self._known(number).intermediate_values
+        last = max(reported, default=0)
+        if reported.get(last) != value:
+            self._storage.set_trial_intermediate_value(self._trial_id(number), last, value)
         self._study.tell(number, state=TrialState.PRUNED)
 
     def _is_used_up(self, trials: list[FrozenTrial]) -> bool:

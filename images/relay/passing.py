@@ -26,6 +26,14 @@ SOCKET = Path("/run/storage/.s.PGSQL.5432")  # where libpq looks for port 5432 i
 CHUNK_BYTES = 64 * 1024
 MAX_CONNECTIONS = 64
 CONNECT_SECONDS = 10.0
+# A server or a firewall that goes silent is noticed within a minute; Linux would take up to hours.
+TCP_OPTIONS = {
+    socket.TCP_NODELAY: 1,
+    socket.TCP_KEEPIDLE: 30,  # seconds, as the next one
+    socket.TCP_KEEPINTVL: 10,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 30_000,  # milliseconds; of data that nobody acknowledges
+}
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 YES, NO = b"S", b"N"
 HEADER = struct.Struct("!cI")  # a message's kind and its length, which counts itself
@@ -209,8 +217,9 @@ async def _dial(host: str, port: int) -> socket.socket:
             raw.close()
             raise
         else:
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in TCP_OPTIONS.items():
+                raw.setsockopt(socket.IPPROTO_TCP, option, value)
             return raw
     raise failure
 

@@ -13,14 +13,14 @@ from runner.cli import terminal
 from runner.metrics import Metric
 from runner.records.layout import RunDir
 from runner.records.proposal import in_words
-from runner.records.schema import RunResult
+from runner.records.schema import SPACE, RunResult
 from runner.records.verification import read_verification
 from runner.referee.noise import NOISE_FILE, NoiseFloor
 from runner.results.rows import NOTHING, Row, short_duration
 from runner.spec import RunSpec
 
 UNSAFE = "its lock was not shown to hold, and it went on; see containment.json"
-ORDERLY_CAUSES = ("budget", "user")  # of a run's end; any other one makes the exit code 1
+ORDERLY_CAUSES = ("budget", "user", SPACE)  # of a run's end; any other one makes the exit code 1
 
 
 def print_result(runs: Path, result: RunResult) -> None:

@@ -19,6 +19,7 @@ from runner.records.upgrade import SCHEMA_VERSION, upgraded
 
 USAGE_SCHEMA_VERSION = 1  # of the gateway, which writes the usage records
 
+SPACE = "space"  # ends a run: nothing is left of it that has not been tried
 TrialStatus = Literal["ok", "crash", "oom", "timeout", "pruned", "killed", "rejected"]
 TrialSource = Literal["agent", "sampler", "referee"]
 
@@ -303,6 +304,7 @@ class ModelUse(Record):
 class RunResult(Record):
     """`result.json`: how a run ended. `ended_by` names the budget, or the cause of an early end.
 
+    Both it and `cause` are `SPACE` where every setting of the search space has been tried.
     `unsafe` says that the run went on although its lock was not shown to hold.
     Of an agent's run, `since_last_trial` is what was spent after the last trial was asked for, and
     `in_turns_without_trial` what was spent in all turns (but the closing one) that asked for none.

@@ -31,6 +31,7 @@ from runner.records.verification import Verification, Verified
 from runner.referee.gain import Gain, gain_of_mean, gain_of_value
 from runner.referee.noise import Conditions, NoiseFile, NoiseFloor
 from runner.results.asked import bounds_of, fields_of, finite, price_of, searched, whole, word
+from runner.results.conditions import setup_of
 from runner.results.files import is_there, lines_of, one_record, read_bounded, why_unread
 from runner.samplers import Searched
 
@@ -67,6 +68,7 @@ class Run:
     noise: NoiseFloor | None = None
     compute_usd_per_hour: float | None = None
     space: Any = None  # of its spec: the search space that a baseline was given
+    setup: dict[str, str] = field(default_factory=dict)  # of its spec: devices, workers, study
     searches: Searched = "given space"  # by its spec: what a baseline searches
     containment: Standing = "not proved"  # what was found of its lock
     runtime: str = ""  # the label of what made its containers, if they are unlike others'
@@ -267,6 +269,7 @@ class _Reader:
             noise=self._floor(spec),
             compute_usd_per_hour=price_of(asked.get("budget"), self.price),
             space=asked.get("space"),
+            setup=setup_of(spec),
             searches=searched(asked.get("proposer")),
             containment=_standing(proved, result),
             runtime=label_of(spec.get("versions")),

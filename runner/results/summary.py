@@ -14,6 +14,7 @@ from pathlib import Path
 from runner.metrics import Metric
 from runner.records.files import write_whole
 from runner.records.schema import now
+from runner.results.conditions import differences, shares_a_study
 from runner.results.markdown import harmless, table_line
 from runner.results.reading import Run
 from runner.results.reported import reported
@@ -96,13 +97,17 @@ def _proposed(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _unequal_conditions(runs: Sequence[Run]) -> Iterator[str]:
-    """A warning when runs in one table had different seconds or budgets."""
+    """A warning when runs in one table had different seconds, budgets, devices or workers."""
     seconds = sorted({run.trial_seconds for run in runs if run.trial_seconds is not None})
     budgets = {tuple(sorted(run.budget.items())) for run in runs if run.budget}
     if len(seconds) > 1:
         words = ", ".join(f"{each:g}" for each in seconds)
         yield from (f"**Not comparable**: their trials trained for {words} seconds.", "")
     yield from _unequal_spaces([run for run in runs if run.kind == "baseline"])
+    for each in differences(run.setup for run in runs):
+        yield from (f"**Conditions differ** between these runs: {harmless(each)}.", "")
+    if sharing := [run.run_id for run in runs if shares_a_study(run.setup)]:
+        yield from (f"**A shared study**: others' trials guided {_named(sharing)}.", "")
     if len(budgets) > 1:
         yield from ("**Budgets differ** between these runs: see `budget` in `runs.csv`.", "")
 

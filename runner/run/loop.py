@@ -189,7 +189,7 @@ class RunLoop:
             return Ending(spent, "budget", f"left: {self._parts.clock.left()}")
         self._check_wish()
         self._check_progress()
-        return None
+        return self._parts.nothing_left()
 
     def _check_wish(self) -> None:
         """Suspend the run if a person wants that, even while it ends.
@@ -298,10 +298,7 @@ class RunLoop:
         )
 
     def _handle_gone(self, gone: ContainerExited) -> None:
-        """A container has ended; if the run has not, it is started again.
-
-        The judge is opened again by the next trial that needs it.
-        """
+        """A container has ended; if the run has not, it is started again: a judge, when needed."""
         if gone.role == judge_container.ROLE:
             lines = gone.last_lines[:MAX_DETAIL_CHARS]
             self._parts.journal.write("judge.ended", exit_code=gone.exit_code, last_lines=lines)

@@ -10,6 +10,7 @@ from runner.collect.artifacts import Collector
 from runner.engine.client import Engine
 from runner.records.journal import Journal
 from runner.records.layout import RunDir
+from runner.records.schema import SPACE
 from runner.recovery.supervisor import Supervisor
 from runner.recovery.wishes import Wish
 from runner.run.drivers.driver import Driver
@@ -18,6 +19,7 @@ from runner.sandbox.peer import Inbox, Peer
 from runner.trials.judging import Judging
 from runner.trials.queue import TrialQueue
 from runner.wire.messages import Heartbeat
+from runner.wire.space import EVERY_SETTING_TRIED
 
 TICK_SECONDS = 1.0
 WAITING_TICK_SECONDS = 2.0  # for a device: seldom, because many runs may wait on one machine
@@ -41,7 +43,7 @@ class Ending:
 
     Attributes:
         ended_by: the budget that was spent, or what else ended the run.
-        cause: who or what is responsible: budget, user or host.
+        cause: who or what is responsible: budget, user, space or host.
         detail: more about it, for people.
     """
 
@@ -98,6 +100,11 @@ class LoopParts:
         """
         idle = self.clock.only_waits() and self.contestant.spec.role == "optimizer"
         return WAITING_SIGN_OF_LIFE_SECONDS if idle else SIGN_OF_LIFE_SECONDS
+
+    def nothing_left(self) -> Ending | None:
+        """The ending of a run whose contestant has tried all that there is to try."""
+        tried = self.driver.exhausted()
+        return Ending(SPACE, SPACE, EVERY_SETTING_TRIED) if tried else None
 
     def tell_cap(self) -> None:
         """Tell the gateway what the model may still cost, where trials spend from the same money.

@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol
 
 Value = bool | int | float | str
 FIELDS = ("type", "default", "low", "high", "log", "step", "choices", "when")
+EVERY_SETTING_TRIED = "every setting has been tried"  # why an optimizer stops, in `stopped`
 
 
 class SpaceError(ValueError):

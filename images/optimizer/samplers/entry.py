@@ -66,7 +66,7 @@ class Entry:
             one would pass over them, and is shown each as its last estimate, but as no better than
             the worst whole trial.
         suggest: a setting, from the run's seed, the trial's number, the space and the trials so
-            far, oldest first.
+            far, oldest first; None where it finds none that has not been tried.
         ask_tell: an algorithm with a state, from the space and the run's seed.
         tries_all: every setting of a finite space once (grid.py).
     """
@@ -74,7 +74,7 @@ class Entry:
     make: Callable[[int, int], BaseSampler] | None = None
     learns_from_trials: bool = False
     ranks_pruned: bool = False
-    suggest: Callable[[int, int, Space, Sequence[Seen]], Knobs] | None = None
+    suggest: Callable[[int, int, Space, Sequence[Seen]], Knobs | None] | None = None
     ask_tell: Callable[[Space, int], AskTell] | None = None
     tries_all: bool = False
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,13 @@ MANY = 10**9  # trials: no budget of SMAC's own
 LEAST_COST = 1.0  # SMAC takes the logarithm of costs: values of 0 or less are shifted to above it
 
 
-def suggest_by_forest(run_seed: int, number: int, space: Space, seen: Sequence[Seen]) -> Knobs:
+def suggest_by_forest(
+    run_seed: int, number: int, space: Space, seen: Sequence[Seen]
+) -> Knobs | None:
     """The next setting: of a Sobol sequence for the first ten trials, then by the forest.
 
-    One ask in five is random, as SMAC's facade has it.
+    One ask in five is random, as SMAC's facade has it. None where SMAC finds no setting that is
+    new.
 
     Args:
         run_seed: scrambles the Sobol sequence.
@@ -49,7 +52,7 @@ def suggest_by_forest(run_seed: int, number: int, space: Space, seen: Sequence[S
             deterministic=True, n_trials=MANY, seed=seed,
         )  # fmt: skip
         found = _of_sobol(scenario, number) if starting else _by_model(scenario, space, seen)
-    return {name: _value(space, name, found[name]) for name in space}
+    return None if found is None else {name: _value(space, name, found[name]) for name in space}
 
 
 def _of_sobol(scenario: Any, number: int) -> Configuration:
@@ -63,7 +66,7 @@ def _of_sobol(scenario: Any, number: int) -> Configuration:
     return scenario.configspace.sample_configuration()
 
 
-def _by_model(scenario: Any, space: Space, seen: Sequence[Seen]) -> Configuration:
+def _by_model(scenario: Any, space: Space, seen: Sequence[Seen]) -> Configuration | None:
     import joblib
     from smac.facade.hyperparameter_optimization_facade import (
         HyperparameterOptimizationFacade as Facade,
@@ -89,7 +92,17 @@ def _by_model(scenario: Any, space: Space, seen: Sequence[Seen]) -> Configuratio
     selector = facade.intensifier.config_selector
     selector._initial_design_configs = []  # the study has had its start
     with joblib.parallel_config(backend="sequential"):  # a pool for each prediction is what is slow
+        return first_of(selector)
+
+
+def first_of(selector: Iterable[Configuration]) -> Configuration | None:
+    """What SMAC would try next; None where all that it thinks of has been tried."""
+    from smac.main.exceptions import ConfigurationSpaceExhaustedException
+
+    try:
         return next(iter(selector))
+    except ConfigurationSpaceExhaustedException:
+        return None
 
 
 def _configuration_space(space: Space, seed: int) -> ConfigurationSpace:

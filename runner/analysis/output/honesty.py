@@ -16,6 +16,8 @@ from runner.analysis.report import FULL_BUDGET, Context
 from runner.analysis.statistics.noise import gap_in_noise
 from runner.records.imported import IMPORT_FILE, Imported
 from runner.records.layout import RunDir
+from runner.records.schema import SPACE
+from runner.results.conditions import differences, setup_of, shares_a_study
 from runner.results.files import read_bounded
 
 CLEAR_SIGMAS = 2.0  # a smaller gap of two values is marked
@@ -149,6 +151,15 @@ def _conditions(context: Context) -> Iterator[Remark]:
         values = {json.dumps(value) for spec in specs if (value := _at(spec, place)) is not None}
         if len(values) > 1:
             yield Remark(f"The runs had {len(values)} {words}.", serious=True)
+    setups = [setup_of(spec) for spec in specs]
+    for each in differences(setups):
+        yield Remark(f"The runs differ in {each}.", serious=True)
+    if sharing := sum(map(shares_a_study, setups)):
+        yield Remark(
+            f"{_count(sharing, 'run')} took part in a shared study: trials of others guided the "
+            "search, so values of one study do not stand alone.",
+            serious=True,
+        )
     disturbed = int(context.frames.trials["disturbed"].fillna(False).sum())
     if disturbed:
         yield Remark(
@@ -158,13 +169,18 @@ def _conditions(context: Context) -> Iterator[Remark]:
 
 def _endings(context: Context) -> Iterator[Remark]:
     runs = context.frames.runs
-    share = runs["budget_share"]
-    unfinished = runs[(share < FULL_BUDGET) & (runs["kind"] != "imported")]
+    share, complete = runs["budget_share"], runs["ended_by"].fillna("") == SPACE
+    unfinished = runs[(share < FULL_BUDGET) & (runs["kind"] != "imported") & ~complete]
     if len(unfinished):
         yield Remark(
             f"{_count(len(unfinished), 'run')} used less than {FULL_BUDGET:.0%} of each budget: "
             f"{_named(unfinished['run'])}.",
             serious=True,
+        )
+    if complete.any():
+        yield Remark(
+            f"{_count(int(complete.sum()), 'run')} tried every setting of the search space before "
+            f"a budget was spent: {_named(runs.loc[complete, 'run'])}."
         )
     open_ended = runs[share.isna() & (runs["kind"] != "imported")]
     if len(open_ended):

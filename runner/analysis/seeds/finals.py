@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.report import FULL_BUDGET, Context
+from runner.records.schema import SPACE
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _why_not(row: dict[str, Any], column: str, taken: bool) -> str:
         return "measured no value" if column == "best" else f"has no {column} value"
     if not imported and row["ended_by"] == "no result yet":
         return "has no result yet"
-    if not pd.isna(share) and share < FULL_BUDGET:
+    if not pd.isna(share) and share < FULL_BUDGET and row["ended_by"] != SPACE:
         return f"used {share:.1%} of its budget; {FULL_BUDGET:.0%} are needed"
     return "has the seed of a run that counts already" if taken else ""
 

@@ -16,7 +16,7 @@ from runner.budget_clock import BudgetClock
 from runner.records.journal import Journal
 from runner.run.drivers.agent_states import TRANSITIONS, TURN_RUNS, Event, State
 from runner.run.drivers.disk_policy import DiskPolicy
-from runner.run.drivers.driver import Closing, GaveUp
+from runner.run.drivers.driver import Closing, Driver, GaveUp
 from runner.run.drivers.turn_policy import (
     MAX_TURNS_WITHOUT_TRIAL,
     TurnPolicy,
@@ -103,7 +103,7 @@ class _RunEnd:
     until: float
 
 
-class AgentDriver:
+class AgentDriver(Driver):
     """Runs an agent's turns one after the other.
 
     Args:

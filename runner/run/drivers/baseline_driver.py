@@ -11,6 +11,7 @@ from runner.run.drivers.driver import Closing, GaveUp
 from runner.sandbox.peer import Peer
 from runner.wire.messages import DiskExceeded, Message, Stop, Stopped, TrialEstimated
 from runner.wire.model_config import GAVE_UP
+from runner.wire.space import EVERY_SETTING_TRIED
 
 OPTIMIZER_GRACE_SECONDS = 10.0
 MAX_REASON_CHARS = 500
@@ -40,6 +41,7 @@ class OptimizerDriver:
         self._now = now
         self._reason = ""
         self._stopped = False
+        self._exhausted = False
         self._exits_until = math.inf
         self._end_at = math.inf
 
@@ -55,6 +57,8 @@ class OptimizerDriver:
             return
         if self._end_at < math.inf:
             self._stopped = True
+        elif message.reason == EVERY_SETTING_TRIED:
+            self._exhausted = True
         else:  # as a rule its exit comes next
             self._reason = message.reason or "no reason given"
             self._exits_until = self._now() + EXIT_SECONDS
@@ -81,6 +85,9 @@ class OptimizerDriver:
         said = f"the sampler stopped, and its container still runs: {self._reason}"
         return GaveUp(said, by="sandbox")
 
+    def exhausted(self) -> bool:
+        return self._exhausted
+
     def container_died(self) -> None:
         self._exits_until = math.inf
 
@@ -99,4 +106,4 @@ class OptimizerDriver:
         self._peer.send(Stop(ending.reason, OPTIMIZER_GRACE_SECONDS))
 
     def closed(self) -> bool:
-        return self._stopped or self._now() >= self._end_at
+        return self._stopped or self._exhausted or self._now() >= self._end_at

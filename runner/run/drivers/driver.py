@@ -74,6 +74,10 @@ class Driver(Protocol):
     def gave_up(self) -> GaveUp | None:
         """Why the contestant does not get on, which suspends the run; None while it does."""
 
+    def exhausted(self) -> bool:
+        """Whether the contestant has tried all that there is to try, which ends the run."""
+        return False
+
     def container_died(self) -> None:
         """The contestant's container has ended by itself, and will be started again."""
 

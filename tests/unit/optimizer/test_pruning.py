@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from images.optimizer.pruners import PRUNERS
 from runner.spec import PRUNERS as KNOWN
@@ -152,6 +156,22 @@ def test_a_trial_that_runs_again_is_judged_by_what_it_measures_then(tmp_path: Pa
         made.say(TrialEstimated(request.request, STEPS[0], 4.0))
         made.say(TrialEstimated(request.request, STEPS[1], 4.0))
         assert made.sent_back() == [STEPS[1]]
+
+
+def test_a_trial_that_was_given_up_when_it_ran_again_has_its_new_value(tmp_path: Path) -> None:
+    """What the study keeps is the ledger's value, though its first attempt got further."""
+    with optimizer(tmp_path / "state", pruner="median") as made:
+        request = made.next(TrialRequested)
+        for step in STEPS[:4]:
+            made.say(TrialEstimated(request.request, step, 2.9))
+        made.say(TrialEstimated(request.request, STEPS[0], 4.0))
+        made.say(TrialEstimated(request.request, STEPS[1], 3.5))
+        made.say(TrialFinished(request.request, 1, "pruned", 3.5, 1.0))
+        made.next(TrialRequested)
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "state" / "journal.log")))
+    (summary,) = optuna.get_all_study_summaries(storage)
+    told = optuna.load_study(study_name=summary.study_name, storage=storage).trials[0]
+    assert (told.state, told.value) == (TrialState.PRUNED, 3.5)
 
 
 def test_an_unknown_pruner_ends_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -81,6 +82,18 @@ async def echoed(port: int, sslmode: str) -> bytes:
         back = await reader.readexactly(4)
     writer.close()
     return back
+
+
+async def test_a_silent_server_is_noticed_within_a_minute() -> None:
+    """The kernel probes an idle connection, and gives up data that nobody acknowledges."""
+    async with server(b"") as port:
+        _, writer = await connect("127.0.0.1", port, "disable")
+        raw = writer.get_extra_info("socket")
+        assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        options = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+        found = [raw.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in options]
+        writer.close()
+    assert found == [30, 10, 3, 30_000]
 
 
 @pytest.mark.parametrize("sslmode", ["prefer", "require"])

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 
 import pytest
 
+from runner.cli.printing import ORDERLY_CAUSES
 from runner.errors import EngineError, SandboxError, SuspendedError
+from runner.records.schema import SPACE
 from runner.recovery.supervisor import MAX_DEATHS, STEADY_SECONDS
 from runner.recovery.wishes import Wish
+from runner.run.drivers.baseline_driver import OPTIMIZER_GRACE_SECONDS
 from runner.run.drivers.turn_policy import MAX_TURNS_WITHOUT_TRIAL
 from runner.run.loop import CUT_SECONDS, RunLoop
 from runner.sandbox.peer import ContainerExited
@@ -21,11 +24,13 @@ from runner.wire.messages import (
     Stop,
     Stopped,
     TrialAccepted,
+    TrialFinished,
     TurnFinished,
     TurnInterrupt,
     TurnStart,
 )
 from runner.wire.model_config import GAVE_UP
+from runner.wire.space import EVERY_SETTING_TRIED
 from tests.unit.run.gateway_book import BookEngine, book, settled
 from tests.unit.run.loop_rig import STOP, SUSPEND, Rigs
 
@@ -303,3 +308,27 @@ def test_a_provider_that_knows_nothing_is_given_up_after_a_turn(make: Rigs) -> N
         rig.run()
     assert (caught.value.why, caught.value.by) == ("gave_up", "provider")
     assert rig.clock.turns == 1
+
+
+def test_a_search_that_has_tried_every_setting_ends_its_run(make: Rigs) -> None:
+    """Its container's end is no death: the run is complete, long before its budget is spent."""
+    rig = make(trials=9, hours=1)
+
+    def try_all(message: Message) -> Iterable[Message]:
+        if isinstance(message, TrialFinished):
+            if len(rig.trials()) < 2:
+                rig.ask()
+            else:
+                rig.contestant.say(Stopped(EVERY_SETTING_TRIED))
+                rig.inbox.put(ContainerExited("optimizer", 0, "stopped"))
+        return ()
+
+    rig.contestant.answers = try_all
+    began = rig.hands.at
+    ending = rig.run()
+    assert (ending.ended_by, ending.cause) == (SPACE, SPACE)
+    assert ending.cause in ORDERLY_CAUSES
+    assert [status for _, status in rig.trials()] == ["ok", "ok"]
+    assert [fields["ended_by"] for fields in rig.said("run.ending")] == [SPACE]
+    assert rig.said("part.died") == []
+    assert rig.hands.at - began < OPTIMIZER_GRACE_SECONDS

@@ -14,6 +14,7 @@ from runner.analysis.comparison import Remark, Section
 from runner.analysis.output import honesty
 from runner.analysis.report import Context, Finding
 from runner.records.imported import ForeignMetric, Imported, ImportedRun, LeftOut
+from runner.records.schema import SPACE
 from tests.analysis_rig import context
 
 
@@ -48,6 +49,15 @@ def test_serious_remarks_come_first() -> None:
     order = [remark.serious for remark in remarks(context({"run": "tpe-s1"}))]
     assert order == sorted(order, reverse=True)
     assert set(order) == {True, False}
+
+
+def test_a_run_that_tried_every_setting_is_no_unfinished_one() -> None:
+    """It cannot use its budget, and that is said in other words."""
+    made = context({"ended_by": SPACE, "budget_share": 0.1})
+    assert said(made, "used less than") is None
+    tried = said(made, "1 run tried every setting of the search space")
+    assert tried is not None
+    assert not tried.serious
 
 
 @pytest.mark.parametrize(
@@ -177,3 +187,16 @@ def test_many_names_are_counted() -> None:
     remark = said(context(*many), "rehearsed")
     assert remark is not None
     assert remark.text.endswith("r0, r1, r2, r3, r4, r5 and 3 more.")
+
+
+def test_other_devices_and_a_shared_study_are_said(tmp_path: Path) -> None:
+    """They are read from the specs of the runs."""
+    for name, more in (("a-s1", {"cpu_sets": 2}), ("b-s1", {"study": "night-3"})):
+        (tmp_path / name).mkdir()
+        spec = {"kind": "baseline", "run_id": name} | more
+        (tmp_path / name / "spec.json").write_text(json.dumps(spec))
+    made = context(*({"run": run, "path": str(tmp_path / run)} for run in ("a-s1", "b-s1")))
+    for words in ("differ in devices: 2 sets of cores; all cores.", "1 run took part in a shared"):
+        remark = said(made, words)
+        assert remark is not None
+        assert remark.serious

@@ -182,3 +182,10 @@ def test_the_noise_of_the_task_stands_beside_the_difference() -> None:
     row = next(table.rows for table in made.tables if table.name == "seeds-paired").iloc[0]
     assert row["difference / noise sd"] == pytest.approx(-2)
     assert "2.0 σ of the seed noise" in made.findings[0].text
+
+
+def test_a_run_that_tried_every_setting_counts() -> None:
+    """Its budget cannot be used up, and nothing could follow."""
+    tried = runs("grid", (1.0, 1.1, 1.2), run={"budget_share": 0.1, "ended_by": "space"})
+    made = seeds.report(context(*runs("gp", (2.0, 2.1, 2.2)), *tried))
+    assert made.left_out == ()
