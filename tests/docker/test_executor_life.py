@@ -173,6 +173,9 @@ class OpeningJudge:
     def send(self, message: Message) -> bool:
         raise AssertionError(f"it was sent {message}")
 
+    def give_up(self) -> None:
+        raise AssertionError("it is opened for the first time")
+
     def reopen(self) -> None:
         raise AssertionError("it is opened already")
 
