@@ -45,7 +45,7 @@ def test_a_request_of_an_orphan_is_refused_as_its_cli_understands_it(
 
 
 @contextlib.contextmanager
-def heard_until_told(process: Process) -> Iterator[None]:
+def heartbeats(process: Process) -> Iterator[None]:
     """Say heartbeats meanwhile, so that a slow machine makes no orphan."""
     over = threading.Event()
 
@@ -79,7 +79,7 @@ def test_an_orphaned_gateway_ends_what_is_under_way_and_admits_again(
     asked = threading.Thread(
         target=lambda: answers.append(talk.send({"id": "a", "faults": [{"hold": True}]}).status)
     )
-    with heard_until_told(process):
+    with heartbeats(process):
         asked.start()
         world.wait_for_requests(1)
     assert "no request is admitted" in process.next(Problem, SOON).message
@@ -89,7 +89,7 @@ def test_an_orphaned_gateway_ends_what_is_under_way_and_admits_again(
     asked.join(SOON)
     assert answers == [200]
     assert process.next(Usage).record["charged_by"] == "usage"
-    with heard_until_told(process):
+    with heartbeats(process):
         process.until(lambda: b"the runner is back" in process.output, SOON)
         assert talk.send().status == 200
     assert process.output.count(b'{"event":"started"') == 1
